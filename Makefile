@@ -1,0 +1,141 @@
+# The everyday commands; `make` alone lists them. All of it also works by hand: a target is a line or two of cargo.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+SHELL := /bin/bash
+
+# Compiled dependencies, the compiler cache and the test tools outlive the checkout: a fresh clone builds warm.
+DOLMEN_CACHE ?= $(HOME)/.cache/dolmen
+CARGO_TARGET_DIR ?= $(DOLMEN_CACHE)/target
+CCACHE_DIR ?= $(DOLMEN_CACHE)/ccache
+CARGO_HOME ?= $(HOME)/.cargo
+export DOLMEN_CACHE CARGO_TARGET_DIR CCACHE_DIR CARGO_HOME
+export PATH := $(CARGO_HOME)/bin:$(DOLMEN_CACHE)/node/bin:$(PATH)
+
+# RocksDB is C++ and takes longer to compile than the rest together. A CC or CXX from outside is left as it is.
+ifneq ($(shell command -v ccache),)
+ifeq ($(origin CC),default)
+export CC := ccache gcc
+endif
+ifeq ($(origin CXX),default)
+export CXX := ccache g++
+endif
+endif
+
+# Settings of `make run` and `make bench-chain`, e.g. `make run BOXES=7 BASE_PORT=30000`.
+BOXES ?= 4
+DEVNET_DIR ?= devnet
+BASE_PORT ?= 8545
+BENCH_ARGS ?=
+
+STEP := scripts/step.sh
+# Targets call setup first and do their work in a second make: setup may install ccache, which the lines above look for.
+MAKEFLAGS += --no-print-directory
+
+##@ Run
+
+.PHONY: run devnet
+run: ## Build, then run a chain of four boxes on this machine until Ctrl-C
+	@scripts/setup.sh build
+	@$(MAKE) devnet
+
+# exec: the node itself is what make waits for, so Ctrl-C reaches it and it shuts down in order.
+devnet:
+	@$(STEP) "build dolmen (dependencies optimised; the first time takes a while)" cargo build --locked -p dolmen
+	@exec "$(CARGO_TARGET_DIR)/debug/dolmen" devnet --boxes $(BOXES) --dir "$(DEVNET_DIR)" --base-port $(BASE_PORT)
+
+##@ Test
+
+.PHONY: test lint fmt doc unit e2e soak
+.PHONY: fmt-check clippy deny doc-run tests-build nextest unit-run e2e-run soak-run
+test: ## Everything: format, lints, documents, dependencies, all tests; ends with the test summary
+	@scripts/setup.sh all
+	@$(MAKE) fmt-check clippy doc-run deny nextest
+
+lint: ## Formatting, clippy and the dependency rules
+	@scripts/setup.sh all
+	@$(MAKE) fmt-check clippy deny
+
+fmt: ## Format the Rust code
+	@cargo fmt --all
+
+fmt-check:
+	@$(STEP) "format" cargo fmt --all --check
+
+clippy:
+	@$(STEP) "clippy" cargo clippy --locked --workspace --all-targets -- -D warnings
+
+# Licences, banned crates and sources. Advisories need a database from the network: see deny.toml.
+deny:
+	@$(STEP) "dependency rules" cargo deny --locked check bans licenses sources
+
+doc: ## Build the API documentation and the book, and check their links
+	@scripts/setup.sh all
+	@$(MAKE) doc-run
+
+doc-run:
+	@RUSTDOCFLAGS="-D warnings" $(STEP) "API documentation" cargo doc --locked --workspace --no-deps
+	@$(STEP) "book" mdbook build docs --dest-dir "$(CARGO_TARGET_DIR)/book"
+	@$(STEP) "links" python3 scripts/check_links.py "$(CARGO_TARGET_DIR)/book"
+
+# The end-to-end tests start the dolmen binary, and nextest alone would not build it. Together with the test targets,
+# so that both see the same dependency features and nothing compiles twice.
+tests-build:
+	@$(STEP) "build the node and the tests" cargo build --locked --workspace --bins --tests
+
+nextest: tests-build
+	@$(STEP) --last "tests" cargo nextest run --locked --workspace
+
+unit: ## The tests that need no running node
+	@scripts/setup.sh build
+	@$(MAKE) unit-run
+
+unit-run:
+	@$(STEP) --last "unit tests" cargo nextest run --locked --workspace -E 'not package(dolmen-tests)'
+
+e2e: ## The end-to-end tests: real boxes, stock Ethereum tools, a browser
+	@scripts/setup.sh all
+	@$(MAKE) e2e-run
+
+e2e-run: tests-build
+	@$(STEP) --last "end-to-end tests" cargo nextest run --locked --workspace -E 'package(dolmen-tests)'
+
+soak: ## The tests that run for hours (not part of `make test`)
+	@scripts/setup.sh all
+	@$(MAKE) soak-run
+
+soak-run: tests-build
+	@$(STEP) --last "soak tests" cargo nextest run --locked --workspace --profile soak --run-ignored only -E 'test(soak)'
+
+##@ Measure
+
+.PHONY: bench bench-chain bench-run bench-chain-run
+bench: ## Criterion benchmarks, release profile
+	@scripts/setup.sh build
+	@$(MAKE) bench-run
+
+bench-run:
+	@$(STEP) --last "benchmarks" cargo bench --locked -p dolmen-benches $(BENCH_ARGS)
+
+bench-chain: ## A chain of boxes under load, release profile: throughput, latency, CPU time
+	@scripts/setup.sh build
+	@$(MAKE) bench-chain-run
+
+bench-chain-run:
+	@$(STEP) "build dolmen (release)" cargo build --locked --release -p dolmen
+	@exec "$(CARGO_TARGET_DIR)/release/dolmen" bench chain $(BENCH_ARGS)
+
+##@ Other
+
+.PHONY: setup clean help
+setup: ## Install what this machine lacks for all of the above
+	@scripts/setup.sh all
+
+clean: ## Remove the devnet and all build output; the next build is a cold one (ccache stays)
+	@rm -rf devnet
+	@cargo clean
+
+help: ## This list
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))

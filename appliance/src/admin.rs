@@ -1,0 +1,270 @@
+//! The box's own web page, `/metrics`, `/healthz` and `/readyz`, on one port.
+
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{HeaderValue, StatusCode, header},
+    response::{
+        IntoResponse, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
+    routing::get,
+};
+use dolmen_node::{BlockSummary, Finality, Node};
+use dolmen_types::{Genesis, PublicKey};
+use futures::{Stream, StreamExt as _, stream};
+use serde::Serialize;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::config::BoxConfig;
+
+/// Between two `status` events.
+const STATUS_INTERVAL: Duration = Duration::from_secs(2);
+/// A box whose head is older than this is not ready: two of the chain's longest waits, or at least this.
+const READY_HEAD_AGE_MS_MIN: u64 = 5_000;
+/// The page needs nothing from elsewhere, and nobody may frame it.
+const CONTENT_SECURITY_POLICY: &str =
+    "default-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'; object-src 'none'";
+
+/// The files of the page, embedded: path, media type, content.
+const FILES: [(&str, &str, &str); 5] = [
+    ("/", "text/html; charset=utf-8", include_str!("../web/index.html")),
+    ("/app.js", "text/javascript; charset=utf-8", include_str!("../web/app.js")),
+    ("/i18n.js", "text/javascript; charset=utf-8", include_str!("../web/i18n.js")),
+    ("/style.css", "text/css; charset=utf-8", include_str!("../web/style.css")),
+    ("/favicon.svg", "image/svg+xml", include_str!("../web/favicon.svg")),
+];
+
+/// The running server.
+pub(crate) struct Server {
+    address: SocketAddr,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Server {
+    /// Serves on `admin.listen`.
+    pub(crate) async fn start(config: &BoxConfig, genesis: &Genesis, node: Arc<Node>) -> anyhow::Result<Self> {
+        let listen = config.admin.listen;
+        let listener = tokio::net::TcpListener::bind(listen).await.with_context(|| {
+            format!("cannot serve the web page on {listen}; choose another admin.listen in box.toml")
+        })?;
+        let address = listener.local_addr().context("the listening socket has no address")?;
+        let page = Arc::new(Page::new(config, genesis, node)?);
+        let task = tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, router(page)).await {
+                tracing::error!(%error, "the web page is no longer served");
+            }
+        });
+        Ok(Self { address, task })
+    }
+
+    /// Where it listens, with the port that was bound.
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// What the page shows of the box, and where it gets it.
+struct Page {
+    node: Arc<Node>,
+    name: String,
+    chain_id: u64,
+    genesis_hash: alloy_primitives::B256,
+    ready_head_age_ms_max: u64,
+    validators: Vec<(PublicKey, String)>,
+    peers: Vec<(PublicKey, SocketAddr)>,
+}
+
+#[derive(Serialize)]
+struct Status {
+    name: String,
+    version: &'static str,
+    chain_id: u64,
+    genesis_hash: alloy_primitives::B256,
+    role: &'static str,
+    height: u64,
+    head_hash: alloy_primitives::B256,
+    head_age_ms: u64,
+    syncing: bool,
+    peers: Vec<PeerView>,
+    validators: usize,
+    quorum: usize,
+    finality_ms: Finality,
+    pool: PoolView,
+    uptime_s: u64,
+    rpc_url: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recent_blocks: Option<Vec<BlockSummary>>,
+}
+
+#[derive(Serialize)]
+struct PeerView {
+    name: String,
+    public_key: PublicKey,
+    address: String,
+    connected: bool,
+    role: &'static str,
+    height: u64,
+}
+
+#[derive(Serialize)]
+struct PoolView {
+    pending: usize,
+    queued: usize,
+    bytes: usize,
+}
+
+impl Page {
+    fn new(config: &BoxConfig, genesis: &Genesis, node: Arc<Node>) -> anyhow::Result<Self> {
+        let settings = genesis.file();
+        Ok(Self {
+            name: config.name.clone(),
+            chain_id: settings.chain_id,
+            genesis_hash: node.genesis_hash()?,
+            ready_head_age_ms_max: READY_HEAD_AGE_MS_MIN.max(settings.block_interval_max_ms * 2),
+            validators: settings.validators.iter().map(|known| (known.public_key, known.name.clone())).collect(),
+            peers: config.p2p.peers.iter().map(|peer| (peer.public_key, peer.address)).collect(),
+            node,
+        })
+    }
+
+    fn role(&self, key: &PublicKey) -> &'static str {
+        if self.validators.iter().any(|(known, _)| known == key) { "validator" } else { "follower" }
+    }
+
+    fn status(&self, with_blocks: bool) -> Status {
+        let head = self.node.head();
+        let pool = self.node.pool_status();
+        let validators = self.validators.len();
+        Status {
+            name: self.name.clone(),
+            version: env!("CARGO_PKG_VERSION"),
+            chain_id: self.chain_id,
+            genesis_hash: self.genesis_hash,
+            role: self.role(&self.node.public_key()),
+            height: head.block.number(),
+            head_hash: head.block.hash(),
+            head_age_ms: self.head_age_ms(),
+            syncing: self.node.syncing().is_some(),
+            peers: self.peers(),
+            validators,
+            // n = 3f + 1 boxes agree by n - f.
+            quorum: validators - (validators - 1) / 3,
+            finality_ms: self.node.metrics().finality(),
+            pool: PoolView { pending: pool.pending, queued: pool.queued, bytes: pool.bytes },
+            uptime_s: self.node.uptime().as_secs(),
+            rpc_url: format!("http://{}", self.node.rpc_address()),
+            recent_blocks: with_blocks.then(|| self.node.metrics().recent_blocks()),
+        }
+    }
+
+    fn peers(&self) -> Vec<PeerView> {
+        let view = |peer: dolmen_node::PeerStatus| {
+            let name = self.validators.iter().find(|(key, _)| *key == peer.public_key).map(|(_, name)| name.clone());
+            let address = self.peers.iter().find(|(key, _)| *key == peer.public_key);
+            PeerView {
+                name: name.unwrap_or_default(),
+                public_key: peer.public_key,
+                address: address.map(|(_, address)| address.to_string()).unwrap_or_default(),
+                connected: peer.connected,
+                role: self.role(&peer.public_key),
+                height: peer.height,
+            }
+        };
+        self.node.peers().into_iter().map(view).collect()
+    }
+
+    fn head_age_ms(&self) -> u64 {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let head_ms = self.node.head().block.timestamp_ms().unwrap_or(0);
+        u64::try_from(now.as_millis()).unwrap_or(u64::MAX).saturating_sub(head_ms)
+    }
+}
+
+fn router(page: Arc<Page>) -> Router {
+    let mut router = Router::new()
+        .route("/api/status", get(|State(page): State<Arc<Page>>| async move { Json(page.status(true)) }))
+        .route("/api/events", get(events))
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz));
+    for (path, media_type, content) in FILES {
+        router = router.route(path, get(move || async move { file(media_type, content) }));
+    }
+    router.with_state(page)
+}
+
+fn file(media_type: &'static str, content: &'static str) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(media_type)),
+        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY)),
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        // The files change with the program, whose update must show at once.
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+    ];
+    (headers, content).into_response()
+}
+
+async fn metrics(State(page): State<Arc<Page>>) -> Response {
+    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, content_type)], page.node.encode_metrics()).into_response()
+}
+
+/// Alive: consensus runs. A supervisor restarts the box where this fails.
+async fn healthz(State(page): State<Arc<Page>>) -> Response {
+    if page.node.is_running() {
+        (StatusCode::OK, "ok\n").into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "consensus stopped: see the log, then restart the box\n").into_response()
+    }
+}
+
+/// Ready: the box has the latest blocks. A load balancer sends no requests where this fails.
+async fn readyz(State(page): State<Arc<Page>>) -> Response {
+    let age_ms = page.head_age_ms();
+    let reason = if let Some(sync) = page.node.syncing() {
+        format!("catching up: block {} of {}\n", sync.current_block, sync.highest_block)
+    } else if age_ms > page.ready_head_age_ms_max {
+        format!("no block finalized for {age_ms} ms: check that a quorum of validators is reachable\n")
+    } else {
+        return (StatusCode::OK, "ready\n").into_response();
+    };
+    (StatusCode::SERVICE_UNAVAILABLE, reason).into_response()
+}
+
+/// Server-sent events: a `block` for each finalized block, a `status` every two seconds, `lagged` where the reader was
+/// too slow and blocks were left out.
+async fn events(State(page): State<Arc<Page>>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let blocks = stream::unfold(page.node.events(), |mut events| async move {
+        match events.recv().await {
+            Ok(finalized) => Some((Some(finalized.block.number()), events)),
+            Err(RecvError::Lagged(_)) => Some((None, events)),
+            Err(RecvError::Closed) => None,
+        }
+    });
+    let source = page.clone();
+    let blocks = blocks.filter_map(move |number| {
+        // Too old for the list of recent blocks is too slow as well.
+        let block = number.and_then(|number| source.node.metrics().recent_block(number));
+        let event =
+            block.map_or_else(|| Event::default().event("lagged").data("{}"), |block| json_event("block", &block));
+        async move { Some(event) }
+    });
+    let ticks = tokio_stream::wrappers::IntervalStream::new(tokio::time::interval(STATUS_INTERVAL));
+    let status = ticks.map(move |_| json_event("status", &page.status(false)));
+    Sse::new(stream::select(blocks, status).map(Ok)).keep_alive(KeepAlive::default())
+}
+
+fn json_event(name: &str, data: &impl Serialize) -> Event {
+    Event::default().event(name).json_data(data).unwrap_or_else(|_| Event::default().event("lagged").data("{}"))
+}

@@ -1,0 +1,336 @@
+//! The phases of a run: start, set up, calibrate, sign, warm up, measure, drain, check, report.
+
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use alloy_primitives::U64;
+use anyhow::{bail, ensure};
+use serde_json::json;
+
+use super::{
+    ChainArgs,
+    client::Rpc,
+    cpu,
+    devnet::{Description, Devnet, interrupted},
+    load::{Flight, LANES_PER_BOX, Lane, Load, Pace},
+    machine::Machine,
+    report::{Percentiles, Progress, Report, round},
+    watch::{Log, Watcher},
+    workload::{Setup, failed_receipts},
+};
+
+/// Load before the measured window: fills the pools and settles the block size.
+const WARM_UP: Duration = Duration::from_secs(2);
+/// Transactions of the calibration, which finds out how many to sign: a few seconds' worth.
+const CALIBRATION: u64 = 20_000;
+/// How long the calibration lasts at most.
+const CALIBRATION_MAX: Duration = Duration::from_secs(5);
+/// Transactions signed for each one that the calibration expects, so that a faster chain does not run out of them.
+const MARGIN: f64 = 1.5;
+/// Transactions signed in advance at most: about 1 GB. The window ends early where it needs more.
+const SIGNED_MAX: f64 = 2_000_000.0;
+/// How long sent transactions may take to be finalized once sending has ended.
+const DRAIN_MAX: Duration = Duration::from_secs(60);
+/// Receipts looked at.
+const RECEIPTS_MAX: usize = 2000;
+/// How long the last box may take to have what the first one has.
+const CATCH_UP_MAX: Duration = Duration::from_secs(20);
+/// Between two looks at a state that is waited for.
+const POLL: Duration = Duration::from_millis(20);
+
+/// Measures a chain under load, prints the result and writes it where `args` says. Fails where a transaction was
+/// refused, failed or is missing.
+pub(crate) async fn chain(args: ChainArgs) -> anyhow::Result<()> {
+    let progress = Progress::new();
+    let machine = Machine::read();
+    progress.say(format!("starting {} boxes", args.boxes));
+    let mut devnet = Devnet::start(args.boxes, args.dir.as_deref(), args.base_port).await?;
+    let machine = machine.writing_to(&devnet.dir);
+    let description = devnet.description.clone();
+    let result = tokio::select! {
+        result = run(&args, &description, machine, &progress) => result,
+        error = devnet.ended() => Err(error),
+        result = interrupted() => {
+            devnet.stop().await?;
+            result?;
+            bail!("interrupted before the end");
+        }
+    };
+    progress.say("stopping the boxes".to_owned());
+    let (report, problems) = match result {
+        Ok(result) => result,
+        Err(error) => return Err(devnet.fail(error).await),
+    };
+    devnet.stop().await?;
+    drop(progress);
+    report.print();
+    if let Some(path) = &args.json {
+        report.write_json(path)?;
+    }
+    ensure!(problems.is_empty(), "the result is not valid:\n  {}", problems.join("\n  "));
+    Ok(())
+}
+
+async fn run(
+    args: &ChainArgs,
+    description: &Description,
+    machine: Machine,
+    progress: &Progress,
+) -> anyhow::Result<(Report, Vec<String>)> {
+    let boxes: Vec<Rpc> =
+        description.boxes.iter().map(|node| Rpc::new(&node.name, &node.rpc)).collect::<Result<_, _>>()?;
+    let lanes = (boxes.len() * LANES_PER_BOX).min(args.accounts as usize);
+    let pace = match args.rate {
+        Some(rate) => Pace::Rate(f64::from(rate.get())),
+        None => Pace::Saturate { in_flight: args.in_flight as usize },
+    };
+    let accounts = args.accounts as usize;
+    let setup = Setup::run(&boxes[0], &description.accounts, (args.workload, accounts, lanes), progress).await?;
+    ensure!(setup.plan.fees.chain_id == description.chain_id, "the boxes are of another chain than devnet.json says");
+    let flight = Flight::new(lanes, pace);
+    let watcher = Watcher::open(&description.boxes, boxes[0].clone(), flight.clone()).await?;
+    let log = watcher.log.clone();
+    let pids = description.boxes.iter().map(|node| node.pid).collect();
+    let run = Run { args, boxes, pids, pace, setup: Arc::new(setup), flight, log, progress };
+    tokio::select! {
+        result = run.phases(machine) => result,
+        result = watcher.follow() => result.map(|never: Infallible| match never {}),
+    }
+}
+
+/// A run after its set-up.
+struct Run<'a> {
+    args: &'a ChainArgs,
+    boxes: Vec<Rpc>,
+    pids: Vec<u32>,
+    pace: Pace,
+    setup: Arc<Setup>,
+    flight: Arc<Flight>,
+    log: Arc<std::sync::Mutex<Log>>,
+    progress: &'a Progress,
+}
+
+/// The processes at one time.
+struct Snapshot {
+    at: Instant,
+    boxes_cpu_us: Vec<u64>,
+    own_cpu_us: u64,
+    memory: Vec<cpu::Memory>,
+}
+
+impl Run<'_> {
+    async fn phases(&self, machine: Machine) -> anyhow::Result<(Report, Vec<String>)> {
+        let lanes = self.setup.plan.lanes;
+        let lane = |index: usize| {
+            let rpc = self.boxes[index % self.boxes.len()].clone();
+            Lane { index, rpc, supply: Default::default(), position: 0 }
+        };
+        let mut lanes: Vec<_> = (0..lanes).map(lane).collect();
+        let rate = match self.pace {
+            Pace::Rate(rate) => rate,
+            Pace::Saturate { .. } => {
+                let rate: f64;
+                (lanes, rate) = self.calibrate(lanes).await?;
+                rate * MARGIN
+            }
+        };
+        let lanes = self.supply(lanes, rate).await?;
+        let (start, end, lanes) = self.window(lanes).await?;
+        self.progress.say("waiting for the last transactions".to_owned());
+        self.drain().await;
+        let (failed, problems) = self.check(&lanes).await?;
+        Ok((self.report(&start, &end, failed, machine)?, problems))
+    }
+
+    /// Runs the chain at saturation for a moment; returns the lanes and the transactions a second.
+    async fn calibrate(&self, lanes: Vec<Lane>) -> anyhow::Result<(Vec<Lane>, f64)> {
+        let lanes = self.sign(lanes, CALIBRATION).await?;
+        self.progress.say("calibrating".to_owned());
+        let mut load = Load::start(lanes, &self.flight, self.pace);
+        let ended = tokio::time::timeout(CALIBRATION_MAX, load.ended()).await;
+        ended.unwrap_or(Ok(()))?;
+        let lanes = load.stop(&self.flight).await?;
+        self.drain().await;
+        let log = self.log.lock().expect("no holder of the lock panics");
+        let (Some(first), Some(last)) = (log.blocks.first(), log.blocks.last()) else {
+            bail!("no transaction was finalized within {} s under load", (CALIBRATION_MAX + DRAIN_MAX).as_secs());
+        };
+        let transactions: usize = log.blocks.iter().map(|block| block.transactions).sum();
+        // A single block gives no time to divide by.
+        let seconds = (last.at - first.at).max(Duration::from_millis(100)).as_secs_f64();
+        Ok((lanes, transactions as f64 / seconds))
+    }
+
+    /// Signs what the lanes will send in the warm-up and the window at this many transactions a second.
+    async fn supply(&self, lanes: Vec<Lane>, rate: f64) -> anyhow::Result<Vec<Lane>> {
+        // One second and one batch for each lane more, so that the window does not end for want of transactions.
+        let seconds = WARM_UP.as_secs_f64() + f64::from(self.args.seconds) + 1.0;
+        let count = rate * seconds + f64::from(self.args.in_flight);
+        if matches!(self.pace, Pace::Rate(_)) {
+            ensure!(
+                count <= SIGNED_MAX,
+                "--rate and --seconds need {count:.0} transactions signed in advance, the most is {SIGNED_MAX}: \
+                 choose fewer seconds"
+            );
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "between 0 and SIGNED_MAX")]
+        let count = count.min(SIGNED_MAX) as u64;
+        self.sign(lanes, count).await
+    }
+
+    /// Gives the lanes `count` more transactions.
+    async fn sign(&self, mut lanes: Vec<Lane>, count: u64) -> anyhow::Result<Vec<Lane>> {
+        self.progress.say(format!("signing {count} transactions"));
+        let each = count.div_ceil(lanes.len() as u64);
+        // What was signed and not sent comes first.
+        let from: Vec<_> = lanes.iter().map(|lane| lane.position + lane.supply.len() as u64).collect();
+        let setup = self.setup.clone();
+        let signed = tokio::task::spawn_blocking(move || setup.plan.sign_all(&from, each)).await?;
+        for (lane, signed) in lanes.iter_mut().zip(signed) {
+            lane.supply.extend(signed);
+        }
+        Ok(lanes)
+    }
+
+    /// Warms up and measures; returns the processes at both ends of the window.
+    async fn window(&self, lanes: Vec<Lane>) -> anyhow::Result<(Snapshot, Snapshot, Vec<Lane>)> {
+        self.progress.say("warming up".to_owned());
+        let mut load = Load::start(lanes, &self.flight, self.pace);
+        if let Ok(ended) = tokio::time::timeout(WARM_UP, load.ended()).await {
+            ended?;
+            let (refused, reasons) = self.flight.refused();
+            bail!(
+                "the load ended during the warm-up, {refused} transactions were refused:\n  {}",
+                reasons.join("\n  ")
+            );
+        }
+        let start = self.snapshot()?;
+        for second in 0..self.args.seconds {
+            self.progress.say(format!("measuring, {} s left", self.args.seconds - second));
+            if let Ok(ended) = tokio::time::timeout(Duration::from_secs(1), load.ended()).await {
+                ended?;
+                tracing::warn!(second, "the window ends early: no signed transactions are left, or one was refused");
+                break;
+            }
+        }
+        let end = self.snapshot()?;
+        Ok((start, end, load.stop(&self.flight).await?))
+    }
+
+    fn snapshot(&self) -> anyhow::Result<Snapshot> {
+        Ok(Snapshot {
+            at: Instant::now(),
+            boxes_cpu_us: self.pids.iter().map(|pid| cpu::cpu_us(*pid)).collect::<Result<_, _>>()?,
+            own_cpu_us: cpu::cpu_us(std::process::id())?,
+            memory: self.pids.iter().map(|pid| cpu::memory(*pid)).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Waits until everything that was sent is finalized, for a bounded time.
+    async fn drain(&self) {
+        let start = Instant::now();
+        while self.flight.len() > 0 && start.elapsed() < DRAIN_MAX {
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Checks that every transaction took effect once; returns how many did not, and what is wrong.
+    async fn check(&self, lanes: &[Lane]) -> anyhow::Result<(u64, Vec<String>)> {
+        self.progress.say("checking receipts and balances".to_owned());
+        let (refused, mut problems) = self.flight.refused();
+        let missing = self.flight.len();
+        if missing > 0 {
+            let seconds = DRAIN_MAX.as_secs();
+            let some = self.flight.some(5);
+            problems.push(format!("{missing} transactions are not finalized after {seconds} s, among them {some:?}"));
+        }
+        let (sample, unknown) = {
+            let log = self.log.lock().expect("no holder of the lock panics");
+            let step = log.sample.len().div_ceil(RECEIPTS_MAX).max(1);
+            (log.sample.iter().step_by(step).copied().collect::<Vec<_>>(), log.unknown)
+        };
+        if unknown > 0 {
+            problems
+                .push(format!("{unknown} transactions in blocks were not sent by this program, or are there twice"));
+        }
+        // Not the box whose blocks were read: what one box finalized, every box has.
+        let last = &self.boxes[self.boxes.len() - 1];
+        self.catch_up(last).await?;
+        let failed = failed_receipts(last, &sample).await?;
+        problems.extend(failed.iter().take(10).map(|hash| format!("transaction {hash} failed, its receipt says")));
+        if problems.is_empty() {
+            let sent: Vec<_> = lanes.iter().map(|lane| lane.position).collect();
+            if let Err(error) = self.setup.check_balances(last, &sent).await {
+                problems.push(format!("{error:#}"));
+            }
+        }
+        Ok((refused + (missing + failed.len()) as u64, problems))
+    }
+
+    /// Waits until `rpc` has the first box's head.
+    async fn catch_up(&self, rpc: &Rpc) -> anyhow::Result<()> {
+        let head: U64 = self.boxes[0].call("eth_blockNumber", json!([])).await?;
+        let start = Instant::now();
+        loop {
+            let own: U64 = rpc.call("eth_blockNumber", json!([])).await?;
+            if own >= head {
+                return Ok(());
+            }
+            let seconds = start.elapsed().as_secs();
+            ensure!(
+                start.elapsed() < CATCH_UP_MAX,
+                "{} is still at block {own} after {seconds} s, not {head}",
+                rpc.name
+            );
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    fn report(&self, start: &Snapshot, end: &Snapshot, failed: u64, machine: Machine) -> anyhow::Result<Report> {
+        let log = self.log.lock().expect("no holder of the lock panics");
+        let within = |at: Instant| (start.at..end.at).contains(&at);
+        let blocks: Vec<_> = log.blocks.iter().filter(|block| within(block.at)).collect();
+        let transactions: usize = blocks.iter().map(|block| block.transactions).sum();
+        ensure!(transactions > 0, "no transaction was finalized in the measured window");
+        let gas: u64 = blocks.iter().map(|block| block.gas_used).sum();
+        let seconds = (end.at - start.at).as_secs_f64();
+        let finality: Vec<_> = log.finality.iter().filter(|sample| within(sample.at)).map(|sample| sample.ms).collect();
+        let known: Vec<_> = finality.iter().flatten().copied().collect();
+        let client = log.client.iter().filter(|(at, _)| within(*at)).map(|(_, ms)| *ms).collect();
+        let each = |us: u64| us as f64 / transactions as f64;
+        let by_box: Vec<_> =
+            end.boxes_cpu_us.iter().zip(&start.boxes_cpu_us).map(|(end, start)| each(end - start)).collect();
+        let megabytes = |bytes: Option<u64>| round(bytes.unwrap_or(0) as f64 / 1_000_000.0);
+        Ok(Report {
+            version: env!("CARGO_PKG_VERSION"),
+            profile: if cfg!(debug_assertions) { "debug" } else { "release" },
+            boxes: self.boxes.len(),
+            workload: self.args.workload.name(),
+            seconds: round(seconds),
+            rate: self.args.rate.map(std::num::NonZeroU32::get),
+            accounts: self.setup.plan.accounts.len(),
+            in_flight: match self.pace {
+                Pace::Saturate { in_flight } => Some(in_flight),
+                Pace::Rate(_) => None,
+            },
+            tps: round(transactions as f64 / seconds),
+            gas_per_second: round(gas as f64 / seconds),
+            transactions,
+            blocks: blocks.len(),
+            failed,
+            finality_samples: known.len(),
+            finality_missing: finality.len() - known.len(),
+            finality_ms: Percentiles::of(known),
+            client_ms: Percentiles::of(client),
+            cpu_us_per_tx_per_box: round(by_box.iter().sum::<f64>() / by_box.len() as f64),
+            cpu_us_per_tx_by_box: by_box.into_iter().map(round).collect(),
+            client_cpu_us_per_tx: round(each(end.own_cpu_us - start.own_cpu_us)),
+            rss_mb_max: megabytes(end.memory.iter().map(|memory| memory.peak).max()),
+            rss_mb_start: megabytes(start.memory.iter().map(|memory| memory.resident).max()),
+            machine,
+        })
+    }
+}

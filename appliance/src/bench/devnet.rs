@@ -1,0 +1,208 @@
+//! The chain under test: `dolmen devnet` as a child process.
+
+use std::{
+    collections::VecDeque,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use alloy_primitives::{Address, B256};
+use anyhow::{Context as _, bail, ensure};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde::Deserialize;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncRead, BufReader},
+    process::{Child, Command},
+    sync::watch,
+    time::timeout,
+};
+
+/// Accounts with funds that the devnet's genesis gets.
+const DEV_ACCOUNTS: u32 = 10;
+/// How long the boxes may take to start and finalize: a debug build on a busy machine takes some seconds.
+const READY_MAX: Duration = Duration::from_secs(180);
+/// How long the boxes may take to stop.
+const STOP_MAX: Duration = Duration::from_secs(30);
+/// Lines of the devnet's output kept for an error message, and their length in bytes.
+const OUTPUT_LINES: usize = 30;
+const OUTPUT_LINE_BYTES: usize = 400;
+
+/// What `devnet.json` says.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Description {
+    /// EIP-155 chain id.
+    pub(super) chain_id: u64,
+    /// The boxes, in order.
+    pub(super) boxes: Vec<BoxDescription>,
+    /// Accounts with funds.
+    pub(super) accounts: Vec<DevAccount>,
+}
+
+/// A box of the devnet.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct BoxDescription {
+    /// Its name.
+    pub(super) name: String,
+    /// URL of its JSON-RPC over HTTP.
+    pub(super) rpc: String,
+    /// URL of its web page, which has the event stream.
+    pub(super) ui: String,
+    /// Its process.
+    pub(super) pid: u32,
+}
+
+/// An account of the devnet's genesis.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct DevAccount {
+    /// Its address.
+    pub(super) address: Address,
+    /// Its key.
+    pub(super) private_key: B256,
+}
+
+/// The last lines that the devnet wrote.
+type Output = Arc<Mutex<VecDeque<String>>>;
+
+/// A running devnet. [`Devnet::stop`] ends it in order; dropped, it is killed, and its boxes stop by themselves.
+pub(super) struct Devnet {
+    child: Child,
+    output: Output,
+    pub(super) description: Description,
+    /// Where the chain lies.
+    pub(super) dir: PathBuf,
+    temporary: bool,
+}
+
+impl Devnet {
+    /// Starts `boxes` boxes and waits until all of them finalize blocks.
+    pub(super) async fn start(boxes: u32, dir: Option<&Path>, base_port: u16) -> anyhow::Result<Self> {
+        let (dir, temporary) = match dir {
+            Some(dir) => (dir.to_owned(), false),
+            None => (std::env::temp_dir().join(format!("dolmen-bench-{}", std::process::id())), true),
+        };
+        let executable = std::env::current_exe().context("find the path of this program")?;
+        let mut child = Command::new(executable)
+            .arg("devnet")
+            .args(["--boxes", &boxes.to_string(), "--base-port", &base_port.to_string()])
+            .args(["--accounts", &DEV_ACCOUNTS.to_string(), "--dir"])
+            .arg(&dir)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .context("start `dolmen devnet`")?;
+        let output = Output::default();
+        let (ready_tx, ready) = watch::channel(false);
+        let stdout = child.stdout.take().context("the devnet's output is piped")?;
+        let stderr = child.stderr.take().context("the devnet's errors are piped")?;
+        tokio::spawn(drain(stdout, output.clone(), Some(ready_tx)));
+        tokio::spawn(drain(stderr, output.clone(), None));
+        let description = Description { chain_id: 0, boxes: Vec::new(), accounts: Vec::new() };
+        let mut devnet = Self { child, output, description, dir, temporary };
+        match devnet.become_ready(ready, boxes).await {
+            Ok(()) => Ok(devnet),
+            Err(error) => Err(devnet.fail(error).await),
+        }
+    }
+
+    async fn become_ready(&mut self, mut ready: watch::Receiver<bool>, boxes: u32) -> anyhow::Result<()> {
+        let result = tokio::select! {
+            result = timeout(READY_MAX, ready.wait_for(|ready| *ready)) => match result {
+                Ok(Ok(_)) => Ok(()),
+                // Its last lines say more; they are there once it has ended.
+                Ok(Err(_)) => Err("closed its output before it was ready".to_owned()),
+                Err(_) => Err(format!("was not ready after {} s", READY_MAX.as_secs())),
+            },
+            result = interrupted() => { result?; Err("was interrupted".to_owned()) },
+        };
+        if let Err(reason) = result {
+            bail!("`dolmen devnet` {reason}; its last lines:\n{}", self.last_lines());
+        }
+        let path = self.dir.join("devnet.json");
+        let json = tokio::fs::read(&path).await.with_context(|| format!("read {}", path.display()))?;
+        self.description = serde_json::from_slice(&json).with_context(|| format!("read {}", path.display()))?;
+        let (found, funded) = (self.description.boxes.len(), self.description.accounts.len());
+        ensure!(found == boxes as usize, "{} lists {found} boxes, {boxes} were asked for", path.display());
+        ensure!(funded > 0, "{} lists no account with funds", path.display());
+        Ok(())
+    }
+
+    /// Waits until the devnet ends by itself, which it should not do, and says why.
+    pub(super) async fn ended(&mut self) -> anyhow::Error {
+        match self.child.wait().await {
+            Ok(status) => {
+                anyhow::anyhow!("the devnet ended ({status}) under load; its last lines:\n{}", self.last_lines())
+            }
+            Err(error) => anyhow::Error::new(error).context("wait for the devnet"),
+        }
+    }
+
+    /// Ends the boxes and removes a temporary folder.
+    pub(super) async fn stop(mut self) -> anyhow::Result<()> {
+        self.end().await?;
+        if self.temporary && self.dir.exists() {
+            tokio::fs::remove_dir_all(&self.dir)
+                .await
+                .with_context(|| format!("remove the temporary folder {}", self.dir.display()))?;
+        }
+        Ok(())
+    }
+
+    /// Ends the boxes after a failure; their folder stays, and the error says where it is.
+    pub(super) async fn fail(mut self, error: anyhow::Error) -> anyhow::Error {
+        let error = error.context(format!("the benchmark failed; the boxes' logs are in {}", self.dir.display()));
+        match self.end().await {
+            Ok(()) => error,
+            Err(other) => error.context(format!("{other:#}")),
+        }
+    }
+
+    async fn end(&mut self) -> anyhow::Result<()> {
+        if let Some(pid) = self.child.id().and_then(|pid| i32::try_from(pid).ok()) {
+            // It may have ended by itself.
+            let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+            if timeout(STOP_MAX, self.child.wait()).await.is_err() {
+                tracing::warn!(seconds = STOP_MAX.as_secs(), "the devnet did not stop in time and is killed");
+                self.child.kill().await.context("kill the devnet, whose boxes then stop")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn last_lines(&self) -> String {
+        let lines = self.output.lock().expect("no holder of the lock panics");
+        lines.iter().map(|line| format!("  {line}\n")).collect()
+    }
+}
+
+/// Completes when the user asks this program to end.
+pub(super) async fn interrupted() -> anyhow::Result<()> {
+    let mut terminate =
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).context("listen for SIGTERM")?;
+    tokio::select! {
+        result = tokio::signal::ctrl_c() => result.context("listen for SIGINT"),
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+/// Reads a stream to its end, so that the devnet never waits for a reader; keeps the last lines.
+async fn drain(stream: impl AsyncRead + Unpin, output: Output, ready: Option<watch::Sender<bool>>) {
+    let mut lines = BufReader::new(stream).lines();
+    while let Ok(Some(mut line)) = lines.next_line().await {
+        if let Some(ready) = ready.as_ref().filter(|_| line.starts_with("READY")) {
+            ready.send_replace(true);
+        }
+        line.truncate(line.floor_char_boundary(OUTPUT_LINE_BYTES));
+        let mut output = output.lock().expect("no holder of the lock panics");
+        if output.len() == OUTPUT_LINES {
+            output.pop_front();
+        }
+        output.push_back(line);
+    }
+}

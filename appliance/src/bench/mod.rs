@@ -1,0 +1,93 @@
+//! `dolmen bench`: a chain of boxes under load, measured from outside.
+//!
+//! [`chain::chain`] starts a devnet of real processes on this machine, loads it through the boxes' JSON-RPC as applications
+//! would, and reports what the chain finalized, how long that took and what it cost. `chain.rs` has the phases.
+
+mod chain;
+mod client;
+mod cpu;
+mod devnet;
+mod load;
+mod machine;
+mod report;
+mod sign;
+mod watch;
+mod workload;
+
+use std::{num::NonZeroU32, path::PathBuf};
+
+use clap::{Args, Subcommand, ValueEnum};
+
+/// Boxes of a benchmark at most: they share this machine.
+const BOXES_MAX: i64 = 32;
+/// Longest measured window: bounds the transactions signed in advance, which lie in memory.
+const SECONDS_MAX: i64 = 600;
+/// Sending accounts at most: each is funded by a transaction before the measurement.
+const ACCOUNTS_MAX: i64 = 10_000;
+/// Transactions in flight at most: the pools hold 65,536.
+const IN_FLIGHT_MAX: i64 = 32_768;
+
+/// What `dolmen bench` measures.
+#[derive(Subcommand)]
+pub(crate) enum BenchCommand {
+    /// Measure a chain of boxes on this machine under load: throughput, time to finality, CPU time, memory.
+    Chain(ChainArgs),
+}
+
+/// Runs `dolmen bench`.
+pub(crate) async fn bench(command: BenchCommand) -> anyhow::Result<()> {
+    match command {
+        BenchCommand::Chain(args) => chain::chain(args).await,
+    }
+}
+
+/// Settings of `dolmen bench chain`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ChainArgs {
+    /// Boxes of the chain, all on this machine.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=BOXES_MAX))]
+    pub(crate) boxes: u32,
+    /// What the transactions do.
+    #[arg(long, value_enum, default_value_t = Workload::Erc20)]
+    pub(crate) workload: Workload,
+    /// Length of the measured window in seconds, after a warm-up.
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=SECONDS_MAX))]
+    pub(crate) seconds: u32,
+    /// Transactions sent per second. Without it, as many as the chain finalizes.
+    #[arg(long)]
+    pub(crate) rate: Option<NonZeroU32>,
+    /// Accounts that send, each through one box.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(2..=ACCOUNTS_MAX))]
+    pub(crate) accounts: u32,
+    /// Transactions sent and not finalized, at most, where `--rate` is not given.
+    #[arg(long, default_value_t = 4000, value_parser = clap::value_parser!(u32).range(1..=IN_FLIGHT_MAX))]
+    pub(crate) in_flight: u32,
+    /// Writes the result as JSON into this file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Where the chain lies; it stays there. Without it, a temporary folder that is removed.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// First of the TCP ports that the boxes listen on, as for `dolmen devnet`. 0 takes free ports.
+    #[arg(long, default_value_t = 0, value_name = "PORT")]
+    pub(crate) base_port: u16,
+}
+
+/// What the transactions do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Workload {
+    /// Sends 1 wei to another account.
+    Transfer,
+    /// Sends one unit of an OpenZeppelin ERC-20 token to another holder.
+    Erc20,
+}
+
+impl Workload {
+    /// The name on the command line and in reports.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Transfer => "transfer",
+            Self::Erc20 => "erc20",
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! The result: as a table for people, as JSON for programs.
+
+use std::{
+    io::{IsTerminal as _, Write as _},
+    path::Path,
+};
+
+use anyhow::Context as _;
+use serde::Serialize;
+
+use super::machine::Machine;
+
+/// What a run measured. Keys and units are part of the interface: programs compare results of versions.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Report {
+    /// Version of this program.
+    pub(super) version: &'static str,
+    /// `release` or `debug`; figures of a debug build say nothing about speed.
+    pub(super) profile: &'static str,
+    /// Boxes of the chain, all on this machine.
+    pub(super) boxes: usize,
+    /// `transfer` or `erc20`.
+    pub(super) workload: &'static str,
+    /// Length of the measured window.
+    pub(super) seconds: f64,
+    /// Transactions sent per second, where it was fixed.
+    pub(super) rate: Option<u32>,
+    /// Accounts that sent.
+    pub(super) accounts: usize,
+    /// Unfinalized transactions at most, where no rate was fixed.
+    pub(super) in_flight: Option<usize>,
+    /// Finalized transactions per second in the window.
+    pub(super) tps: f64,
+    /// Gas of finalized transactions per second.
+    pub(super) gas_per_second: f64,
+    /// Finalized transactions in the window.
+    pub(super) transactions: usize,
+    /// Blocks with transactions in the window.
+    pub(super) blocks: usize,
+    /// Transactions that were refused, failed or are missing, in the whole run.
+    pub(super) failed: u64,
+    /// From a block's proposal to its durable commit, over all boxes and blocks with transactions.
+    pub(super) finality_ms: Percentiles,
+    /// Blocks behind `finality_ms`, each counted on each box.
+    pub(super) finality_samples: usize,
+    /// Blocks that a box fetched later instead of voting, which have no such time.
+    pub(super) finality_missing: usize,
+    /// From when a transaction was due at the client to when the client saw its block finalized.
+    pub(super) client_ms: Percentiles,
+    /// CPU time, user and system, of a box for each transaction; the mean of the boxes.
+    pub(super) cpu_us_per_tx_per_box: f64,
+    /// The same for each box.
+    pub(super) cpu_us_per_tx_by_box: Vec<f64>,
+    /// The same for the load generator, which signs nothing in the window.
+    pub(super) client_cpu_us_per_tx: f64,
+    /// The largest resident memory that a box ever had, in units of 10^6 bytes.
+    pub(super) rss_mb_max: f64,
+    /// The largest resident memory of a box at the start of the window.
+    pub(super) rss_mb_start: f64,
+    /// Where it was measured.
+    pub(super) machine: Machine,
+}
+
+/// The median and the 99th percentile, by nearest rank, in milliseconds; `null` without samples.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub(super) struct Percentiles {
+    /// Median.
+    pub(super) p50: Option<f64>,
+    /// 99th percentile.
+    pub(super) p99: Option<f64>,
+}
+
+impl Percentiles {
+    /// The percentiles of `samples`.
+    pub(super) fn of(mut samples: Vec<f64>) -> Self {
+        samples.sort_by(f64::total_cmp);
+        let rank = |percent: usize| {
+            let rank = (samples.len() * percent).div_ceil(100);
+            samples.get(rank.saturating_sub(1)).copied().map(round)
+        };
+        Self { p50: rank(50), p99: rank(99) }
+    }
+}
+
+/// Rounded to three decimals, which is finer than anything measured here.
+pub(super) fn round(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}
+
+impl Report {
+    /// Writes the result as JSON.
+    pub(super) fn write_json(&self, path: &Path) -> anyhow::Result<()> {
+        let mut json = serde_json::to_vec_pretty(self)?;
+        json.push(b'\n');
+        std::fs::write(path, json).with_context(|| format!("write the result to {}", path.display()))
+    }
+
+    /// Prints the result as a table.
+    pub(super) fn print(&self) {
+        for (name, value) in self.rows() {
+            anstream::println!("{name:<12} {value}");
+        }
+    }
+
+    fn rows(&self) -> Vec<(&'static str, String)> {
+        let load = match (self.rate, self.in_flight) {
+            (Some(rate), _) => format!("{rate} transactions sent per second"),
+            (None, in_flight) => format!("at saturation, {} transactions in flight", in_flight.unwrap_or(0)),
+        };
+        let pair = |Percentiles { p50, p99 }: Percentiles| {
+            let ms = |value: Option<f64>| value.map_or("unknown".to_owned(), |ms| format!("{ms:.1} ms"));
+            format!("p50 {}, p99 {}", ms(p50), ms(p99))
+        };
+        let machine = &self.machine;
+        vec![
+            ("program", format!("dolmen {}, {} build", self.version, self.profile)),
+            ("machine", format!("{}, {} cores, {} MiB", machine.cpu, machine.cores, machine.memory_mib)),
+            ("", format!("Linux {}, {}, load average {:.2}", machine.kernel, machine.filesystem, machine.load_average)),
+            ("chain", format!("{} boxes on this machine", self.boxes)),
+            ("load", format!("{} from {} accounts, {load}", self.workload, self.accounts)),
+            ("window", format!("{:.1} s: {} transactions in {} blocks", self.seconds, self.transactions, self.blocks)),
+            ("throughput", format!("{:.0} transactions/s, {:.1} Mgas/s", self.tps, self.gas_per_second / 1_000_000.0)),
+            ("finality", format!("{}, proposal to durable commit", pair(self.finality_ms))),
+            ("client", format!("{}, sent to seen finalized", pair(self.client_ms))),
+            (
+                "CPU time",
+                format!(
+                    "{:.1} us a transaction and box; load generator {:.1} us a transaction",
+                    self.cpu_us_per_tx_per_box, self.client_cpu_us_per_tx
+                ),
+            ),
+            (
+                "memory",
+                format!("at most {:.0} MB a box, {:.0} MB at the window's start", self.rss_mb_max, self.rss_mb_start),
+            ),
+            ("failed", self.failed.to_string()),
+        ]
+    }
+}
+
+/// A line that says what goes on, on standard error where that is a terminal.
+pub(super) struct Progress {
+    terminal: bool,
+}
+
+impl Progress {
+    /// Finds out whether anyone looks.
+    pub(super) fn new() -> Self {
+        Self { terminal: std::io::stderr().is_terminal() }
+    }
+
+    /// Replaces the line.
+    pub(super) fn say(&self, text: String) {
+        if self.terminal {
+            // A closed terminal is no reason to stop measuring.
+            let _ = write!(std::io::stderr(), "\r\x1b[K{text}");
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.say(String::new());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_by_nearest_rank() {
+        assert_eq!(Percentiles::of(vec![]), Percentiles::default());
+        assert_eq!(Percentiles::of(vec![3.0]), Percentiles { p50: Some(3.0), p99: Some(3.0) });
+        let hundred = (1..=100).rev().map(f64::from).collect();
+        assert_eq!(Percentiles::of(hundred), Percentiles { p50: Some(50.0), p99: Some(99.0) });
+        assert_eq!(Percentiles::of(vec![2.0, 1.0, 9.0]), Percentiles { p50: Some(2.0), p99: Some(9.0) });
+    }
+}

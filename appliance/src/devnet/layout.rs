@@ -1,0 +1,227 @@
+//! The files of a development chain: genesis, keys, one directory and `box.toml` a box, and `devnet.json`.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use alloy_primitives::{Address, B256, U256, keccak256, utils::parse_ether};
+use anyhow::{Context as _, ensure};
+use dolmen_node::Identity;
+use dolmen_types::{PublicKey, Validator};
+use secp256k1::{PublicKey as AccountKey, SecretKey};
+use serde::{Deserialize, Serialize};
+
+use super::DevnetArgs;
+use crate::{
+    config::{Admin, BoxConfig, History, Log, P2p, PeerConfig, Rpc, load_genesis},
+    genesis,
+};
+
+/// Ports between one box and the next, so that they are easy to tell apart.
+const PORT_STEP: u16 = 10;
+/// What each development account owns, in ether.
+const ACCOUNT_ETHER: &str = "1000000";
+
+/// A development chain on disk.
+pub(super) struct Layout {
+    pub(super) dir: PathBuf,
+    pub(super) chain_id: u64,
+    pub(super) boxes: Vec<BoxLayout>,
+    accounts: Vec<Account>,
+}
+
+/// One of its boxes.
+pub(super) struct BoxLayout {
+    pub(super) name: String,
+    pub(super) config: PathBuf,
+    pub(super) log: PathBuf,
+    public_key: PublicKey,
+    rpc: SocketAddr,
+    admin: SocketAddr,
+    p2p: SocketAddr,
+}
+
+/// A funded account; the file that holds it is for development only and says so.
+#[derive(Clone, Serialize, Deserialize)]
+struct Account {
+    address: Address,
+    private_key: B256,
+}
+
+/// `devnet.json`.
+#[derive(Serialize)]
+struct Summary<'a> {
+    chain_id: u64,
+    genesis: &'a Path,
+    boxes: Vec<BoxSummary<'a>>,
+    accounts: &'a [Account],
+}
+
+#[derive(Serialize)]
+struct BoxSummary<'a> {
+    name: &'a str,
+    rpc: String,
+    ws: String,
+    metrics: String,
+    ui: String,
+    config: &'a Path,
+    pid: Option<u32>,
+}
+
+impl BoxLayout {
+    pub(super) fn rpc_url(&self) -> String {
+        format!("http://{}", self.rpc)
+    }
+
+    pub(super) fn ui_url(&self) -> String {
+        format!("http://{}/", self.admin)
+    }
+}
+
+impl Layout {
+    /// Opens the chain in `args.dir`, or creates a new one there.
+    pub(super) fn open_or_create(args: &DevnetArgs) -> anyhow::Result<Self> {
+        fs::create_dir_all(&args.dir).with_context(|| format!("cannot create {}", args.dir.display()))?;
+        let dir = fs::canonicalize(&args.dir).with_context(|| format!("cannot open {}", args.dir.display()))?;
+        let ports = ports(args)?;
+        let boxes = (0..args.boxes).map(|index| box_layout(&dir, index, &ports)).collect::<anyhow::Result<Vec<_>>>()?;
+        let genesis_path = dir.join("genesis.json");
+        if !genesis_path.exists() {
+            create_chain(args, &dir, &boxes)?;
+        }
+        let genesis = load_genesis(&genesis_path)?;
+        let validators = &genesis.file().validators;
+        ensure!(
+            validators.len() == boxes.len() && boxes.iter().zip(validators).all(|(b, v)| b.public_key == v.public_key),
+            "{} holds a chain of {} boxes with their own keys; run it with --boxes {0} or choose another --dir",
+            dir.display(),
+            validators.len(),
+        );
+        let accounts = fs::read(dir.join("accounts.json")).context("cannot read accounts.json of the chain")?;
+        let accounts = serde_json::from_slice(&accounts).context("accounts.json of the chain is damaged")?;
+        let layout = Self { chain_id: genesis.file().chain_id, dir, boxes, accounts };
+        layout.write_configs()?;
+        Ok(layout)
+    }
+
+    pub(super) fn config_of(&self, name: &str) -> PathBuf {
+        self.dir.join(name).join("box.toml")
+    }
+
+    /// Writes `devnet.json` for tools and tests.
+    pub(super) fn write_summary(&self, pids: &[u32]) -> anyhow::Result<()> {
+        let genesis = self.dir.join("genesis.json");
+        let summarize = |(index, layout): (usize, &'_ BoxLayout)| BoxSummary {
+            name: &self.boxes[index].name,
+            rpc: layout.rpc_url(),
+            ws: format!("ws://{}", layout.rpc),
+            metrics: format!("http://{}/metrics", layout.admin),
+            ui: layout.ui_url(),
+            config: &self.boxes[index].config,
+            pid: pids.get(index).copied(),
+        };
+        let boxes = self.boxes.iter().enumerate().map(summarize).collect();
+        let summary = Summary { chain_id: self.chain_id, genesis: &genesis, boxes, accounts: &self.accounts };
+        // Renamed into place, so that a reader never sees half a file.
+        let (path, new) = (self.dir.join("devnet.json"), self.dir.join("devnet.json.new"));
+        write_private(&new, &serde_json::to_vec_pretty(&summary)?)?;
+        fs::rename(&new, &path).with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    fn write_configs(&self) -> anyhow::Result<()> {
+        for own in &self.boxes {
+            let peers = self.boxes.iter().filter(|other| other.name != own.name);
+            let config = BoxConfig {
+                name: own.name.clone(),
+                genesis: "../genesis.json".into(),
+                data_dir: "data".into(),
+                key: "key".into(),
+                p2p: P2p {
+                    listen: own.p2p,
+                    peers: peers.map(|peer| PeerConfig { public_key: peer.public_key, address: peer.p2p }).collect(),
+                },
+                rpc: Rpc { listen: own.rpc },
+                admin: Admin { listen: own.admin },
+                history: History::default(),
+                log: Log::default(),
+            };
+            fs::write(&own.config, toml::to_string(&config)?)
+                .with_context(|| format!("cannot write {}", own.config.display()))?;
+        }
+        Ok(())
+    }
+}
+
+fn box_layout(dir: &Path, index: u16, ports: &[u16]) -> anyhow::Result<BoxLayout> {
+    let name = format!("box-{index}");
+    let own = dir.join(&name);
+    fs::create_dir_all(&own).with_context(|| format!("cannot create {}", own.display()))?;
+    let at = |place: usize| SocketAddr::from((Ipv4Addr::LOCALHOST, ports[usize::from(index) * 3 + place]));
+    Ok(BoxLayout {
+        public_key: Identity::load_or_create(&own.join("key"))?.public_key(),
+        config: own.join("box.toml"),
+        log: own.join("log"),
+        name,
+        rpc: at(0),
+        admin: at(1),
+        p2p: at(2),
+    })
+}
+
+/// Three ports a box: RPC, web page, peers.
+fn ports(args: &DevnetArgs) -> anyhow::Result<Vec<u16>> {
+    if args.base_port == 0 {
+        // All bound at once, so that they differ; free until somebody else takes one.
+        let listeners: Vec<_> = (0..args.boxes * 3)
+            .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
+            .collect::<Result<_, _>>()
+            .context("no free ports")?;
+        return listeners.iter().map(|listener| Ok(listener.local_addr()?.port())).collect();
+    }
+    let port = |index: u16, place: u16| args.base_port.checked_add(index * PORT_STEP + place);
+    let all = (0..args.boxes).flat_map(|index| (0..3).map(move |place| port(index, place)));
+    all.collect::<Option<_>>().context("the ports go beyond 65535; choose a lower --base-port")
+}
+
+fn create_chain(args: &DevnetArgs, dir: &Path, boxes: &[BoxLayout]) -> anyhow::Result<()> {
+    let accounts: Vec<Account> = (0..args.accounts).map(|_| new_account()).collect();
+    write_private(&dir.join("accounts.json"), &serde_json::to_vec_pretty(&accounts)?)?;
+    let ether = parse_ether(ACCOUNT_ETHER)?;
+    let balances: BTreeMap<Address, U256> = accounts.iter().map(|account| (account.address, ether)).collect();
+    let validators = boxes.iter().map(|own| Validator {
+        name: own.name.clone(),
+        public_key: own.public_key,
+        fee_recipient: Address::from_word(keccak256(own.public_key.0)),
+    });
+    let (base_fee, gas_limit) = (genesis::DEFAULT_BASE_FEE, genesis::DEFAULT_GAS_LIMIT);
+    let file = genesis::file(args.chain_id, validators.collect(), balances, base_fee, gas_limit)?;
+    genesis::write(&dir.join("genesis.json"), file)
+}
+
+fn new_account() -> Account {
+    loop {
+        let bytes: [u8; 32] = rand::random();
+        // All but about one in 2^128 numbers are keys.
+        let Ok(secret) = SecretKey::from_byte_array(bytes) else { continue };
+        let public = AccountKey::from_secret_key_global(&secret).serialize_uncompressed();
+        let address = Address::from_word(keccak256(&public[1..]));
+        return Account { address, private_key: B256::from(bytes) };
+    }
+}
+
+/// Writes a file that only its owner can read.
+fn write_private(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .with_context(|| format!("cannot create {}", path.display()))?;
+    file.write_all(bytes).with_context(|| format!("cannot write {}", path.display()))
+}

@@ -1,0 +1,110 @@
+//! `dolmen devnet`: several boxes of one chain as child processes in the foreground.
+
+use std::{
+    io::{IsTerminal as _, Write as _},
+    path::PathBuf,
+    time::Duration,
+};
+
+use anyhow::{Context as _, ensure};
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+
+mod layout;
+mod process;
+mod watch;
+
+use layout::Layout;
+use process::Boxes;
+
+/// Arguments of `dolmen devnet`.
+#[derive(Args)]
+#[command(after_help = "Examples:\n  dolmen devnet\n  dolmen devnet --boxes 7 --dir /tmp/seven --base-port 20000\n\n\
+    Stop with Ctrl-C. A second run on the same directory resumes the chain.")]
+pub(crate) struct DevnetArgs {
+    /// How many boxes.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=32))]
+    boxes: u16,
+    /// Genesis, keys, databases, logs and devnet.json go here.
+    #[arg(long, default_value = "devnet", value_name = "DIR")]
+    dir: PathBuf,
+    /// The first port; each box takes three of the next ten. 0 takes free ports.
+    #[arg(long, default_value_t = 8545, value_name = "PORT")]
+    base_port: u16,
+    /// EIP-155 chain id of a new chain.
+    #[arg(long, default_value_t = 1337)]
+    chain_id: u64,
+    /// Funded development accounts of a new chain.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    accounts: u16,
+    /// Only write the files, then exit; start each box with `dolmen run`.
+    #[arg(long)]
+    prepare: bool,
+}
+
+/// Longest wait for all boxes to finalize a first block.
+const READY_WITHIN: Duration = Duration::from_secs(120);
+
+/// Runs the boxes until a signal to stop.
+pub(crate) async fn devnet(args: DevnetArgs) -> anyhow::Result<()> {
+    let layout = Layout::open_or_create(&args)?;
+    if args.prepare {
+        layout.write_summary(&[])?;
+        anstream::println!("prepared {} boxes in {}", layout.boxes.len(), layout.dir.display());
+        return Ok(());
+    }
+    let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle SIGINT")?;
+    let mut boxes = Boxes::start(&layout)?;
+    layout.write_summary(&boxes.pids())?;
+    let outcome = tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+        result = watch(&layout, &mut boxes) => result,
+    };
+    if std::io::stderr().is_terminal() {
+        anstream::eprintln!("\nstopping");
+    }
+    boxes.stop().await;
+    outcome
+}
+
+/// Waits until all boxes finalize, says so, then keeps a status line up to date.
+async fn watch(layout: &Layout, boxes: &mut Boxes) -> anyhow::Result<()> {
+    let watcher = watch::Watcher::new(layout)?;
+    let ready = tokio::time::timeout(READY_WITHIN, async {
+        while watcher.poll().await.finalizing < layout.boxes.len() {
+            let dead = boxes.dead();
+            ensure!(dead.is_empty(), "{} stopped; see its log in {}", dead.join(", "), layout.dir.display());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Ok(())
+    });
+    ready.await.with_context(|| {
+        format!("not every box finalized a block within {READY_WITHIN:?}; see the logs in {}", layout.dir.display())
+    })??;
+    let first = &layout.boxes[0];
+    anstream::println!(
+        "READY chain={} boxes={} rpc={} ui={} dir={}",
+        layout.chain_id,
+        layout.boxes.len(),
+        first.rpc_url(),
+        first.ui_url(),
+        layout.dir.display()
+    );
+    std::io::stdout().flush().context("cannot write to standard output")?;
+    let live = std::io::stderr().is_terminal();
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        for name in boxes.newly_dead() {
+            anstream::eprintln!(
+                "\n{name} stopped; restart it with `dolmen run --config {}`",
+                layout.config_of(&name).display()
+            );
+        }
+        let line = watcher.poll().await;
+        if live {
+            anstream::eprint!("\r\x1b[2K{line}");
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! `dolmen genesis`: creating and checking genesis files and box keys.
+
+use std::{
+    collections::BTreeMap,
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+use alloy_eips::{eip2935, eip4788};
+use alloy_primitives::{Address, U256, utils::parse_ether};
+use anyhow::{Context as _, anyhow, ensure};
+use clap::{Args, Subcommand};
+use dolmen_node::Identity;
+use dolmen_types::{Genesis, GenesisFile, PublicKey, Validator, genesis::GenesisAccount};
+
+use crate::config::load_genesis;
+
+/// Subcommands of `dolmen genesis`.
+#[derive(Subcommand)]
+pub(crate) enum GenesisCommand {
+    /// Write a new genesis file.
+    New(NewArgs),
+    /// Check a genesis file and print the hash of block zero.
+    Check {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Create a box's key file (mode 0600) and print its public key.
+    Key {
+        /// Where to write it; an existing file is only read.
+        file: PathBuf,
+    },
+}
+
+/// Arguments of `dolmen genesis new`.
+#[derive(Args)]
+#[command(after_help = "Example:\n  dolmen genesis new --chain-id 2026 --out genesis.json \\\n    \
+    --validator box-a=<public key>@0x<fee address> --validator box-b=<public key>@0x<fee address> \\\n    \
+    --account 0x<address>=1000")]
+pub(crate) struct NewArgs {
+    /// EIP-155 chain id.
+    #[arg(long)]
+    chain_id: u64,
+    /// A validator, NAME=PUBLIC_KEY@FEE_RECIPIENT; once for each.
+    #[arg(long = "validator", required = true, value_name = "NAME=KEY@ADDRESS", value_parser = parse_validator)]
+    validators: Vec<Validator>,
+    /// An account and its balance in ether, ADDRESS=ETHER; once for each.
+    #[arg(long = "account", value_name = "ADDRESS=ETHER", value_parser = parse_account)]
+    accounts: Vec<(Address, U256)>,
+    /// Base fee in wei per gas; 0 makes transactions free of charge.
+    #[arg(long, default_value_t = DEFAULT_BASE_FEE)]
+    base_fee: u64,
+    /// Gas a block may use.
+    #[arg(long, default_value_t = DEFAULT_GAS_LIMIT)]
+    gas_limit: u64,
+    /// The file to write; must not exist.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+/// 1 gwei, so that fees behave as contract developers expect.
+pub(crate) const DEFAULT_BASE_FEE: u64 = 1_000_000_000;
+/// About 4,000 token transfers a block.
+pub(crate) const DEFAULT_GAS_LIMIT: u64 = 200_000_000;
+/// Ten of them and more fit in the second that a finality of tens of milliseconds needs.
+const DEFAULT_INTERVAL_MIN_MS: u64 = 20;
+/// An idle chain's heartbeat: two small blocks a second.
+const DEFAULT_INTERVAL_MAX_MS: u64 = 500;
+/// 2 MiB.
+const DEFAULT_BLOCK_BYTES: u32 = 2 << 20;
+
+/// Runs a subcommand.
+pub(crate) fn genesis(command: GenesisCommand) -> anyhow::Result<()> {
+    match command {
+        GenesisCommand::New(args) => {
+            let accounts = args.accounts.into_iter().collect();
+            let file = file(args.chain_id, args.validators, accounts, args.base_fee, args.gas_limit)?;
+            write(&args.out, file)
+        }
+        GenesisCommand::Check { file } => {
+            let genesis = load_genesis(&file)?;
+            let settings = genesis.file();
+            anstream::println!(
+                "{}: chain {}, {} validators, {} accounts, block zero {}",
+                file.display(),
+                settings.chain_id,
+                settings.validators.len(),
+                settings.accounts.len(),
+                dolmen_node::genesis_block(&genesis).hash()
+            );
+            Ok(())
+        }
+        GenesisCommand::Key { file } => {
+            anstream::println!("{}", Identity::load_or_create(&file)?.public_key());
+            Ok(())
+        }
+    }
+}
+
+/// A genesis file with the default limits and Ethereum's system contracts for block hashes (EIP-2935, EIP-4788).
+pub(crate) fn file(
+    chain_id: u64,
+    validators: Vec<Validator>,
+    balances: BTreeMap<Address, U256>,
+    base_fee_per_gas: u64,
+    gas_limit: u64,
+) -> anyhow::Result<GenesisFile> {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).context("the clock is before 1970")?;
+    let balance = |(address, balance)| (address, GenesisAccount { balance, ..Default::default() });
+    let mut accounts: BTreeMap<_, _> = balances.into_iter().map(balance).collect();
+    for (address, code) in [
+        (eip2935::HISTORY_STORAGE_ADDRESS, &eip2935::HISTORY_STORAGE_CODE),
+        (eip4788::BEACON_ROOTS_ADDRESS, &eip4788::BEACON_ROOTS_CODE),
+    ] {
+        accounts.insert(address, GenesisAccount { nonce: 1, code: code.clone(), ..Default::default() });
+    }
+    Ok(GenesisFile {
+        chain_id,
+        timestamp_ms: u64::try_from(now.as_millis()).context("the clock is far in the future")?,
+        gas_limit,
+        base_fee_per_gas,
+        block_interval_min_ms: DEFAULT_INTERVAL_MIN_MS,
+        block_interval_max_ms: DEFAULT_INTERVAL_MAX_MS,
+        block_bytes_max: DEFAULT_BLOCK_BYTES,
+        validators,
+        accounts,
+    })
+}
+
+/// Checks and writes a genesis file; never overwrites one, since it names a chain.
+pub(crate) fn write(path: &Path, file: GenesisFile) -> anyhow::Result<()> {
+    let genesis = Genesis::try_from(file)?;
+    let mut out = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(path)
+        .with_context(|| format!("cannot create {}; a genesis file is never overwritten", path.display()))?;
+    serde_json::to_writer_pretty(&mut out, genesis.file())?;
+    out.write_all(b"\n").and_then(|()| out.sync_all()).with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn parse_validator(text: &str) -> anyhow::Result<Validator> {
+    let form = || anyhow!("expected NAME=PUBLIC_KEY@FEE_RECIPIENT");
+    let (name, rest) = text.split_once('=').ok_or_else(form)?;
+    let (public_key, fee_recipient) = rest.split_once('@').ok_or_else(form)?;
+    let public_key: PublicKey = public_key.parse().context("the public key is not 64 hexadecimal digits")?;
+    let fee_recipient = fee_recipient.parse().context("the fee recipient is not an address")?;
+    Ok(Validator { name: name.to_owned(), public_key, fee_recipient })
+}
+
+fn parse_account(text: &str) -> anyhow::Result<(Address, U256)> {
+    let (address, ether) = text.split_once('=').ok_or_else(|| anyhow!("expected ADDRESS=ETHER"))?;
+    let balance = parse_ether(ether).context("the balance is not a number of ether")?;
+    ensure!(!balance.is_zero(), "the balance is zero; leave the account out");
+    Ok((address.parse().context("not an address")?, balance))
+}

@@ -1,0 +1,72 @@
+//! `dolmen`: the box's one program. Each subcommand has a module of its own; this file only parses and dispatches.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+
+mod admin;
+mod bench;
+mod config;
+mod devnet;
+mod evm;
+mod genesis;
+mod logging;
+mod run;
+mod status;
+
+/// Dolmen, the box that joins a chain: a permissioned Ethereum node with Byzantine fault tolerant finality.
+#[derive(Parser)]
+#[command(name = "dolmen", version, propagate_version = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run one box until it is stopped.
+    Run(run::RunArgs),
+    /// Run several boxes of a new or existing development chain on this machine.
+    Devnet(devnet::DevnetArgs),
+    /// Create and check genesis files.
+    #[command(subcommand)]
+    Genesis(genesis::GenesisCommand),
+    /// Show how a running box is doing.
+    Status(status::StatusArgs),
+    /// Measure.
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
+    /// Work with the EVM alone.
+    #[command(subcommand)]
+    Evm(evm::EvmCommand),
+}
+
+fn main() -> ExitCode {
+    match dispatch(Cli::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            // Every error names its cause and the next step; the chain of causes goes on one line each.
+            anstream::eprintln!("error: {error}");
+            error.chain().skip(1).for_each(|cause| anstream::eprintln!("  because: {cause}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("dolmen")
+        .build()
+        .context("cannot start the runtime's threads")?;
+    let passed = match command {
+        Command::Run(args) => runtime.block_on(run::run(args)).map(|()| true),
+        Command::Devnet(args) => runtime.block_on(devnet::devnet(args)).map(|()| true),
+        Command::Genesis(command) => genesis::genesis(command).map(|()| true),
+        Command::Status(args) => runtime.block_on(status::status(args)),
+        Command::Bench(command) => runtime.block_on(bench::bench(command)).map(|()| true),
+        Command::Evm(command) => evm::evm(command),
+    }?;
+    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

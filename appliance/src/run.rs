@@ -1,0 +1,86 @@
+//! `dolmen run`: one box, from its configuration to serving.
+
+use std::{path::PathBuf, sync::Arc};
+
+use anyhow::Context as _;
+use clap::Args;
+use dolmen_node::{Identity, Node, NodeConfig, Peer};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    admin,
+    config::{BoxConfig, load_genesis},
+    logging,
+};
+
+/// Arguments of `dolmen run`.
+#[derive(Args)]
+#[command(after_help = "Example:\n  dolmen run --config /etc/dolmen/box.toml")]
+pub(crate) struct RunArgs {
+    /// The box's settings.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Stop when standard input ends: a parent that dies takes the box with it.
+    #[arg(long, hide = true)]
+    stop_on_stdin_eof: bool,
+}
+
+/// What `web3_clientVersion` answers.
+pub(crate) const CLIENT_VERSION: &str = concat!("dolmen/v", env!("CARGO_PKG_VERSION"), "/linux-x86_64/rust");
+
+/// Runs the box until SIGINT or SIGTERM, or until it cannot go on.
+pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
+    let config = BoxConfig::load(&args.config)?;
+    logging::init(config.log.format);
+    let genesis = load_genesis(&config.genesis)?;
+    std::fs::create_dir_all(&config.data_dir)
+        .with_context(|| format!("cannot create data_dir {}", config.data_dir.display()))?;
+    let identity = Identity::load_or_create(&config.key)?;
+    let own = identity.public_key();
+    tracing::info!(name = config.name, public_key = %own, "starting");
+    let peers = config.p2p.peers.iter().filter(|peer| peer.public_key != own);
+    let node = Node::start(NodeConfig {
+        genesis: genesis.clone(),
+        identity,
+        data_dir: config.data_dir.clone(),
+        history_depth: config.history.depth,
+        p2p_listen: config.p2p.listen,
+        peers: peers.map(|peer| Peer { public_key: peer.public_key, address: peer.address }).collect(),
+        rpc_listen: config.rpc.listen,
+        client_version: CLIENT_VERSION.to_owned(),
+    })
+    .await?;
+    let node = Arc::new(node);
+    let admin = admin::Server::start(&config, &genesis, node.clone()).await?;
+    let (height, rpc, ui) = (node.head().block.number(), node.rpc_address(), admin.address());
+    tracing::info!(height, %rpc, %ui, "serving");
+    tokio::select! {
+        result = wait(&node) => result?,
+        () = stdin_eof(), if args.stop_on_stdin_eof => {}
+    }
+    tracing::info!("stopping");
+    Ok(())
+}
+
+/// Returns on a signal to stop, or fails when consensus ended by itself.
+async fn wait(node: &Node) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle SIGINT")?;
+    let mut check = tokio::time::interval(std::time::Duration::from_secs(1));
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = check.tick() => {
+                anyhow::ensure!(node.is_running(), "consensus stopped; see the log for the cause, then start the box again");
+            }
+        }
+    }
+}
+
+/// Returns when standard input ends.
+async fn stdin_eof() {
+    let mut stdin = tokio::io::stdin();
+    // Whatever is written there is nobody's command.
+    let _ = tokio::io::copy(&mut stdin, &mut tokio::io::sink()).await;
+}

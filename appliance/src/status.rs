@@ -1,0 +1,49 @@
+//! `dolmen status`: a running box in a few lines.
+
+use anyhow::Context as _;
+use clap::Args;
+use serde_json::Value;
+
+/// Arguments of `dolmen status`.
+#[derive(Args)]
+#[command(after_help = "Examples:\n  dolmen status\n  dolmen status --url http://10.0.0.5:9545 --json")]
+pub(crate) struct StatusArgs {
+    /// The box's web page.
+    #[arg(long, default_value = "http://127.0.0.1:9545")]
+    url: String,
+    /// Print the JSON that the box answers.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints the status; `false` where the box is not ready.
+pub(crate) async fn status(args: StatusArgs) -> anyhow::Result<bool> {
+    let base = args.url.trim_end_matches('/');
+    let hint = || format!("no box answers at {base}; give the address of its web page with --url");
+    let response = reqwest::get(format!("{base}/api/status")).await.with_context(hint)?;
+    let status: Value = response.error_for_status().with_context(hint)?.json().await.with_context(hint)?;
+    let ready = reqwest::get(format!("{base}/readyz")).await.with_context(hint)?;
+    let is_ready = ready.status().is_success();
+    let reason = ready.text().await.unwrap_or_default();
+    if args.json {
+        anstream::println!("{}", serde_json::to_string_pretty(&status)?);
+        return Ok(is_ready);
+    }
+    let text = |key: &str| status[key].as_str().unwrap_or("?").to_owned();
+    let connected = status["peers"]
+        .as_array()
+        .map_or(0, |peers| peers.iter().filter(|peer| peer["connected"].as_bool().unwrap_or(false)).count());
+    anstream::println!("{} ({}, version {})", text("name"), text("role"), text("version"));
+    anstream::println!("  state     {}", reason.trim());
+    anstream::println!("  chain     {} (genesis {})", status["chain_id"], text("genesis_hash"));
+    anstream::println!("  height    {} ({} ms ago)", status["height"], status["head_age_ms"]);
+    anstream::println!("  finality  p50 {} ms, p99 {} ms", status["finality_ms"]["p50"], status["finality_ms"]["p99"]);
+    anstream::println!(
+        "  peers     {connected} connected; {} of {} validators decide",
+        status["quorum"],
+        status["validators"]
+    );
+    anstream::println!("  pool      {} pending, {} queued", status["pool"]["pending"], status["pool"]["queued"]);
+    anstream::println!("  RPC       {}", text("rpc_url"));
+    Ok(is_ready)
+}

@@ -1,0 +1,137 @@
+//! Agreement on the next block among the boxes of a chain, and the blocks a box missed.
+//!
+//! The only crate that names commonware: `simplex` orders blocks (a Byzantine fault tolerant protocol for up to f of
+//! 3f + 1 faulty boxes, two message delays to a notarization and three to finality), `marshal` keeps finalized blocks
+//! and certificates, fetches missing ones from peers and delivers every finalized block once in order, and
+//! `p2p::authenticated::lookup` carries it all over mutually authenticated connections.
+//!
+//! What the node must provide is [`Application`]. What it relies on:
+//!
+//! - A box votes for a block only after [`Application::verify`] answered [`Verdict::Valid`], which includes executing
+//!   it: a finalized block's state root was computed by a quorum.
+//! - [`Application::finalized`] is called for every height in order, after marshal has the block on disk, and again
+//!   after a restart for blocks whose call did not return: it must be idempotent.
+//! - The signing namespace binds the chain (genesis hash), the epoch and the validator set, so a vote or a certificate
+//!   of another chain or set never verifies here.
+//!
+//! Votes and bulk do not share one queue: each channel of [`network`] has its own bounded mailbox, and a flood of one
+//! is dropped by its quota before it delays another.
+
+mod adapter;
+mod block;
+mod engine;
+mod identity;
+mod network;
+mod status;
+
+use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use alloy_primitives::B256;
+use bytes::Bytes;
+use dolmen_types::{Block, PublicKey};
+
+pub use engine::{Consensus, start};
+pub use identity::{Identity, IdentityError};
+pub use status::PeerStatus;
+
+/// What the chain's application does for consensus. Methods run on consensus threads: long work belongs elsewhere.
+pub trait Application: Clone + Send + Sync + 'static {
+    /// Whether the state after the block with this hash is at hand.
+    fn is_executed(&self, hash: &B256) -> bool;
+
+    /// Builds a block on `lineage.parent`. Waits while there is nothing to propose and the chain allows waiting;
+    /// `None` gives up this turn. May be dropped before it completes.
+    fn propose(&self, lineage: Lineage) -> impl Future<Output = Option<Arc<Block>>> + Send;
+
+    /// Judges a block that `proposer` built on `lineage.parent`. May be dropped before it completes.
+    fn verify(&self, lineage: Lineage, block: Arc<Block>, proposer: PublicKey) -> impl Future<Output = Verdict> + Send;
+
+    /// Applies a finalized block; resolves when it is durable. Returns `false` when this box cannot go on.
+    fn finalized(&self, block: Arc<Block>) -> impl Future<Output = bool> + Send;
+
+    /// Takes a gossip message from a peer, already bounded by [`Config::gossip_bytes_max`]. Must not block.
+    fn gossip(&self, from: PublicKey, message: Bytes);
+
+    /// Height of the last finalized block applied.
+    fn height(&self) -> u64;
+}
+
+/// Where a block stands: its parent, and the parent's ancestors that are not executed yet, oldest first; the parent is
+/// the last of them unless it is executed.
+#[derive(Clone, Debug)]
+pub struct Lineage {
+    /// The parent block.
+    pub parent: Arc<Block>,
+    /// What to execute first.
+    pub missing: Vec<Arc<Block>>,
+}
+
+/// An application's judgement of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Follows every rule.
+    Valid,
+    /// Breaks a rule, for good and for every honest box.
+    Invalid,
+    /// This box cannot tell: it does not vote, and says nothing against the block.
+    Abstain,
+}
+
+/// A box that this box may talk to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its key.
+    pub public_key: PublicKey,
+    /// Where it listens; connections from elsewhere with the right key are accepted too.
+    pub address: SocketAddr,
+}
+
+/// Everything consensus needs to know.
+pub struct Config {
+    /// This box's key.
+    pub identity: Identity,
+    /// Block zero of the chain.
+    pub genesis: Arc<Block>,
+    /// The boxes that vote.
+    pub validators: Vec<PublicKey>,
+    /// All other boxes to talk to.
+    pub peers: Vec<Peer>,
+    /// Where to listen for peers.
+    pub listen: SocketAddr,
+    /// Directory for journals, certificates and blocks in transit.
+    pub directory: PathBuf,
+    /// Largest encoded block.
+    pub block_bytes_max: usize,
+    /// Largest gossip message.
+    pub gossip_bytes_max: usize,
+    /// How long a proposer may stay silent in its turn before the others move on; above the chain's longest wait for
+    /// a transaction.
+    pub leader_timeout: Duration,
+    /// Threads of the consensus runtime.
+    pub threads: usize,
+}
+
+/// Why consensus could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsensusError {
+    /// A key in the configuration is not an Ed25519 public key.
+    #[error("{0} is not an Ed25519 public key; check the genesis file's validators and the peers in box.toml")]
+    PublicKey(PublicKey),
+    /// The same key twice.
+    #[error(
+        "two validators or peers share one public key; check the genesis file's validators and the peers in box.toml"
+    )]
+    DuplicateKey,
+    /// The consensus thread could not be started.
+    #[error("could not start the consensus thread")]
+    Thread(#[source] std::io::Error),
+    /// The listening address is taken or not ours.
+    #[error("cannot listen for peers on {address}; choose another p2p.listen in box.toml")]
+    Listen {
+        /// `p2p.listen`.
+        address: SocketAddr,
+        /// The system's error.
+        #[source]
+        source: std::io::Error,
+    },
+}

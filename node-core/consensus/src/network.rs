@@ -1,0 +1,93 @@
+//! The peer-to-peer channels, their quotas, and the transport's settings.
+
+use std::{net::SocketAddr, time::Duration};
+
+use commonware_cryptography::{ChaCha20Poly1305, ed25519};
+use commonware_p2p::{Address, authenticated::lookup};
+use commonware_runtime::Quota;
+use commonware_stream::{
+    cups::{self, Cups},
+    sake::{self, Sake},
+};
+use commonware_utils::{NZU32, NZUsize};
+
+/// Most boxes a box talks to: bounds every mailbox of the transport.
+pub(crate) const PEERS_MAX: usize = 256;
+
+/// Messages a second that one peer may send on a channel; a mailbox holds one second's worth of every peer.
+pub(crate) struct Channel {
+    pub(crate) id: u64,
+    per_second: u32,
+}
+
+/// Notarize, nullify and finalize votes: at most three a view, and no chain passes 100 views a second.
+pub(crate) const VOTES: Channel = Channel { id: 0, per_second: 512 };
+/// Certificates: one to three a view.
+pub(crate) const CERTIFICATES: Channel = Channel { id: 1, per_second: 512 };
+/// Requests for certificates that a box missed.
+pub(crate) const RESOLVER: Channel = Channel { id: 2, per_second: 128 };
+/// Proposed blocks, one a view from its leader.
+pub(crate) const BLOCKS: Channel = Channel { id: 3, per_second: 128 };
+/// Requests for finalized blocks, and the answers.
+pub(crate) const BACKFILL: Channel = Channel { id: 4, per_second: 256 };
+/// Transactions in batches.
+pub(crate) const GOSSIP: Channel = Channel { id: 5, per_second: 256 };
+/// Heights, once a second.
+pub(crate) const STATUS: Channel = Channel { id: 6, per_second: 4 };
+
+impl Channel {
+    pub(crate) fn quota(&self) -> Quota {
+        Quota::per_second(std::num::NonZeroU32::new(self.per_second).expect("quotas are not zero"))
+    }
+}
+
+pub(crate) type Handshake = Cups<Sake<ed25519::PrivateKey>, ChaCha20Poly1305>;
+
+/// Clocks of two boxes may differ by this much; get the time before joining.
+const CLOCK_SKEW_MAX: Duration = Duration::from_secs(5);
+
+pub(crate) fn config(
+    signer: ed25519::PrivateKey,
+    namespace: &[u8],
+    listen: SocketAddr,
+    max_message_size: u32,
+    peers: usize,
+) -> lookup::Config<Handshake> {
+    let sake = Sake {
+        signer,
+        synchrony_bound: CLOCK_SKEW_MAX,
+        max_handshake_age: 2 * CLOCK_SKEW_MAX,
+        version: sake::Version::V1,
+    };
+    let max_peers = std::num::NonZeroUsize::new(peers + 1).expect("one more than a count");
+    lookup::Config {
+        // Boxes of one site share an address and may be behind a gateway: the key authenticates, not the address.
+        allow_private_ips: true,
+        bypass_ip_check: true,
+        allow_dns: false,
+        // A restarted box must be back within a second or two, not the minute that suits the open internet.
+        peer_connection_cooldown: Duration::from_secs(1),
+        dial_frequency: Duration::from_millis(500),
+        dial_timeout: Duration::from_secs(5),
+        ping_frequency: Duration::from_secs(5),
+        max_concurrent_handshakes: NZU32!(64),
+        allowed_handshake_rate_per_ip: Quota::per_second(NZU32!(16)),
+        allowed_handshake_rate_per_subnet: Quota::per_second(NZU32!(64)),
+        // One peer set for now; epochs add theirs.
+        tracked_peer_sets: NZUsize!(1),
+        // A peer that sent an invalid signature is kept out this long, then may try again after its repair.
+        block_duration: Duration::from_mins(10),
+        ..lookup::Config::recommended(
+            Cups::new(sake, cups::Version::V1),
+            namespace,
+            listen,
+            max_peers,
+            max_message_size,
+            NZUsize!(1024),
+        )
+    }
+}
+
+pub(crate) fn address(address: SocketAddr) -> Address {
+    address.into()
+}

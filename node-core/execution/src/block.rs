@@ -1,0 +1,255 @@
+//! Building a block from the pool's best transactions, and executing a block that somebody else built.
+
+use std::{sync::Arc, time::Instant};
+
+use alloy_consensus::{Header, Transaction as _};
+use alloy_eips::{eip2935::HISTORY_STORAGE_ADDRESS, eip4788::BEACON_ROOTS_ADDRESS};
+use alloy_primitives::{Address, B256, Bytes};
+use dolmen_pool::VerifiedTransaction;
+use dolmen_store::{Executed, State, StateDiff, StateReader, StoreError};
+use dolmen_types::{Block, Receipt, block::BlockError, receipt};
+use revm::{
+    Context, ExecuteCommitEvm as _, MainBuilder as _, MainContext as _, SystemCallCommitEvm as _,
+    context::result::{EVMError, ExecutionResult, InvalidTransaction},
+    database::{State as EvmState, states::bundle_state::BundleRetention},
+    database_interface::bal::EvmDatabaseError,
+    handler::{MainnetContext, MainnetEvm},
+};
+
+use crate::{
+    BlockHashes, Executor, diff, env,
+    state_db::{EvmError, StateDb, StateError},
+};
+
+/// Bounds of a block that this box builds.
+#[derive(Clone, Copy, Debug)]
+pub struct BlockLimits {
+    /// Encoded size of the whole block.
+    pub bytes_max: usize,
+    /// When to stop adding transactions, so that voters, who execute the same, finish within the view.
+    pub deadline: Instant,
+}
+
+/// Bytes of a block that are not transactions: its header (at most 700 bytes) and list headers.
+const BLOCK_OVERHEAD_BYTES: usize = 1024;
+
+/// A source of transactions for a new block, best first.
+pub trait Transactions {
+    /// The best one left.
+    fn next(&mut self) -> Option<VerifiedTransaction>;
+    /// Leaves out all further transactions of a sender, because the last one did not fit or is not valid.
+    fn skip_sender(&mut self, sender: Address);
+}
+
+/// What executing transactions in order yields.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// One a transaction.
+    pub receipts: Vec<Receipt>,
+    /// Sum over the transactions.
+    pub gas_used: u64,
+    /// Everything that changed.
+    pub diff: StateDiff,
+}
+
+/// A block that this box built, with the transactions it holds.
+pub struct Built {
+    /// The block and what it yields.
+    pub executed: Executed,
+    /// Its transactions.
+    pub transactions: Vec<VerifiedTransaction>,
+}
+
+/// Why a block is not valid, or could not be executed.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecutionError {
+    /// A rule that needs no state.
+    #[error(transparent)]
+    Block(#[from] BlockError),
+    /// A transaction that cannot be in this place of this block.
+    #[error("transaction {index} is not valid here")]
+    Transaction {
+        /// Its place in the block.
+        index: usize,
+        /// What revm found.
+        #[source]
+        source: InvalidTransaction,
+    },
+    /// The transactions' gas limits do not fit the block.
+    #[error("transaction {index} does not fit the block's gas limit")]
+    GasLimit {
+        /// Its place in the block.
+        index: usize,
+    },
+    /// The header claims another result.
+    #[error("header field `{field}` is {claimed}, executing the block gives {found}")]
+    Result {
+        /// The field.
+        field: &'static str,
+        /// Its value in the header.
+        claimed: String,
+        /// The value found.
+        found: String,
+    },
+    /// This box could not read its state; says nothing about the block.
+    #[error(transparent)]
+    State(#[from] StoreError),
+    /// revm refused for a reason of its own; says nothing about the block.
+    #[error("the EVM failed: {0}")]
+    Evm(String),
+}
+
+impl ExecutionError {
+    /// Whether the block is to blame, rather than this box.
+    pub const fn is_invalid_block(&self) -> bool {
+        !matches!(self, Self::State(_) | Self::Evm(_))
+    }
+}
+
+impl Executor {
+    /// Executes `block` on `parent`, the state after its parent block, and checks every result in its header.
+    /// `transactions` are the block's own, with verified signatures, in order.
+    pub fn execute(
+        &self,
+        parent: &State,
+        hashes: &dyn BlockHashes,
+        block: Arc<Block>,
+        transactions: &[VerifiedTransaction],
+    ) -> Result<Executed, ExecutionError> {
+        let header = block.header();
+        let outcome = self.run(parent, hashes, header, |run| {
+            for (index, transaction) in transactions.iter().enumerate() {
+                run.check_gas(transaction, index)?;
+                run.transact(transaction).map_err(|error| from_evm(error, index))?;
+            }
+            Ok(())
+        })?;
+        let state = parent.apply(&outcome.diff, header.number);
+        check("gasUsed", header.gas_used, outcome.gas_used)?;
+        check("receiptsRoot", header.receipts_root, receipt::root(&outcome.receipts))?;
+        check("logsBloom", header.logs_bloom, receipt::bloom(&outcome.receipts))?;
+        check("stateRoot", header.state_root, state.root())?;
+        Ok(Executed { receipts: outcome.receipts, diff: outcome.diff, state, block })
+    }
+
+    /// Builds a block on `parent` from the best transactions, leaving out those that are not valid on it. `header`
+    /// comes from [`dolmen_types::block::next_header`].
+    pub fn build(
+        &self,
+        parent: &State,
+        hashes: &dyn BlockHashes,
+        mut header: Header,
+        source: &mut dyn Transactions,
+        limits: BlockLimits,
+    ) -> Result<Built, ExecutionError> {
+        let mut taken = Vec::new();
+        let outcome = self.run(parent, hashes, &header, |run| {
+            let mut room = limits.bytes_max.saturating_sub(BLOCK_OVERHEAD_BYTES);
+            while let Some(transaction) = source.next() {
+                if Instant::now() >= limits.deadline {
+                    break;
+                }
+                if transaction.block_len() > room || run.check_gas(&transaction, taken.len()).is_err() {
+                    source.skip_sender(transaction.sender());
+                    continue;
+                }
+                match run.transact(&transaction) {
+                    Ok(()) => {
+                        room -= transaction.block_len();
+                        taken.push(transaction);
+                    }
+                    Err(EVMError::Transaction(_)) => source.skip_sender(transaction.sender()),
+                    Err(error) => return Err(from_evm(error, taken.len())),
+                }
+            }
+            Ok(())
+        })?;
+        let state = parent.apply(&outcome.diff, header.number);
+        header.gas_used = outcome.gas_used;
+        header.receipts_root = receipt::root(&outcome.receipts);
+        header.logs_bloom = receipt::bloom(&outcome.receipts);
+        header.state_root = state.root();
+        let block = Block::seal(header, taken.iter().map(|transaction| transaction.transaction().clone()).collect());
+        let executed = Executed { block: Arc::new(block), receipts: outcome.receipts, diff: outcome.diff, state };
+        Ok(Built { executed, transactions: taken })
+    }
+
+    /// Runs the system calls that open a block, then `body`.
+    fn run(
+        &self,
+        parent: &dyn StateReader,
+        hashes: &dyn BlockHashes,
+        header: &Header,
+        body: impl FnOnce(&mut Run<'_, '_>) -> Result<(), ExecutionError>,
+    ) -> Result<Outcome, ExecutionError> {
+        let db = StateDb { reader: parent, hashes, codes: &self.codes };
+        let mut state = EvmState::builder().with_database_ref(db).with_bundle_update().build();
+        let evm = Context::mainnet()
+            .with_db(&mut state)
+            .with_cfg(env::cfg(self.chain_id))
+            .with_block(env::block(header))
+            .build_mainnet();
+        let mut run = Run { evm, gas_limit: header.gas_limit, outcome: Outcome::default() };
+        run.system_call(parent, HISTORY_STORAGE_ADDRESS, header.parent_hash)?;
+        if let Some(root) = header.parent_beacon_block_root {
+            run.system_call(parent, BEACON_ROOTS_ADDRESS, root)?;
+        }
+        body(&mut run)?;
+        let mut outcome = run.outcome;
+        state.merge_transitions(BundleRetention::PlainState);
+        outcome.diff = diff::state_diff(state.take_bundle());
+        Ok(outcome)
+    }
+}
+
+type Database<'a> = EvmState<revm::database_interface::WrapDatabaseRef<StateDb<'a>>>;
+
+/// A block in execution.
+struct Run<'r, 'd> {
+    evm: MainnetEvm<MainnetContext<&'r mut Database<'d>>>,
+    gas_limit: u64,
+    outcome: Outcome,
+}
+
+impl Run<'_, '_> {
+    /// Calls a system contract (EIP-2935, EIP-4788) where the chain has it.
+    fn system_call(&mut self, parent: &dyn StateReader, contract: Address, input: B256) -> Result<(), ExecutionError> {
+        let account = parent.account(&contract)?.unwrap_or_default();
+        if account.code_hash == alloy_primitives::KECCAK256_EMPTY {
+            return Ok(());
+        }
+        let input = Bytes::copy_from_slice(input.as_slice());
+        self.evm.system_call_commit(contract, input).map_err(|error| from_evm(error, 0))?;
+        Ok(())
+    }
+
+    fn check_gas(&self, transaction: &VerifiedTransaction, index: usize) -> Result<(), ExecutionError> {
+        let left = self.gas_limit.saturating_sub(self.outcome.gas_used);
+        if transaction.transaction().gas_limit() > left { Err(ExecutionError::GasLimit { index }) } else { Ok(()) }
+    }
+
+    fn transact(&mut self, transaction: &VerifiedTransaction) -> Result<(), EvmError> {
+        let result = self.evm.transact_commit(env::transaction(transaction))?;
+        self.outcome.gas_used += result.tx_gas_used();
+        let success = matches!(result, ExecutionResult::Success { .. });
+        // A failed transaction's logs are undone with it.
+        let logs = if success { result.into_logs() } else { Vec::new() };
+        self.outcome.receipts.push(receipt::receipt(transaction.transaction(), success, self.outcome.gas_used, logs));
+        Ok(())
+    }
+}
+
+fn from_evm(error: EvmError, index: usize) -> ExecutionError {
+    match error {
+        EVMError::Transaction(source) => ExecutionError::Transaction { index, source },
+        EVMError::Database(EvmDatabaseError::Database(StateError(error))) => ExecutionError::State(error),
+        error => ExecutionError::Evm(error.to_string()),
+    }
+}
+
+fn check<T: PartialEq + ToString>(field: &'static str, claimed: T, found: T) -> Result<(), ExecutionError> {
+    if claimed == found {
+        return Ok(());
+    }
+    Err(ExecutionError::Result { field, claimed: claimed.to_string(), found: found.to_string() })
+}

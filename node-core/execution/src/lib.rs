@@ -1,0 +1,31 @@
+//! Executing transactions: blocks on a state, and calls that leave no trace.
+//!
+//! Standard Ethereum rules at the [`FORK`] through revm. The same [`Executor::execute`] runs for the proposer, for a
+//! voter before its vote and for a box that catches up, so a finalized block's roots were computed by a quorum.
+
+mod block;
+mod call;
+mod diff;
+mod env;
+mod simulate;
+mod state_db;
+
+pub use block::{BlockLimits, Built, ExecutionError, Outcome, Transactions};
+pub use call::{AccountOverride, Call, CallError, CallResult, StateOverrides};
+pub use env::FORK;
+pub use state_db::BlockHashes;
+
+use state_db::CodeCache;
+
+/// Executes blocks and calls of one chain. Shared by all threads of a node.
+pub struct Executor {
+    chain_id: u64,
+    codes: CodeCache,
+}
+
+impl Executor {
+    /// An executor for the chain with this EIP-155 id.
+    pub fn new(chain_id: u64) -> Self {
+        Self { chain_id, codes: CodeCache::default() }
+    }
+}

@@ -1,0 +1,16 @@
+//! One node of a chain: the [`pipeline`] and everything it is wired to. Start reading there.
+
+mod gossip;
+pub mod limits;
+mod metrics;
+mod node;
+pub mod pipeline;
+mod tree;
+mod worker;
+
+pub use dolmen_consensus::{Identity, IdentityError, Peer, PeerStatus};
+pub use dolmen_pool::PoolStatus;
+pub use dolmen_rpc::{Finalized, SyncStatus};
+pub use dolmen_store::genesis_block;
+pub use metrics::{BlockSummary, Finality, Metrics};
+pub use node::{Node, NodeConfig, NodeError};

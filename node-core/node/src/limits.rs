@@ -1,0 +1,55 @@
+//! Every bound of a node in one place, with the reason for its number, and the relations between them.
+
+use std::{num::NonZeroUsize, time::Duration};
+
+use dolmen_pool::gossip::GossipLimits;
+
+/// Unfinalized blocks kept with their results. Consensus extends only notarized blocks, so a handful is usual; each
+/// may hold a block's worth of changes, so many would not fit in memory.
+pub const SPECULATIVE_BLOCKS_MAX: usize = 32;
+
+/// Blocks waiting for the execution thread: one proposal and one verification a view, and views wait for them.
+pub const EXECUTION_QUEUE: usize = 8;
+
+/// Share of the longest block interval that building may take: voters execute the same block within the view.
+pub const BUILD_TIME: Duration = Duration::from_millis(200);
+
+/// How far a block's time may lie ahead of this box's clock before the box waits: above the drift of NTP, below the
+/// leader timeout.
+pub const CLOCK_AHEAD: Duration = Duration::from_millis(500);
+
+/// A proposer is given up this long after the longest wait for a transaction: time to build, send and execute.
+pub const LEADER_GRACE: Duration = Duration::from_millis(500);
+
+/// Verified transactions kept by hash, so that a signature is checked once: two pools' worth.
+pub const SENDER_CACHE_ENTRIES: NonZeroUsize = NonZeroUsize::new(65_536).expect("not zero");
+/// Bytes of them.
+pub const SENDER_CACHE_BYTES: usize = 64 << 20;
+
+/// Gossip messages from peers waiting to be verified; beyond it they are dropped, and announced again by their origin.
+pub const GOSSIP_IN_QUEUE: usize = 64;
+/// Gossip messages: shared with the pool's encoder.
+pub const GOSSIP: GossipLimits =
+    GossipLimits { message_bytes_max: 262_144, transactions_max: 2048, tx_bytes_max: 131_072 };
+/// How long local transactions are gathered before they are announced: one message for many clients' transactions.
+pub const GOSSIP_DELAY: Duration = Duration::from_millis(4);
+
+/// Between two rounds of upkeep in the pool: expiry and repeated announcements.
+pub const POOL_UPKEEP: Duration = Duration::from_secs(1);
+
+/// Finalized blocks that a slow reader of the event stream may lag behind before it loses some: 5 s at 50 a second.
+pub const EVENTS: usize = 256;
+
+/// Finality samples behind the percentiles: about a minute under load.
+pub const FINALITY_SAMPLES: usize = 1024;
+/// Blocks in the list of recent ones.
+pub const RECENT_BLOCKS: usize = 50;
+
+/// A box that is this many blocks behind its highest peer says that it is syncing.
+pub const SYNCING_BLOCKS: u64 = 16;
+
+/// Threads of the consensus runtime: votes must not wait for the transport, and more would only contend.
+pub const CONSENSUS_THREADS: usize = 2;
+
+const _: () = assert!(GOSSIP.message_bytes_max > GOSSIP.tx_bytes_max + 10, "the largest transaction fits a message");
+const _: () = assert!(CLOCK_AHEAD.as_millis() <= LEADER_GRACE.as_millis(), "waiting for a clock outlives no leader");

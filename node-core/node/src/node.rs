@@ -1,0 +1,278 @@
+//! Starting a node: opens the store, wires the pipeline to consensus and RPC, and reports on it.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use alloy_primitives::{Address, B256, KECCAK256_EMPTY};
+use dolmen_consensus::{Consensus, ConsensusError, Identity, Peer, PeerStatus};
+use dolmen_execution::Executor;
+use dolmen_pool::{AccountView, Pool, PoolConfig, PoolStatus, SenderCache, StateSource};
+use dolmen_rpc::{Backend, BackendParts, RpcLimits, RpcServer, SyncSource, SyncStatus};
+use dolmen_store::{Head, Options, StateReader as _, Store, StoreError};
+use dolmen_types::{Genesis, PublicKey};
+use parking_lot::Mutex;
+use prometheus_client::registry::Registry;
+use tokio::sync::{broadcast, mpsc};
+
+use crate::{
+    gossip, limits,
+    metrics::Metrics,
+    pipeline::{Handle, Pipeline, now_ms},
+    tree::Tree,
+    worker::Worker,
+};
+
+/// What a node needs to run.
+pub struct NodeConfig {
+    /// The chain.
+    pub genesis: Genesis,
+    /// This box's key.
+    pub identity: Identity,
+    /// Where the database and the consensus journals live.
+    pub data_dir: PathBuf,
+    /// Blocks behind the head whose state can be read.
+    pub history_depth: u64,
+    /// Where to listen for peers.
+    pub p2p_listen: SocketAddr,
+    /// The other boxes.
+    pub peers: Vec<Peer>,
+    /// Where to serve JSON-RPC over HTTP and WebSocket.
+    pub rpc_listen: SocketAddr,
+    /// Version string for `web3_clientVersion`.
+    pub client_version: String,
+}
+
+/// Why a node could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Consensus and the transport.
+    #[error(transparent)]
+    Consensus(#[from] ConsensusError),
+    /// The pool's settings.
+    #[error(transparent)]
+    Pool(#[from] dolmen_pool::ConfigError),
+    /// The RPC server.
+    #[error("cannot serve JSON-RPC on {address}; choose another rpc.listen in box.toml")]
+    Rpc {
+        /// `rpc.listen`.
+        address: SocketAddr,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A thread or directory could not be created.
+    #[error("cannot prepare the node: {0}")]
+    System(#[from] std::io::Error),
+}
+
+/// A running node. Dropping it stops its tasks; what was finalized is on disk.
+pub struct Node {
+    pipeline: Arc<Pipeline>,
+    consensus: Arc<Consensus>,
+    registry: Mutex<Registry>,
+    rpc: RpcServer,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+    started: Instant,
+    sync: Arc<Sync>,
+}
+
+impl Node {
+    /// Starts a node on the current tokio runtime.
+    pub async fn start(config: NodeConfig) -> Result<Self, NodeError> {
+        std::fs::create_dir_all(&config.data_dir)?;
+        let settings = config.genesis.file().clone();
+        let options = Options { history_depth: config.history_depth };
+        let store = Arc::new(Store::open(&config.data_dir.join("db"), &config.genesis, options)?);
+        let mut registry = Registry::with_prefix("dolmen");
+        let metrics = Arc::new(Metrics::new(&mut registry));
+        let executor = Arc::new(Executor::new(settings.chain_id));
+        let senders =
+            Arc::new(SenderCache::new(settings.chain_id, limits::SENDER_CACHE_ENTRIES, limits::SENDER_CACHE_BYTES));
+        let pool_config = PoolConfig::for_chain(settings.chain_id, settings.base_fee_per_gas, settings.gas_limit);
+        let pool = Arc::new(Pool::new(pool_config, Arc::new(LatestState(store.clone())), senders.clone())?);
+        let (events, _) = broadcast::channel(limits::EVENTS);
+        let (gossip_in, gossip_messages) = mpsc::channel(limits::GOSSIP_IN_QUEUE);
+        let pipeline = Arc::new(Pipeline {
+            identity: config.identity.public_key(),
+            tree: Tree::new(store.clone()),
+            store: store.clone(),
+            pool: pool.clone(),
+            executor: executor.clone(),
+            senders,
+            events: events.clone(),
+            gossip_in,
+            metrics: metrics.clone(),
+            execution: Worker::start("execution", limits::EXECUTION_QUEUE)?,
+            commits: Worker::start("commit", limits::EXECUTION_QUEUE)?,
+            settings: settings.clone(),
+        });
+        let consensus =
+            Arc::new(dolmen_consensus::start(consensus_config(&config, &store)?, Handle(pipeline.clone()))?);
+        let sync = Arc::new(Sync {
+            started_at: store.head().block.number(),
+            store: store.clone(),
+            consensus: consensus.clone(),
+        });
+        let backend = Backend::start(BackendParts {
+            store,
+            pool: pool.clone(),
+            executor,
+            chain_id: settings.chain_id,
+            base_fee: settings.base_fee_per_gas,
+            client_version: config.client_version,
+            events,
+            sync: sync.clone(),
+            now_ms: Arc::new(now_ms),
+            limits: RpcLimits::default(),
+        });
+        let serve = |source| NodeError::Rpc { address: config.rpc_listen, source };
+        let listener = TcpListener::bind(config.rpc_listen).map_err(serve)?;
+        let rpc = RpcServer::start(listener, backend, &mut registry).map_err(serve)?;
+        let tasks = vec![
+            tokio::spawn(gossip::announce(pool.clone(), consensus.clone())),
+            tokio::spawn(gossip::upkeep(pool.clone())),
+            tokio::spawn(gossip::receive(gossip_messages, pool, metrics)),
+        ];
+        Ok(Self { pipeline, consensus, registry: Mutex::new(registry), rpc, tasks, started: Instant::now(), sync })
+    }
+
+    /// Where JSON-RPC is served, with the port that was bound.
+    pub const fn rpc_address(&self) -> SocketAddr {
+        self.rpc.address()
+    }
+
+    /// The last finalized block and state.
+    pub fn head(&self) -> Arc<Head> {
+        self.pipeline.store.head()
+    }
+
+    /// Hash of block zero.
+    pub fn genesis_hash(&self) -> Result<B256, StoreError> {
+        self.pipeline.store.genesis_hash()
+    }
+
+    /// This box's key.
+    pub fn public_key(&self) -> PublicKey {
+        self.pipeline.identity
+    }
+
+    /// What was last heard of each peer.
+    pub fn peers(&self) -> Vec<PeerStatus> {
+        self.consensus.peers()
+    }
+
+    /// Counts and recent blocks.
+    pub fn metrics(&self) -> &Metrics {
+        &self.pipeline.metrics
+    }
+
+    /// What waits for a block.
+    pub fn pool_status(&self) -> PoolStatus {
+        self.pipeline.pool.status()
+    }
+
+    /// Finalized blocks from now on.
+    pub fn events(&self) -> broadcast::Receiver<Arc<dolmen_rpc::Finalized>> {
+        self.pipeline.events.subscribe()
+    }
+
+    /// Whether this box is behind its peers.
+    pub fn syncing(&self) -> Option<SyncStatus> {
+        self.sync.status()
+    }
+
+    /// Whether consensus still runs; where it does not, the process must be restarted.
+    pub fn is_running(&self) -> bool {
+        self.consensus.is_running()
+    }
+
+    /// Time since the start.
+    pub fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// All metrics in the Prometheus text format: ours, then those of the consensus runtime.
+    pub fn encode_metrics(&self) -> String {
+        let mut text = String::new();
+        if prometheus_client::encoding::text::encode(&mut text, &self.registry.lock()).is_err() {
+            tracing::error!("metrics could not be encoded");
+        }
+        // Each encoding ends with the end marker, which may stand only once.
+        let own = text.trim_end().trim_end_matches("# EOF");
+        format!("{own}{}", self.consensus.metrics())
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+fn consensus_config(config: &NodeConfig, store: &Store) -> Result<dolmen_consensus::Config, NodeError> {
+    let settings = config.genesis.file();
+    let genesis = store.block(0)?.ok_or(StoreError::UnknownBlock { number: 0, head: 0 })?;
+    Ok(dolmen_consensus::Config {
+        identity: config.identity.clone(),
+        genesis: Arc::new(genesis),
+        validators: settings.validators.iter().map(|validator| validator.public_key).collect(),
+        peers: config.peers.clone(),
+        listen: config.p2p_listen,
+        directory: config.data_dir.join("consensus"),
+        block_bytes_max: settings.block_bytes_max as usize,
+        gossip_bytes_max: limits::GOSSIP.message_bytes_max,
+        leader_timeout: Duration::from_millis(settings.block_interval_max_ms) + limits::LEADER_GRACE,
+        threads: limits::CONSENSUS_THREADS,
+    })
+}
+
+/// The latest finalized state as the pool reads it.
+struct LatestState(Arc<Store>);
+
+impl StateSource for LatestState {
+    fn account(&self, address: &Address) -> AccountView {
+        let state = &self.0.head().state;
+        let Ok(Some(account)) = state.account(address) else { return AccountView::default() };
+        // Only a delegation (EIP-7702) may send: its code is the 23-byte designator.
+        let has_code = account.code_hash != KECCAK256_EMPTY
+            && state.code(&account.code_hash).ok().flatten().is_none_or(|code| !is_delegation(&code));
+        AccountView { nonce: account.nonce, balance: account.balance, has_code }
+    }
+}
+
+/// Whether code is an EIP-7702 delegation designator.
+fn is_delegation(code: &[u8]) -> bool {
+    code.len() == 23 && code.starts_with(&[0xef, 0x01, 0x00])
+}
+
+/// How far this box is, against what its peers say.
+struct Sync {
+    started_at: u64,
+    store: Arc<Store>,
+    consensus: Arc<Consensus>,
+}
+
+impl SyncSource for Sync {
+    fn status(&self) -> Option<SyncStatus> {
+        let current_block = self.store.head().block.number();
+        let highest_block = self.consensus.peers().iter().map(|peer| peer.height).max().unwrap_or(0);
+        (highest_block > current_block + limits::SYNCING_BLOCKS).then_some(SyncStatus {
+            starting_block: self.started_at,
+            current_block,
+            highest_block,
+        })
+    }
+
+    fn peers(&self) -> usize {
+        self.consensus.peers().iter().filter(|peer| peer.connected).count()
+    }
+}

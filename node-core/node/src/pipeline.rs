@@ -1,0 +1,312 @@
+//! The way of a transaction through the node, and the node's answers to consensus.
+//!
+//! client -> RPC or gossip -> [`Pool`] (decode, verify, admit) -> [`Pipeline::propose`] (best transactions, executed
+//! into a block) -> [`Pipeline::verify`] on every validator (signatures, header, execution, all before the vote) ->
+//! finality -> [`Pipeline::finalized`] (one synced batch) -> events to subscribers, receipts to readers.
+//!
+//! Two threads do the heavy work, so that consensus never waits behind it: one executes (proposals, verifications), one
+//! commits. An executed block waits in the [`Tree`] until it is finalized or its height is.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use alloy_primitives::{Address, B256};
+use bytes::Bytes;
+use dolmen_consensus::{Application, Lineage, Verdict};
+use dolmen_execution::{BlockLimits, Built, ExecutionError, Executor, Transactions};
+use dolmen_pool::{BestTransactions, Pool, SenderCache, VerifiedTransaction};
+use dolmen_rpc::Finalized;
+use dolmen_store::{Store, StoreError};
+use dolmen_types::{
+    Block, GenesisFile, PublicKey,
+    block::{self, BlockError, Proposal},
+};
+use tokio::sync::{broadcast, mpsc};
+
+use crate::{
+    limits::{BUILD_TIME, CLOCK_AHEAD},
+    metrics::Metrics,
+    tree::{Layer, Tree},
+    worker::Worker,
+};
+
+/// Everything that takes part in making and finalizing blocks.
+pub struct Pipeline {
+    pub(crate) settings: GenesisFile,
+    pub(crate) identity: PublicKey,
+    pub(crate) store: Arc<Store>,
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) executor: Arc<Executor>,
+    pub(crate) senders: Arc<SenderCache>,
+    pub(crate) tree: Tree,
+    pub(crate) events: broadcast::Sender<Arc<Finalized>>,
+    pub(crate) gossip_in: mpsc::Sender<(PublicKey, Bytes)>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) execution: Worker,
+    pub(crate) commits: Worker,
+}
+
+/// Why a block could not be executed here.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PipelineError {
+    #[error("a signature in the block is not valid")]
+    Signature(#[from] dolmen_pool::VerifyAllError),
+    #[error(transparent)]
+    Header(#[from] BlockError),
+    #[error(transparent)]
+    Execution(#[from] ExecutionError),
+    #[error("the block pays its fees to {found}, its proposer's address is {expected}")]
+    Beneficiary { found: Address, expected: Address },
+    #[error("the state of the parent block is not at hand")]
+    NoParentState,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(
+        "finalized block {number} is {finalized}, but this box committed {committed}; stop it and ask for help: the chain may have forked"
+    )]
+    Fork { number: u64, finalized: B256, committed: B256 },
+}
+
+impl PipelineError {
+    /// Whether the block breaks a rule, rather than this box failing to judge it.
+    const fn is_invalid_block(&self) -> bool {
+        match self {
+            Self::Signature(_) | Self::Header(_) | Self::Beneficiary { .. } => true,
+            Self::Execution(error) => error.is_invalid_block(),
+            Self::NoParentState | Self::Store(_) | Self::Fork { .. } => false,
+        }
+    }
+}
+
+/// The pipeline as consensus holds it.
+#[derive(Clone)]
+pub(crate) struct Handle(pub(crate) Arc<Pipeline>);
+
+impl Application for Handle {
+    fn is_executed(&self, hash: &B256) -> bool {
+        self.0.tree.contains(hash)
+    }
+
+    async fn propose(&self, lineage: Lineage) -> Option<Arc<Block>> {
+        let parent = lineage.parent.clone();
+        let settings = &self.0.settings;
+        let parent_ms = parent.timestamp_ms().unwrap_or(0);
+        let earliest = parent_ms + settings.block_interval_min_ms;
+        let latest = Instant::now() + Duration::from_millis(settings.block_interval_max_ms);
+        tokio::time::sleep(Duration::from_millis(earliest.saturating_sub(now_ms()))).await;
+        let mut activity = self.0.pool.activity();
+        loop {
+            activity.borrow_and_update();
+            let waited = Instant::now() >= latest;
+            let (pipeline, lineage) = (self.0.clone(), lineage.clone());
+            let built = self.0.execution.run(move || pipeline.build(&lineage, waited)).await?;
+            match built {
+                Ok(Some(block)) => return Some(block),
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::error!(
+                        height = parent.number() + 1,
+                        error = &error as &dyn std::error::Error,
+                        "cannot build a block"
+                    );
+                    return None;
+                }
+            }
+            let _ = tokio::time::timeout_at(latest.into(), activity.changed()).await;
+        }
+    }
+
+    async fn verify(&self, lineage: Lineage, block: Arc<Block>, proposer: PublicKey) -> Verdict {
+        let ahead_ms = block.timestamp_ms().unwrap_or(0).saturating_sub(now_ms());
+        // A block from the future may be valid later; its proposer loses the turn if its clock is far off.
+        let ahead = Duration::from_millis(ahead_ms).saturating_sub(CLOCK_AHEAD);
+        tokio::time::sleep(ahead).await;
+        let (pipeline, height, hash) = (self.0.clone(), block.number(), block.hash());
+        let verified = self.0.execution.run(move || pipeline.verify(&lineage, block, &proposer)).await;
+        match verified {
+            Some(Ok(())) => Verdict::Valid,
+            Some(Err(error)) if error.is_invalid_block() => {
+                self.0.metrics.invalid_blocks.inc();
+                tracing::warn!(height, %hash, %proposer, error = &error as &dyn std::error::Error, "proposed block is not valid");
+                Verdict::Invalid
+            }
+            Some(Err(error)) => {
+                tracing::warn!(height, %hash, error = &error as &dyn std::error::Error, "cannot judge a proposed block");
+                Verdict::Abstain
+            }
+            None => Verdict::Abstain,
+        }
+    }
+
+    async fn finalized(&self, block: Arc<Block>) -> bool {
+        let (pipeline, height) = (self.0.clone(), block.number());
+        match self.0.commits.run(move || pipeline.commit(&block)).await {
+            Some(Ok(())) => true,
+            Some(Err(error)) => {
+                tracing::error!(height, error = &error as &dyn std::error::Error, "cannot apply a finalized block");
+                false
+            }
+            None => false,
+        }
+    }
+
+    fn gossip(&self, from: PublicKey, message: Bytes) {
+        if self.0.gossip_in.try_send((from, message)).is_err() {
+            self.0.metrics.gossip_dropped.inc();
+        }
+    }
+
+    fn height(&self) -> u64 {
+        self.0.store.head().block.number()
+    }
+}
+
+impl Pipeline {
+    /// Builds a block on the lineage's parent; `None` where there is nothing to put in it and `even_empty` is not set.
+    fn build(&self, lineage: &Lineage, even_empty: bool) -> Result<Option<Arc<Block>>, PipelineError> {
+        self.execute_missing(lineage)?;
+        let parent = &lineage.parent;
+        let base = self.tree.base(parent).ok_or(PipelineError::NoParentState)?;
+        let mut best = Best(self.pool.best_after(&base.used_nonces), None);
+        if !even_empty && best.is_empty() {
+            return Ok(None);
+        }
+        let started = Instant::now();
+        let proposal = Proposal {
+            // A clock that went back must not stop the box from proposing.
+            timestamp_ms: now_ms().max(parent.timestamp_ms().unwrap_or(0) + 1),
+            beneficiary: self.fee_recipient(&self.identity),
+        };
+        let header = block::next_header(parent.header(), parent.hash(), proposal);
+        let limits = BlockLimits { bytes_max: self.settings.block_bytes_max as usize, deadline: started + BUILD_TIME };
+        let Built { executed, transactions } =
+            self.executor.build(&base.state, &base.hashes, header, &mut best, limits)?;
+        if transactions.is_empty() && !even_empty {
+            return Ok(None);
+        }
+        self.metrics.build_seconds.observe(started.elapsed().as_secs_f64());
+        let block = executed.block.clone();
+        self.tree.insert(Arc::new(Layer { executed, transactions }));
+        Ok(Some(block))
+    }
+
+    /// Everything that a validator checks before it votes.
+    fn verify(&self, lineage: &Lineage, block: Arc<Block>, proposer: &PublicKey) -> Result<(), PipelineError> {
+        if self.tree.get(&block.hash()).is_some() {
+            return Ok(());
+        }
+        self.execute_missing(lineage)?;
+        let (found, expected) = (block.header().beneficiary, self.fee_recipient(proposer));
+        if found != expected {
+            return Err(PipelineError::Beneficiary { found, expected });
+        }
+        let started = Instant::now();
+        self.tree.insert(Arc::new(self.execute(&lineage.parent, block)?));
+        self.metrics.verify_seconds.observe(started.elapsed().as_secs_f64());
+        Ok(())
+    }
+
+    /// Executes ancestors that this box did not see in time; a quorum notarized each.
+    fn execute_missing(&self, lineage: &Lineage) -> Result<(), PipelineError> {
+        for block in &lineage.missing {
+            if !self.tree.contains(&block.hash()) {
+                let parent = block.header().parent_hash;
+                let layer = self.execute_on(&parent, block.clone())?;
+                self.tree.insert(Arc::new(layer));
+            }
+        }
+        Ok(())
+    }
+
+    fn execute_on(&self, parent: &B256, block: Arc<Block>) -> Result<Layer, PipelineError> {
+        let head = self.store.head();
+        if head.block.hash() == *parent {
+            return self.execute(&head.block, block);
+        }
+        let parent = self.tree.get(parent).ok_or(PipelineError::NoParentState)?;
+        self.execute(parent.block(), block)
+    }
+
+    fn execute(&self, parent: &Block, block: Arc<Block>) -> Result<Layer, PipelineError> {
+        block::check_header(&block, parent.header(), parent.hash())?;
+        let base = self.tree.base(parent).ok_or(PipelineError::NoParentState)?;
+        let transactions = self.senders.verify_all(block.transactions())?;
+        let executed = self.executor.execute(&base.state, &base.hashes, block, &transactions)?;
+        Ok(Layer { executed, transactions })
+    }
+
+    /// Makes a finalized block durable and tells everyone. Repeated for a block that was committed before.
+    fn commit(&self, block: &Arc<Block>) -> Result<(), PipelineError> {
+        let head = self.store.head();
+        if block.number() <= head.block.number() {
+            let committed = self.store.hash_of(block.number())?.unwrap_or_default();
+            let (number, finalized) = (block.number(), block.hash());
+            return if committed == finalized {
+                Ok(())
+            } else {
+                Err(PipelineError::Fork { number, finalized, committed })
+            };
+        }
+        let layer = match self.tree.get(&block.hash()) {
+            Some(layer) => layer,
+            None => Arc::new(self.execute_on(&block.header().parent_hash, block.clone())?),
+        };
+        let started = Instant::now();
+        self.store.commit(&layer.executed)?;
+        self.metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
+        self.tree.finalize(block.number());
+        let changed = layer.executed.diff.accounts.iter().map(|change| change.address);
+        self.pool.finalized(&layer.transactions, changed, now_ms());
+        self.metrics.finalized(&layer, self.proposer(block), now_ms(), self.tree.len());
+        let senders = layer.transactions.iter().map(VerifiedTransaction::sender).collect();
+        // No receiver is no error: nobody subscribed.
+        let _ = self.events.send(Arc::new(Finalized {
+            block: block.clone(),
+            receipts: Arc::new(layer.executed.receipts.clone()),
+            senders: Arc::new(senders),
+        }));
+        Ok(())
+    }
+
+    fn fee_recipient(&self, validator: &PublicKey) -> Address {
+        let found = self.settings.validators.iter().find(|known| known.public_key == *validator);
+        found.map_or(Address::ZERO, |known| known.fee_recipient)
+    }
+
+    /// Name of the validator whose fee recipient a block names; two validators may share one.
+    fn proposer(&self, block: &Block) -> String {
+        let beneficiary = block.header().beneficiary;
+        let found = self.settings.validators.iter().find(|known| known.fee_recipient == beneficiary);
+        found.map(|known| known.name.clone()).unwrap_or_default()
+    }
+}
+
+/// The pool's order as the executor takes it, with one transaction of look-ahead.
+struct Best<'a>(BestTransactions<'a>, Option<VerifiedTransaction>);
+
+impl Best<'_> {
+    fn is_empty(&mut self) -> bool {
+        if self.1.is_none() {
+            self.1 = self.0.next();
+        }
+        self.1.is_none()
+    }
+}
+
+impl Transactions for Best<'_> {
+    fn next(&mut self) -> Option<VerifiedTransaction> {
+        self.1.take().or_else(|| self.0.next())
+    }
+
+    fn skip_sender(&mut self, sender: Address) {
+        self.0.skip_sender(sender);
+    }
+}
+
+/// Unix time in milliseconds.
+pub(crate) fn now_ms() -> u64 {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,342 @@
+//! The pool as the rest of the node sees it.
+
+use std::{collections::HashMap, hash::BuildHasher, sync::Arc};
+
+use alloy_primitives::{Address, B256, map::AddressSet};
+use dolmen_types::Transaction;
+use parking_lot::Mutex;
+use rayon::prelude::*;
+use tokio::sync::{Notify, watch};
+
+use crate::{
+    AccountView, AddError, Added, BestTransactions, ConfigError, Origin, PendingHashes, PoolConfig, SenderCache,
+    StateSource, VerifiedTransaction,
+    admission::{check_account, check_alone},
+    events::Events,
+    gossip::{GossipLimits, encode_gossip},
+    inner::Inner,
+    outgoing::{Announcement, Outgoing},
+    sender::{Changes, Sender},
+    verified,
+};
+
+/// Transactions or senders handled under one lock: some 200 us, so that a proposer or an RPC call waits no longer.
+const LOCKED_MAX: usize = 256;
+
+/// Transactions waiting for a block. Thread-safe; the lock is held for short steps only, and never while a signature
+/// is checked, state is read (but for the instant of a finalization) or bytes are encoded.
+pub struct Pool {
+    config: PoolConfig,
+    state: Arc<dyn StateSource>,
+    cache: Arc<SenderCache>,
+    inner: Mutex<Inner>,
+    outgoing: Mutex<Outgoing>,
+    outgoing_ready: Notify,
+    events: Events,
+}
+
+/// How much the pool holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolStatus {
+    /// Executable transactions.
+    pub pending: usize,
+    /// Transactions that wait for an earlier nonce or for funds.
+    pub queued: usize,
+    /// Encoded bytes of both.
+    pub bytes: usize,
+}
+
+/// One sender's transactions in nonce order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SenderContent {
+    /// Executable.
+    pub pending: Vec<VerifiedTransaction>,
+    /// Waiting.
+    pub queued: Vec<VerifiedTransaction>,
+}
+
+/// A transaction ready to be inserted, with its sender's account and when that was read.
+struct Candidate {
+    transaction: VerifiedTransaction,
+    account: AccountView,
+    generation: u64,
+}
+
+impl Pool {
+    /// An empty pool. `cache` may be shared with whoever verifies blocks, so that signatures are checked once.
+    pub fn new(config: PoolConfig, state: Arc<dyn StateSource>, cache: Arc<SenderCache>) -> Result<Self, ConfigError> {
+        config.check()?;
+        if cache.chain_id() != config.chain_id {
+            return Err(ConfigError::ChainId { cache: cache.chain_id(), pool: config.chain_id });
+        }
+        Ok(Self {
+            config,
+            state,
+            cache,
+            inner: Mutex::new(Inner::new(config)),
+            outgoing: Mutex::new(Outgoing::new(&config)),
+            outgoing_ready: Notify::new(),
+            events: Events::new(),
+        })
+    }
+
+    /// The bounds it was constructed with.
+    pub const fn config(&self) -> &PoolConfig {
+        &self.config
+    }
+
+    /// Adds one transaction. Takes about 50 us for the signature: call it where blocking is allowed.
+    pub fn add(&self, transaction: Transaction, origin: Origin, now_ms: u64) -> Result<Added, AddError> {
+        if self.contains(transaction.tx_hash()) {
+            return Err(AddError::AlreadyKnown);
+        }
+        let candidate = self.admit(transaction)?;
+        let mut result = self.insert(vec![Ok(candidate)], origin, now_ms);
+        result.pop().expect("one result for each transaction")
+    }
+
+    /// Adds many, verifying in parallel; one result for each, in order.
+    pub fn add_batch(
+        &self,
+        transactions: Vec<Transaction>,
+        origin: Origin,
+        now_ms: u64,
+    ) -> Vec<Result<Added, AddError>> {
+        let known: Vec<bool> = {
+            let inner = self.inner.lock();
+            transactions.iter().map(|transaction| inner.get(transaction.tx_hash()).is_some()).collect()
+        };
+        let admit = |(transaction, known)| if known { Err(AddError::AlreadyKnown) } else { self.admit(transaction) };
+        let mut candidates: Vec<_> = transactions.into_par_iter().zip(known).map(admit).collect();
+        let mut results = Vec::with_capacity(candidates.len());
+        while !candidates.is_empty() {
+            let rest = candidates.split_off(candidates.len().min(LOCKED_MAX));
+            results.extend(self.insert(std::mem::replace(&mut candidates, rest), origin, now_ms));
+        }
+        results
+    }
+
+    /// Everything that needs no lock: the rules, the signature, the sender's account.
+    fn admit(&self, transaction: Transaction) -> Result<Candidate, AddError> {
+        let cached = self.cache.get(transaction.tx_hash());
+        let subject = cached.as_ref().map_or(&transaction, VerifiedTransaction::transaction);
+        check_alone(subject, &self.config)?;
+        // Before the account is read: one read in an older generation is read again.
+        let generation = self.inner.lock().generation;
+        let chain_id = self.config.chain_id;
+        let sender = match &cached {
+            Some(cached) => cached.sender(),
+            None => verified::recover_sender(subject, chain_id)?,
+        };
+        let account = self.state.account(&sender);
+        check_account(subject, sender, &account, &self.config)?;
+        // Only now, because each authorization costs a recovery.
+        let transaction = cached.unwrap_or_else(|| {
+            let verified = verified::complete(transaction, sender, chain_id);
+            self.cache.insert_all(std::slice::from_ref(&verified));
+            verified
+        });
+        Ok(Candidate { transaction, account, generation })
+    }
+
+    fn insert(
+        &self,
+        candidates: Vec<Result<Candidate, AddError>>,
+        origin: Origin,
+        now_ms: u64,
+    ) -> Vec<Result<Added, AddError>> {
+        let (mut changes, mut announce) = (Changes::default(), Vec::new());
+        let mut inner = self.inner.lock();
+        let results: Vec<_> = candidates
+            .into_iter()
+            .map(|candidate| {
+                let Candidate { transaction, mut account, generation } = candidate?;
+                if generation != inner.generation {
+                    account = self.state.account(&transaction.sender());
+                }
+                let added = inner.insert(transaction.clone(), account, now_ms, &mut changes)?;
+                announce.push(transaction);
+                Ok(added)
+            })
+            .collect();
+        drop(inner);
+        self.events.publish(announce.len(), changes.promoted);
+        if origin == Origin::Local && !announce.is_empty() {
+            let mut outgoing = self.outgoing.lock();
+            announce.into_iter().for_each(|transaction| outgoing.push(transaction, now_ms));
+            drop(outgoing);
+            self.outgoing_ready.notify_one();
+        }
+        results
+    }
+
+    /// The executable transactions on the finalized state, best first.
+    pub fn best(&self) -> BestTransactions<'_> {
+        BestTransactions::new(&self.inner, [])
+    }
+
+    /// The executable transactions on a block whose unfinalized ancestors (itself included) moved each sender in `used`
+    /// to that next nonce, best first. Costs a look-up for each sender in `used`, then as much as is taken.
+    pub fn best_after<S: BuildHasher>(&self, used: &HashMap<Address, u64, S>) -> BestTransactions<'_> {
+        BestTransactions::new(&self.inner, used.iter().map(|(address, nonce)| (*address, *nonce)))
+    }
+
+    /// A block was finalized: drops what it used up, promotes and demotes. `changed` are the accounts whose nonce,
+    /// balance or code it changed; the senders in `block` need not be among them. The state source must show the block
+    /// already. To be called by one task, in the blocks' order.
+    ///
+    /// The work grows with the block and with the transactions that change place, not with the pool.
+    pub fn finalized(&self, block: &[VerifiedTransaction], changed: impl IntoIterator<Item = Address>, now_ms: u64) {
+        let touched: AddressSet = block.iter().map(VerifiedTransaction::sender).chain(changed).collect();
+        let present: Vec<Address> = {
+            let mut inner = self.inner.lock();
+            // From here on, whoever read an account before reads it again.
+            inner.generation += 1;
+            touched.into_iter().filter(|address| inner.senders.contains_key(address)).collect()
+        };
+        let mut changes = Changes::default();
+        for addresses in present.chunks(LOCKED_MAX) {
+            let accounts: Vec<_> = addresses.iter().map(|address| (*address, self.state.account(address))).collect();
+            let mut inner = self.inner.lock();
+            for (address, account) in accounts {
+                inner.update_account(address, account, now_ms, &mut changes);
+            }
+        }
+        tracing::debug!(dropped = changes.dropped, promoted = changes.promoted.len(), "block left the pool");
+        self.events.publish(0, changes.promoted);
+    }
+
+    /// Removes a transaction that a block builder found to be invalid; later ones of its sender become queued.
+    pub fn remove(&self, hash: &B256, now_ms: u64) -> Option<VerifiedTransaction> {
+        let mut inner = self.inner.lock();
+        let (sender, nonce) = *inner.index.by_hash.get(hash)?;
+        inner.remove(sender, nonce, now_ms, &mut Changes::default())
+    }
+
+    /// Drops what has been queued for longer than the lifetime; returns how many.
+    pub fn expire(&self, now_ms: u64) -> usize {
+        let Some(before_ms) = now_ms.checked_sub(self.config.lifetime_ms) else { return 0 };
+        let mut changes = Changes::default();
+        loop {
+            let dropped = changes.dropped;
+            self.inner.lock().expire(before_ms, LOCKED_MAX, now_ms, &mut changes);
+            if changes.dropped - dropped < LOCKED_MAX {
+                break;
+            }
+        }
+        self.events.publish(0, changes.promoted);
+        changes.dropped
+    }
+
+    /// Counts transactions that were added or became executable. A proposer that found nothing in
+    /// [`Self::best_after`] waits for a change: marking the value as seen first, it misses none. Queued ones count,
+    /// since a block that is not finalized may close their gap.
+    pub fn activity(&self) -> watch::Receiver<u64> {
+        self.events.activity()
+    }
+
+    /// Hashes of transactions that become executable from now on.
+    pub fn subscribe(&self) -> PendingHashes {
+        self.events.hashes()
+    }
+
+    /// Batches of hashes that slow subscribers lost.
+    pub fn lagged_batches(&self) -> u64 {
+        self.events.lagged()
+    }
+
+    /// Waits until a local transaction may have to be announced. For one task; cancel safe.
+    pub async fn outgoing_ready(&self) {
+        self.outgoing_ready.notified().await;
+    }
+
+    /// The next gossip message, encoded, with local transactions that are still in the pool; `None` where there is
+    /// none to announce.
+    pub fn take_outgoing(&self, limits: &GossipLimits, now_ms: u64) -> Option<Vec<u8>> {
+        loop {
+            let mut batch = self.outgoing.lock().take(limits);
+            if batch.is_empty() {
+                return None;
+            }
+            {
+                let inner = self.inner.lock();
+                batch.retain(|announcement| inner.get(&announcement.transaction.hash()).is_some());
+            }
+            if batch.is_empty() {
+                continue;
+            }
+            self.outgoing.lock().announced(&batch, now_ms);
+            let transactions: Vec<_> = batch.into_iter().map(|Announcement { transaction, .. }| transaction).collect();
+            return Some(encode_gossip(&transactions));
+        }
+    }
+
+    /// Queues local transactions again that were announced a while ago and are still in the pool, at most
+    /// `rebroadcast_max`; returns how many. To be called every second or so.
+    pub fn rebroadcast(&self, now_ms: u64) -> usize {
+        let due = self.outgoing.lock().due(now_ms, self.config.rebroadcast_max);
+        let present: Vec<_> = {
+            let inner = self.inner.lock();
+            due.into_iter().filter_map(|(hash, times)| Some((inner.get(&hash)?.clone(), times))).collect()
+        };
+        let count = present.len();
+        if count > 0 {
+            let mut outgoing = self.outgoing.lock();
+            present.into_iter().for_each(|(transaction, times)| outgoing.push_again(transaction, times, now_ms));
+            drop(outgoing);
+            self.outgoing_ready.notify_one();
+        }
+        count
+    }
+
+    /// Local transactions waiting to be announced, and how many ever found that queue full.
+    pub fn outgoing_status(&self) -> (usize, u64) {
+        let outgoing = self.outgoing.lock();
+        (outgoing.len(), outgoing.overflowed())
+    }
+
+    /// How much the pool holds.
+    pub fn status(&self) -> PoolStatus {
+        let inner = self.inner.lock();
+        PoolStatus { pending: inner.pending_len(), queued: inner.index.queued.len(), bytes: inner.index.bytes }
+    }
+
+    /// The contents, for tests that look inside.
+    #[cfg(test)]
+    pub(crate) fn lock(&self) -> parking_lot::MutexGuard<'_, Inner> {
+        self.inner.lock()
+    }
+
+    /// Whether the pool holds this transaction.
+    pub fn contains(&self, hash: &B256) -> bool {
+        self.inner.lock().get(hash).is_some()
+    }
+
+    /// The transaction with this hash, pending or queued.
+    pub fn get(&self, hash: &B256) -> Option<VerifiedTransaction> {
+        self.inner.lock().get(hash).cloned()
+    }
+
+    /// The nonce after the account's pending transactions: `eth_getTransactionCount` at `pending`.
+    pub fn pending_nonce(&self, address: &Address) -> u64 {
+        let pooled = self.inner.lock().senders.get(address).map(Sender::pending_end);
+        pooled.unwrap_or_else(|| self.state.account(address).nonce)
+    }
+
+    /// Every sender with a transaction here, in no order; copies 20 bytes each.
+    pub fn senders(&self) -> Vec<Address> {
+        self.inner.lock().senders.keys().copied().collect()
+    }
+
+    /// One sender's transactions.
+    pub fn content(&self, address: &Address) -> SenderContent {
+        let inner = self.inner.lock();
+        let Some(sender) = inner.senders.get(address) else { return SenderContent::default() };
+        let mut content = SenderContent::default();
+        for (nonce, entry) in sender.entries() {
+            let list = if sender.is_pending(*nonce) { &mut content.pending } else { &mut content.queued };
+            list.push(entry.transaction.clone());
+        }
+        content
+    }
+}

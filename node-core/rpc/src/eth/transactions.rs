@@ -1,0 +1,81 @@
+//! Transactions: found, with their receipts, and sent.
+
+use std::{sync::Arc, time::Duration};
+
+use alloy_eips::{BlockId, eip2718::Encodable2718 as _};
+use alloy_primitives::{B256, Bytes, U64};
+
+use crate::{Backend, RpcError, convert, methods::Methods};
+
+pub(super) fn register(methods: &mut Methods) {
+    methods.add("eth_getTransactionByHash", 1, async |backend: Arc<Backend>, args| {
+        let hash: B256 = args.required(0)?;
+        let query = move |backend: &Backend| {
+            Ok(backend.transaction(&hash)?.map(|found| convert::found_transaction(&found, backend.base_fee())))
+        };
+        backend.read(query).await
+    });
+    methods.add("eth_getTransactionByBlockNumberAndIndex", 2, async |backend: Arc<Backend>, args| {
+        by_index(&backend, BlockId::Number(args.required(0)?), args.required(1)?).await
+    });
+    methods.add("eth_getTransactionByBlockHashAndIndex", 2, async |backend: Arc<Backend>, args| {
+        by_index(&backend, BlockId::hash(args.required(0)?), args.required(1)?).await
+    });
+    methods.add("eth_getRawTransactionByHash", 1, async |backend: Arc<Backend>, args| {
+        let hash: B256 = args.required(0)?;
+        let query = move |backend: &Backend| {
+            Ok(backend.transaction(&hash)?.map(|found| Bytes::from(found.transaction().encoded_2718())))
+        };
+        backend.read(query).await
+    });
+    methods.add("eth_getTransactionReceipt", 1, async |backend: Arc<Backend>, args| {
+        let hash: B256 = args.required(0)?;
+        let query = move |backend: &Backend| {
+            let Some((block, index)) = backend.position(&hash)? else { return Ok(None) };
+            let sender = backend.sender(&block, index)?;
+            Ok(Some(convert::receipt(block.block(), block.receipts(), index, sender)))
+        };
+        backend.read(query).await
+    });
+    register_sending(methods);
+}
+
+fn register_sending(methods: &mut Methods) {
+    methods.add("eth_sendRawTransaction", 1, async |backend: Arc<Backend>, args| {
+        let raw: Bytes = args.required(0)?;
+        backend.read(move |backend| backend.send_raw(&raw)).await
+    });
+    methods.add("eth_sendRawTransactionSync", 2, async |backend: Arc<Backend>, args| {
+        let raw: Bytes = args.required(0)?;
+        let wait = sync_wait(&backend, args.optional(1)?);
+        let (block, index) = backend.send_raw_sync(raw, wait).await?;
+        let query = move |backend: &Backend| {
+            let sender = backend.sender(&block, index)?;
+            Ok(convert::receipt(block.block(), block.receipts(), index, sender))
+        };
+        backend.read(query).await
+    });
+}
+
+/// How long to wait: what the caller asks for in milliseconds, up to the limit.
+fn sync_wait(backend: &Backend, asked_ms: Option<U64>) -> Duration {
+    let limits = backend.limits();
+    match asked_ms {
+        Some(ms) if !ms.is_zero() => Duration::from_millis(ms.to()).min(limits.send_sync_wait_max),
+        _ => limits.send_sync_wait,
+    }
+}
+
+async fn by_index(
+    backend: &Arc<Backend>,
+    id: BlockId,
+    index: U64,
+) -> Result<Option<convert::TransactionJson>, RpcError> {
+    let query = move |backend: &Backend| {
+        let Some(block) = backend.finalized_block(id)? else { return Ok(None) };
+        let index = usize::try_from(index.to::<u64>()).unwrap_or(usize::MAX);
+        let found = backend.transaction_in(block, index)?;
+        Ok(found.map(|found| convert::found_transaction(&found, backend.base_fee())))
+    };
+    backend.read(query).await
+}

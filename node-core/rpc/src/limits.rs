@@ -1,0 +1,133 @@
+//! Every bound of the RPC server, and why each has its size.
+
+use std::time::Duration;
+
+/// What a caller may ask of the RPC server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RpcLimits {
+    /// Largest HTTP body or WebSocket message, bytes.
+    pub body_bytes_max: u32,
+    /// Largest response, bytes; a batch counts as one.
+    pub response_bytes_max: u32,
+    /// Most requests in a batch.
+    pub batch_length_max: usize,
+    /// Most open connections, HTTP and WebSocket together.
+    pub connections_max: u32,
+    /// Most subscriptions of one WebSocket connection.
+    pub subscriptions_per_connection_max: u32,
+    /// Requests of one connection in progress; beyond it the socket is not read.
+    pub requests_per_connection_max: usize,
+    /// Messages waiting for one WebSocket connection's socket.
+    pub outgoing_messages_max: u32,
+    /// How long a connection may be silent with no request in progress. WebSocket clients answer pings meanwhile.
+    pub idle_max: Duration,
+    /// How long a peer may leave its end of the connection unread before it is closed.
+    pub write_stall_max: Duration,
+    /// Most gas of `eth_call`, `eth_estimateGas` and `eth_createAccessList`.
+    pub call_gas_max: u64,
+    /// Calls, log searches, proofs and fee histories running at one time.
+    pub heavy_concurrent_max: usize,
+    /// Database reads running at one time.
+    pub reads_concurrent_max: usize,
+    /// How long a request may wait for its turn to run.
+    pub turn_wait_max: Duration,
+    /// Decoded blocks kept for the next request, bytes.
+    pub recent_bytes_max: usize,
+    /// Most blocks with logs that one log search looks into.
+    pub logs_blocks_max: usize,
+    /// Most logs that one search returns.
+    pub logs_results_max: usize,
+    /// Most addresses, and most topics in one place, of a log filter.
+    pub logs_values_max: usize,
+    /// Most filters installed at one time.
+    pub filters_max: usize,
+    /// How long a filter lives without being polled.
+    pub filter_lifetime: Duration,
+    /// Most blocks of one `eth_feeHistory`.
+    pub fee_history_blocks_max: u64,
+    /// Most percentiles of one `eth_feeHistory`.
+    pub fee_history_percentiles_max: usize,
+    /// Most transactions that one `eth_feeHistory` with percentiles looks at; fewer blocks are returned beyond it.
+    pub fee_history_transactions_max: usize,
+    /// How long `eth_sendRawTransactionSync` waits where the caller does not say.
+    pub send_sync_wait: Duration,
+    /// The longest wait of `eth_sendRawTransactionSync` that a caller may ask for.
+    pub send_sync_wait_max: Duration,
+    /// Most storage keys of one `eth_getProof`.
+    pub proof_keys_max: usize,
+    /// Most transactions that `txpool_content` and `txpool_inspect` list.
+    pub txpool_content_max: usize,
+}
+
+impl Default for RpcLimits {
+    fn default() -> Self {
+        Self {
+            // Geth's limit; the largest transaction takes 262,146 bytes of hexadecimal.
+            body_bytes_max: 5 * 1024 * 1024,
+            // Geth's limit for a batch; a full block of 8 MiB takes about twice that with its transactions as JSON.
+            response_bytes_max: 25_000_000,
+            // Geth's limit.
+            batch_length_max: 1000,
+            // Below the usual 1,024 open files of a process, beside the database's and the peers'.
+            connections_max: 500,
+            // An indexer follows a few dozen contracts; each subscription filters every block.
+            subscriptions_per_connection_max: 128,
+            // Hides the latency of a slow link; a client that has more outstanding gains nothing.
+            requests_per_connection_max: 64,
+            // Beyond it the block queue that all subscribers share holds what is still to be sent.
+            outgoing_messages_max: 64,
+            // Four of the pings that a WebSocket connection gets every 30 s.
+            idle_max: Duration::from_secs(120),
+            // Well above a lost packet's retransmissions.
+            write_stall_max: Duration::from_secs(20),
+            // Geth's default; about a quarter of a second of the EVM.
+            call_gas_max: 50_000_000,
+            // Leaves processors to consensus and execution, which share them.
+            heavy_concurrent_max: std::thread::available_parallelism().map_or(2, |count| count.get().max(2)),
+            // Threads that wait for the disk more than they compute.
+            reads_concurrent_max: 32,
+            // Callers time out after 30 s; saying that the node is busy before that lets them try another box.
+            turn_wait_max: Duration::from_secs(10),
+            // Several seconds of full blocks: whoever sent a transaction asks for its receipt within that time.
+            recent_bytes_max: 64 << 20,
+            // 100,000 bloom filters are 25 MB to read.
+            logs_blocks_max: 100_000,
+            // What public endpoints return; about 5 MB of JSON.
+            logs_results_max: 10_000,
+            // Geth's limit.
+            logs_values_max: 1000,
+            // A filter takes up to some 100 KB with all its addresses and topics.
+            filters_max: 1024,
+            // Geth's lifetime.
+            filter_lifetime: Duration::from_secs(5 * 60),
+            // Geth's limit.
+            fee_history_blocks_max: 1024,
+            // Geth's limit.
+            fee_history_percentiles_max: 100,
+            // About a second of decoding.
+            fee_history_transactions_max: 100_000,
+            // A hundred blocks and more; EIP-7966 leaves the number to the node.
+            send_sync_wait: Duration::from_secs(20),
+            // Below `idle_max` and the timeout of common HTTP clients.
+            send_sync_wait_max: Duration::from_secs(60),
+            // Geth's limit.
+            proof_keys_max: 1024,
+            // The whole of a full pool would exceed `response_bytes_max`.
+            txpool_content_max: 4096,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_agree() {
+        let limits = RpcLimits::default();
+        assert!(limits.send_sync_wait <= limits.send_sync_wait_max);
+        assert!(limits.send_sync_wait_max < limits.idle_max);
+        assert!(limits.body_bytes_max < limits.response_bytes_max);
+        assert!(limits.heavy_concurrent_max >= 1);
+    }
+}

@@ -1,0 +1,202 @@
+//! Around every JSON-RPC call: Geth's words for unknown methods, the connection's count, metrics; and batches.
+
+use std::{sync::Arc, time::Instant};
+
+use jsonrpsee::{
+    MethodResponse, Methods,
+    core::middleware::{Batch, BatchEntry, Notification, RpcServiceT},
+    server::BatchResponseBuilder,
+    types::{ErrorObjectOwned, Id, Request},
+};
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::Registry,
+};
+
+use crate::{RpcError, RpcLimits, http::Caller};
+
+/// The longest method name that an error repeats.
+const METHOD_NAME_MAX: usize = 64;
+/// The label of methods that do not exist.
+const UNKNOWN: &str = "unknown";
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct MethodLabel {
+    method: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallLabels {
+    method: &'static str,
+    outcome: &'static str,
+}
+
+/// What is measured.
+#[derive(Clone)]
+pub(crate) struct RpcMetrics {
+    calls: Family<CallLabels, Counter>,
+    seconds: Family<MethodLabel, Histogram>,
+    pub(crate) connections: Gauge,
+    pub(crate) connections_refused: Counter,
+}
+
+impl RpcMetrics {
+    pub(crate) fn register(registry: &mut Registry) -> Self {
+        // 0.1 ms to 26 s.
+        let buckets = || Histogram::new(exponential_buckets(0.0001, 4.0, 10));
+        let metrics = Self {
+            calls: Family::default(),
+            seconds: Family::new_with_constructor(buckets),
+            connections: Gauge::default(),
+            connections_refused: Counter::default(),
+        };
+        let registry = registry.sub_registry_with_prefix("rpc");
+        registry.register("calls", "JSON-RPC calls by method and outcome", metrics.calls.clone());
+        registry.register("call_seconds", "Time a JSON-RPC call took, waiting included", metrics.seconds.clone());
+        registry.register("connections", "Open HTTP and WebSocket connections", metrics.connections.clone());
+        registry.register(
+            "connections_refused",
+            "Connections refused because too many were open",
+            metrics.connections_refused.clone(),
+        );
+        metrics
+    }
+
+    fn observe(&self, method: &'static str, error: Option<i32>, started: Instant) {
+        let outcome = match error {
+            None => "ok",
+            Some(-32603) => "failed",
+            Some(-32005) => "limited",
+            Some(_) => "refused",
+        };
+        self.calls.get_or_create(&CallLabels { method, outcome }).inc();
+        self.seconds.get_or_create(&MethodLabel { method }).observe(started.elapsed().as_secs_f64());
+    }
+}
+
+/// What the middleware of all connections shares.
+pub(crate) struct Shared {
+    pub(crate) methods: Methods,
+    pub(crate) metrics: RpcMetrics,
+    pub(crate) limits: RpcLimits,
+}
+
+/// jsonrpsee's service with the rules of this module.
+#[derive(Clone)]
+pub(crate) struct RpcMiddleware<S> {
+    inner: S,
+    shared: Arc<Shared>,
+}
+
+impl<S> RpcMiddleware<S> {
+    pub(crate) const fn new(inner: S, shared: Arc<Shared>) -> Self {
+        Self { inner, shared }
+    }
+}
+
+impl Shared {
+    /// The method's registered name, or why it cannot be called.
+    fn method(&self, request: &Request<'_>) -> Result<&'static str, RpcError> {
+        let Some((name, _)) = self.methods.method_with_name(request.method_name()) else {
+            let name: String = request.method_name().chars().take(METHOD_NAME_MAX).collect();
+            return Err(RpcError::MethodNotFound(name));
+        };
+        let websocket = request.extensions().get::<Caller>().is_none_or(|caller| caller.websocket);
+        if !websocket && matches!(name, "eth_subscribe" | "eth_unsubscribe") {
+            return Err(RpcError::NoNotifications);
+        }
+        Ok(name)
+    }
+}
+
+impl<S> RpcMiddleware<S>
+where
+    S: RpcServiceT<MethodResponse = MethodResponse> + Send + Sync,
+{
+    async fn answer(&self, request: Request<'_>) -> MethodResponse {
+        let started = Instant::now();
+        match self.shared.method(&request) {
+            Ok(name) => {
+                let response = self.inner.call(request).await;
+                self.shared.metrics.observe(name, response.as_error_code(), started);
+                response
+            }
+            Err(error) => {
+                self.shared.metrics.observe(UNKNOWN, Some(error.code()), started);
+                error_response(request.id, error).with_extensions(request.extensions)
+            }
+        }
+    }
+
+    async fn answer_batch(&self, batch: Batch<'_>) -> MethodResponse {
+        let limits = &self.shared.limits;
+        if batch.len() > limits.batch_length_max {
+            let reason = format!("batch too large: {} requests, the most is {}", batch.len(), limits.batch_length_max);
+            return error_response(Id::Null, RpcError::Limit(reason));
+        }
+        let mut responses = BatchResponseBuilder::new_with_limit(limits.response_bytes_max as usize);
+        let mut notified = false;
+        for entry in batch {
+            let response = match entry {
+                Ok(BatchEntry::Call(request)) => self.answer(request).await,
+                Ok(BatchEntry::Notification(_)) => {
+                    notified = true;
+                    continue;
+                }
+                Err(error) => {
+                    let (error, id) = error.into_parts();
+                    MethodResponse::error(id, error)
+                }
+            };
+            if let Err(too_large) = responses.append(response) {
+                return too_large;
+            }
+        }
+        if responses.is_empty() && notified {
+            return MethodResponse::notification();
+        }
+        MethodResponse::from_batch(responses.finish())
+    }
+}
+
+fn error_response(id: Id<'_>, error: RpcError) -> MethodResponse {
+    MethodResponse::error(id, ErrorObjectOwned::from(error))
+}
+
+impl<S> RpcServiceT for RpcMiddleware<S>
+where
+    S: RpcServiceT<MethodResponse = MethodResponse> + Clone + Send + Sync + 'static,
+{
+    type MethodResponse = MethodResponse;
+    type NotificationResponse = MethodResponse;
+    type BatchResponse = MethodResponse;
+
+    fn call<'a>(&self, request: Request<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
+        let service = self.clone();
+        async move {
+            let _in_progress = request.extensions().get::<Caller>().map(|caller| caller.connection.begin());
+            service.answer(request).await
+        }
+    }
+
+    fn batch<'a>(&self, batch: Batch<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
+        let service = self.clone();
+        async move {
+            let first = batch.iter().flatten().next();
+            let caller = first.and_then(|entry| entry.extensions().get::<Caller>());
+            let _in_progress = caller.map(|caller| caller.connection.begin());
+            service.answer_batch(batch).await
+        }
+    }
+
+    fn notification<'a>(&self, notification: Notification<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
+        // JSON-RPC 2.0: a request without an id is not answered; nothing here is worth doing unanswered.
+        std::future::ready(MethodResponse::notification().with_extensions(notification.extensions))
+    }
+}

@@ -1,0 +1,434 @@
+//! The server as its callers see it: real sockets, a real chain.
+
+mod client;
+
+use alloy_eips::eip2718::Encodable2718 as _;
+use alloy_primitives::{Address, B256, Bytes, U256, hex};
+use client::{WebSocket, http, post, rpc};
+use prometheus_client::registry::Registry;
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream as Socket,
+};
+
+use super::*;
+use crate::testing::{BASE_FEE, Chain, EVENTS, LOGGER, NUMBER, REVERTER};
+
+async fn result(server: &RpcServer, method: &str, params: Value) -> Value {
+    let answer = rpc(server.address(), method, params).await;
+    assert!(answer.get("error").is_none(), "{method}: {answer}");
+    answer["result"].clone()
+}
+
+async fn error(server: &RpcServer, method: &str, params: Value) -> (i64, String) {
+    let answer = rpc(server.address(), method, params).await;
+    let error = answer.get("error").unwrap_or_else(|| panic!("{method}: {answer}"));
+    (error["code"].as_i64().unwrap(), error["message"].as_str().unwrap().to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn blocks_transactions_and_receipts() {
+    let chain = Chain::new(Default::default());
+    let (server, _registry) = chain.serve();
+    let log = chain.log(0, B256::repeat_byte(5));
+    let raw = Bytes::from(log.encoded_2718());
+    assert_eq!(result(&server, "eth_sendRawTransaction", json!([raw])).await, json!(log.hash()));
+    let pooled = result(&server, "eth_getTransactionByHash", json!([log.hash()])).await;
+    assert_eq!((&pooled["blockHash"], &pooled["from"]), (&Value::Null, &json!(chain.sender())));
+    assert_eq!(result(&server, "eth_getTransactionReceipt", json!([log.hash()])).await, Value::Null);
+    assert_eq!(result(&server, "eth_getTransactionCount", json!([chain.sender(), "pending"])).await, "0x1");
+    assert_eq!(result(&server, "eth_getTransactionCount", json!([chain.sender(), "latest"])).await, "0x0");
+
+    let block = chain.commit(&[log.clone(), chain.transfer(1, 5)]);
+    let by_number = result(&server, "eth_getBlockByNumber", json!(["0x1", false])).await;
+    assert_eq!(by_number["hash"], json!(block.hash()));
+    assert_eq!(by_number, result(&server, "eth_getBlockByHash", json!([block.hash()])).await);
+    let full = result(&server, "eth_getBlockByNumber", json!(["latest", true])).await;
+    let mined = result(&server, "eth_getTransactionByHash", json!([log.hash()])).await;
+    assert_eq!(full["transactions"][0], mined);
+    assert_eq!(mined["blockNumber"], "0x1");
+    for (method, id) in [
+        ("eth_getTransactionByBlockNumberAndIndex", json!("0x1")),
+        ("eth_getTransactionByBlockHashAndIndex", json!(block.hash())),
+    ] {
+        assert_eq!(result(&server, method, json!([id, "0x0"])).await, mined);
+        assert_eq!(result(&server, method, json!([id, "0x2"])).await, Value::Null);
+    }
+    assert_eq!(result(&server, "eth_getRawTransactionByHash", json!([log.hash()])).await, json!(raw));
+    let receipts = result(&server, "eth_getBlockReceipts", json!(["0x1"])).await;
+    assert_eq!(receipts[0], result(&server, "eth_getTransactionReceipt", json!([log.hash()])).await);
+    assert_eq!((&receipts[0]["status"], &receipts[1]["gasUsed"]), (&json!("0x1"), &json!("0x5208")));
+    let header = result(&server, "eth_getHeaderByHash", json!([block.hash()])).await;
+    assert_eq!((&header["number"], header.get("transactions")), (&json!("0x1"), None));
+    assert_eq!(header, result(&server, "eth_getHeaderByNumber", json!(["finalized"])).await);
+    assert_eq!(result(&server, "eth_getBlockTransactionCountByNumber", json!(["0x1"])).await, "0x2");
+    assert_eq!(result(&server, "eth_getUncleCountByBlockHash", json!([block.hash()])).await, "0x0");
+    let unknown = [
+        ("eth_getBlockByNumber", json!(["0x63", true])),
+        ("eth_getBlockByHash", json!([B256::ZERO])),
+        ("eth_getBlockReceipts", json!(["0x63"])),
+        ("eth_getHeaderByNumber", json!(["0x63"])),
+        ("eth_getBlockTransactionCountByHash", json!([B256::ZERO])),
+        ("eth_getUncleCountByBlockNumber", json!(["0x63"])),
+        ("eth_getUncleByBlockNumberAndIndex", json!(["0x1", "0x0"])),
+        ("eth_getTransactionByHash", json!([B256::ZERO])),
+    ];
+    for (method, params) in unknown {
+        assert_eq!(result(&server, method, params).await, Value::Null, "{method}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn state_calls_proofs_and_fees() {
+    let chain = Chain::new(Default::default());
+    let (server, _registry) = chain.serve();
+    chain.commit(&[chain.transfer(0, 5)]);
+    let target = Address::repeat_byte(0xbb);
+    assert_eq!(result(&server, "eth_getBalance", json!([target, "latest"])).await, "0x5");
+    assert_eq!(result(&server, "eth_getBalance", json!([target, "0x0"])).await, "0x0");
+    assert_eq!(result(&server, "eth_getCode", json!([NUMBER, "latest"])).await, "0x4360005260206000f3");
+    assert_eq!(result(&server, "eth_getCode", json!([target])).await, "0x");
+    assert_eq!(
+        result(&server, "eth_getStorageAt", json!([NUMBER, "0x1", "latest"])).await,
+        json!(B256::with_last_byte(42))
+    );
+    let proof = result(&server, "eth_getProof", json!([NUMBER, ["0x01"], "latest"])).await;
+    assert_eq!((&proof["storageProof"][0]["key"], &proof["storageProof"][0]["value"]), (&json!("0x1"), &json!("0x2a")));
+    assert!(!proof["accountProof"].as_array().unwrap().is_empty());
+    let old = result(&server, "eth_getProof", json!([target, [], "0x0"])).await;
+    assert_eq!(old["balance"], "0x0");
+
+    let word = |number: u8| json!(B256::with_last_byte(number));
+    assert_eq!(result(&server, "eth_call", json!([{"to": NUMBER}, "latest"])).await, word(1));
+    assert_eq!(result(&server, "eth_call", json!([{"to": NUMBER}, {"blockNumber": "0x0"}])).await, word(0));
+    assert_eq!(result(&server, "eth_call", json!([{"to": NUMBER}, "latest", null, {"number": "0x9"}])).await, word(9));
+    let code = json!({target.to_string(): {"code": "0x4360005260206000f3"}});
+    assert_eq!(result(&server, "eth_call", json!([{"to": target}, "latest", code])).await, word(1));
+    assert_eq!(
+        result(&server, "eth_estimateGas", json!([{"from": chain.sender(), "to": target, "value": "0x1"}])).await,
+        "0x5208"
+    );
+    let list = result(&server, "eth_createAccessList", json!([{"from": chain.sender(), "to": NUMBER}])).await;
+    assert!(list["accessList"].is_array() && list["gasUsed"].is_string() && list.get("error").is_none(), "{list}");
+
+    assert_eq!(result(&server, "eth_gasPrice", json!([])).await, json!(U256::from(BASE_FEE)));
+    assert_eq!(result(&server, "eth_maxPriorityFeePerGas", json!([])).await, "0x0");
+    assert_eq!(result(&server, "eth_blobBaseFee", json!([])).await, "0x1");
+    let history = result(&server, "eth_feeHistory", json!(["0x2", "latest", [50]])).await;
+    assert_eq!((&history["oldestBlock"], &history["reward"]), (&json!("0x0"), &json!([["0x0"], ["0x1"]])));
+    assert_eq!(history["baseFeePerGas"], json!(["0x7", "0x7", "0x7"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn small_namespaces() {
+    let chain = Chain::new(Default::default());
+    let (server, _registry) = chain.serve();
+    chain.pool_add(chain.transfer(0, 1));
+    chain.pool_add(chain.transfer(2, 1));
+    let own = json!(chain.sender().to_string());
+    for (method, params, expected) in [
+        ("web3_clientVersion", json!([]), json!("dolmen/test")),
+        ("web3_sha3", json!(["0x"]), json!(alloy_primitives::KECCAK256_EMPTY)),
+        ("net_version", json!([]), json!("1337")),
+        ("net_listening", json!([]), json!(true)),
+        ("net_peerCount", json!([]), json!("0x3")),
+        ("eth_chainId", json!([]), json!("0x539")),
+        ("eth_blockNumber", json!([]), json!("0x0")),
+        ("eth_syncing", json!([]), json!(false)),
+        ("eth_accounts", json!([]), json!([])),
+        ("txpool_status", json!([]), json!({"pending": "0x1", "queued": "0x1"})),
+        ("rpc_modules", json!([]), json!({"eth": "1.0", "net": "1.0", "rpc": "1.0", "txpool": "1.0", "web3": "1.0"})),
+    ] {
+        assert_eq!(result(&server, method, params).await, expected, "{method}");
+    }
+    let content = result(&server, "txpool_content", json!([])).await;
+    assert_eq!(content["queued"][own.as_str().unwrap()]["2"]["nonce"], "0x2");
+    let from = result(&server, "txpool_contentFrom", json!([own])).await;
+    assert_eq!(from["pending"]["0"]["hash"], json!(chain.transfer(0, 1).hash()));
+    // Without params at all.
+    let answer = post(server.address(), r#"{"jsonrpc":"2.0","id":"a","method":"eth_chainId"}"#).await;
+    assert_eq!(answer.json(), json!({"jsonrpc": "2.0", "id": "a", "result": "0x539"}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn log_searches() {
+    let chain = Chain::new(Default::default());
+    let (server, _registry) = chain.serve();
+    let block = chain.commit(&[chain.log(0, B256::repeat_byte(1)), chain.log(1, B256::repeat_byte(2))]);
+    chain.commit(&[chain.log(2, B256::repeat_byte(2))]);
+    let found = async |filter: Value| result(&server, "eth_getLogs", json!([filter])).await.as_array().unwrap().len();
+    assert_eq!(found(json!({"fromBlock": "earliest"})).await, 3);
+    assert_eq!(found(json!({})).await, 1);
+    assert_eq!(found(json!({"fromBlock": "0x0", "topics": [B256::repeat_byte(2)]})).await, 2);
+    assert_eq!(found(json!({"fromBlock": "0x0", "address": [NUMBER]})).await, 0);
+    assert_eq!(found(json!({"blockHash": block.hash(), "address": LOGGER})).await, 2);
+    assert_eq!(found(json!({"fromBlock": "0x1", "toBlock": "0x63"})).await, 3);
+    let logs = result(&server, "eth_getLogs", json!([{"blockHash": block.hash()}])).await;
+    let receipts = result(&server, "eth_getBlockReceipts", json!([block.hash()])).await;
+    assert_eq!((&logs[0], &logs[1]), (&receipts[0]["logs"][0], &receipts[1]["logs"][0]));
+    assert_eq!(
+        error(&server, "eth_getLogs", json!([{"fromBlock": "0x2", "toBlock": "0x1"}])).await,
+        (-32602, "invalid block range params".to_owned())
+    );
+    assert_eq!(
+        error(&server, "eth_getLogs", json!([{"blockHash": B256::ZERO}])).await,
+        (-32000, "unknown block".to_owned())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_that_callers_match_on() {
+    let chain = Chain::new(Default::default());
+    let (server, _registry) = chain.serve();
+    (0..12).for_each(|_| drop(chain.commit(&[])));
+    assert_eq!(
+        error(&server, "eth_nope", json!([])).await,
+        (-32601, "the method eth_nope does not exist/is not available".to_owned())
+    );
+    assert_eq!(
+        error(&server, "eth_getBalance", json!([])).await,
+        (-32602, "missing value for required argument 0".to_owned())
+    );
+    assert_eq!(
+        error(&server, "eth_chainId", json!([1])).await,
+        (-32602, "too many arguments, want at most 0".to_owned())
+    );
+    assert!(error(&server, "eth_getBalance", json!(["0x1", "latest"])).await.1.starts_with("invalid argument 0: "));
+    assert_eq!(
+        error(&server, "eth_getBalance", json!([NUMBER, "0x63"])).await,
+        (-32000, "header not found".to_owned())
+    );
+    let pruned = error(&server, "eth_getBalance", json!([NUMBER, "0x1"])).await;
+    assert!(pruned.0 == -32000 && pruned.1.contains("from block 4"), "{pruned:?}");
+    assert_eq!(
+        error(&server, "eth_subscribe", json!(["newHeads"])).await,
+        (-32601, "notifications not supported".to_owned())
+    );
+    assert_eq!(error(&server, "eth_getFilterChanges", json!(["0x1"])).await, (-32000, "filter not found".to_owned()));
+
+    let reason = hex!(
+        "08c379a0"
+        "0000000000000000000000000000000000000000000000000000000000000020"
+        "0000000000000000000000000000000000000000000000000000000000000002"
+        "6869000000000000000000000000000000000000000000000000000000000000"
+    );
+    let reverted = rpc(server.address(), "eth_call", json!([{"to": REVERTER, "data": Bytes::from(reason)}])).await;
+    assert_eq!(reverted["error"], json!({"code": 3, "message": "execution reverted: hi", "data": Bytes::from(reason)}));
+    assert_eq!(
+        error(&server, "eth_estimateGas", json!([{"to": REVERTER}])).await,
+        (3, "execution reverted".to_owned())
+    );
+
+    assert_eq!(error(&server, "eth_sendRawTransaction", json!(["0x"])).await.0, -32000);
+    assert!(
+        error(&server, "eth_sendRawTransaction", json!(["0x03c0"]))
+            .await
+            .1
+            .starts_with("transaction type not supported")
+    );
+    let raw = |nonce| json!([Bytes::from(chain.transfer(nonce, 1).encoded_2718())]);
+    chain.pool_add(chain.transfer(0, 1));
+    assert_eq!(error(&server, "eth_sendRawTransaction", raw(0)).await, (-32000, "already known".to_owned()));
+    chain.commit(&[chain.transfer(0, 1)]);
+    assert!(error(&server, "eth_sendRawTransaction", raw(0)).await.1.starts_with("nonce too low"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn malformed_requests() {
+    let chain = Chain::new(Default::default());
+    let (server, _registry) = chain.serve();
+    let code = async |body: &str| post(server.address(), body).await.json()["error"]["code"].clone();
+    assert_eq!(code("{").await, -32700);
+    assert_eq!(code("[1").await, -32700);
+    assert_eq!(code(r#"{"id":1}"#).await, -32600);
+    assert_eq!(code("[]").await, -32600);
+    assert_eq!(code(r#"{"jsonrpc":"2.0","id":1,"method":"eth_chainId","params":{"a":1}}"#).await, -32602);
+    assert_eq!(post(server.address(), "hello").await.status, 400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_and_sizes_are_bounded() {
+    let limits =
+        RpcLimits { batch_length_max: 3, body_bytes_max: 1000, response_bytes_max: 1500, ..Default::default() };
+    let chain = Chain::new(limits);
+    let (server, _registry) = chain.serve();
+    let one = |id: u32, method: &str| json!({"jsonrpc": "2.0", "id": id, "method": method, "params": []});
+    let notification = json!({"jsonrpc": "2.0", "method": "eth_chainId", "params": []});
+    let batch = json!([one(1, "eth_chainId"), notification, one(2, "eth_nope")]);
+    let answers = post(server.address(), &batch.to_string()).await.json();
+    assert_eq!(answers[0], json!({"jsonrpc": "2.0", "id": 1, "result": "0x539"}));
+    assert_eq!(
+        (&answers[1]["id"], &answers[1]["error"]["code"], answers.as_array().unwrap().len()),
+        (&json!(2), &json!(-32601), 2)
+    );
+    let too_long = json!([one(1, "eth_chainId"), one(2, "eth_chainId"), one(3, "eth_chainId"), one(4, "eth_chainId")]);
+    let answer = post(server.address(), &too_long.to_string()).await.json();
+    assert_eq!(answer["error"]["code"], -32005);
+    assert!(answer["error"]["message"].as_str().unwrap().contains("the most is 3"));
+    assert_eq!(post(server.address(), &" ".repeat(1001)).await.status, 413);
+    let large = rpc(server.address(), "eth_getBlockByNumber", json!(["0x0"])).await;
+    assert_eq!(large["error"]["code"], -32008);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn browsers_may_call_from_any_page() {
+    let chain = Chain::new(Default::default());
+    let (server, _registry) = chain.serve();
+    let preflight = "OPTIONS / HTTP/1.1\r\nhost: box\r\norigin: https://dapp.example\r\n\
+        access-control-request-method: POST\r\n\
+        access-control-request-headers: content-type\r\nconnection: close\r\n\r\n";
+    let answer = http(server.address(), preflight).await;
+    assert_eq!(answer.status, 204);
+    assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
+    assert!(answer.header("access-control-allow-methods").unwrap().contains("POST"));
+    assert!(answer.header("access-control-allow-headers").unwrap().contains("content-type"));
+    let called = post(server.address(), r#"{"jsonrpc":"2.0","id":1,"method":"eth_chainId"}"#).await;
+    assert_eq!((called.status, called.header("access-control-allow-origin")), (200, Some("*")));
+    let get = http(server.address(), "GET / HTTP/1.1\r\nhost: anything.example\r\nconnection: close\r\n\r\n").await;
+    assert_eq!((get.status, get.header("access-control-allow-origin")), (405, Some("*")));
+    let text =
+        "POST / HTTP/1.1\r\nhost: box\r\ncontent-type: text/plain\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
+    assert_eq!(http(server.address(), text).await.status, 415);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn subscriptions() {
+    let chain = Chain::new(RpcLimits { subscriptions_per_connection_max: 3, ..Default::default() });
+    let (server, _registry) = chain.serve();
+    let mut socket = WebSocket::connect(server.address()).await;
+    let heads = socket.call("eth_subscribe", json!(["newHeads"])).await["result"].clone();
+    assert!(heads.as_str().unwrap().starts_with("0x"));
+    let logs =
+        socket.call("eth_subscribe", json!(["logs", {"topics": [B256::repeat_byte(1)]}])).await["result"].clone();
+    let pending = socket.call("eth_subscribe", json!(["newPendingTransactions", true])).await["result"].clone();
+    assert_eq!(socket.call("eth_subscribe", json!(["newHeads"])).await["error"]["code"], -32006);
+    assert_eq!(socket.call("eth_subscribe", json!(["nonsense"])).await["error"]["code"], -32006);
+    let message = |subscription: &Value, result: Value| {
+        let params = json!({"subscription": subscription, "result": result});
+        json!({"jsonrpc": "2.0", "method": "eth_subscription", "params": params})
+    };
+    let log = chain.log(0, B256::repeat_byte(1));
+    chain.pool_add(log.clone());
+    let new = socket.next().await.expect("open");
+    assert_eq!((&new["params"]["subscription"], &new["params"]["result"]["hash"]), (&pending, &json!(log.hash())));
+    let block = chain.commit(&[log.clone(), chain.log(1, B256::repeat_byte(2))]);
+    let mut got = [socket.next().await.expect("open"), socket.next().await.expect("open")];
+    got.sort_by_key(|message| message["params"]["subscription"] != heads);
+    let header = result(&server, "eth_getHeaderByHash", json!([block.hash()])).await;
+    assert_eq!(got[0], message(&heads, header));
+    let receipt = result(&server, "eth_getTransactionReceipt", json!([log.hash()])).await;
+    assert_eq!(got[1], message(&logs, receipt["logs"][0].clone()));
+
+    assert_eq!(socket.call("eth_unsubscribe", json!([heads])).await["result"], true);
+    assert_eq!(socket.call("eth_unsubscribe", json!([logs])).await["result"], true);
+    chain.commit(&[]);
+    assert_eq!(socket.call("eth_chainId", json!([])).await["result"], "0x539");
+    let unknown = socket.call("eth_subscribe", json!(["nonsense"])).await["error"].clone();
+    assert_eq!(unknown, json!({"code": -32601, "message": "no \"nonsense\" subscription in eth namespace"}));
+    // Two blocks later nothing more came from the ended subscriptions: the next message is the pool's.
+    chain.pool_add(chain.transfer(2, 1));
+    assert_eq!(socket.next().await.expect("open")["params"]["subscription"], pending);
+}
+
+#[tokio::test]
+async fn a_subscriber_that_misses_blocks_is_told() {
+    let chain = Chain::new(Default::default());
+    let (server, _registry) = chain.serve();
+    let mut socket = WebSocket::connect(server.address()).await;
+    let heads = socket.call("eth_subscribe", json!(["newHeads"])).await["result"].clone();
+    // On one thread: nothing reads meanwhile.
+    (0..EVENTS + 3).for_each(|_| drop(chain.commit(&[])));
+    let end = socket.next().await.expect("open");
+    assert_eq!(end["params"]["subscription"], heads);
+    assert_eq!(end["params"]["error"], "3 blocks were missed because this subscriber fell behind; subscribe again");
+    // The connection goes on.
+    assert_eq!(socket.call("eth_blockNumber", json!([])).await["result"], "0x13");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscriber_that_does_not_read_is_closed() {
+    let chain = Chain::new(RpcLimits { write_stall_max: Duration::from_millis(300), ..Default::default() });
+    let (server, _registry) = chain.serve();
+    let mut socket = WebSocket::connect(server.address()).await;
+    socket.call("eth_subscribe", json!(["newPendingTransactions"])).await;
+    socket.call("eth_subscribe", json!(["newHeads"])).await;
+    let mut other = WebSocket::connect(server.address()).await;
+    let places = server.connections_max as usize;
+    assert_eq!(server.places.available_permits(), places - 2);
+    let mut events = chain.events.subscribe();
+    chain.commit(&[]);
+    let event = events.recv().await.expect("announced");
+    let flood = async {
+        while server.places.available_permits() < places - 1 {
+            chain.events.send(event.clone()).expect("the backend follows");
+            tokio::time::sleep(Duration::from_micros(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), flood).await.expect("closed in time");
+    // Who reads stays.
+    assert_eq!(other.call("eth_chainId", json!([])).await["result"], "0x539");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_are_bounded_and_counted() {
+    let chain = Chain::new(RpcLimits { connections_max: 1, ..Default::default() });
+    let (server, registry) = chain.serve();
+    let mut first = WebSocket::connect(server.address()).await;
+    let mut second = Socket::connect(server.address()).await.unwrap();
+    let mut refusal = String::new();
+    second.read_to_string(&mut refusal).await.unwrap();
+    assert!(refusal.starts_with("HTTP/1.1 503 "), "{refusal}");
+    assert_eq!(first.call("eth_nope\"}", json!([])).await["error"]["code"], -32601);
+    assert_eq!(first.call("eth_chainId", json!([])).await["result"], "0x539");
+    let text = encode(&registry);
+    for line in [
+        "rpc_connections 1",
+        "rpc_connections_refused_total 1",
+        "rpc_calls_total{method=\"eth_chainId\",outcome=\"ok\"} 1",
+        "rpc_calls_total{method=\"unknown\",outcome=\"refused\"} 1",
+        "rpc_call_seconds_count{method=\"eth_chainId\"} 1",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+    }
+    assert!(!text.contains("nope"));
+    drop(first);
+    // The place comes back.
+    let reconnect = async {
+        while server.places.available_permits() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), reconnect).await.expect("freed");
+    assert_eq!(result(&server, "eth_chainId", json!([])).await, "0x539");
+}
+
+fn encode(registry: &Registry) -> String {
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, registry).unwrap();
+    text
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stopping_lets_requests_finish() {
+    let chain = Chain::new(Default::default());
+    let (server, _registry) = chain.serve();
+    let address = server.address();
+    let transfer = chain.transfer(0, 1);
+    let raw = Bytes::from(transfer.encoded_2718());
+    let waiting = tokio::spawn(async move { rpc(address, "eth_sendRawTransactionSync", json!([raw, 20_000])).await });
+    while chain.backend.pool().status().pending == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let mut idle = Socket::connect(address).await.unwrap();
+    idle.write_all(b"POST / HTTP/1.1\r\n").await.unwrap();
+    let stopping = tokio::spawn(server.shutdown(Duration::from_secs(2)));
+    while Socket::connect(address).await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    chain.commit(std::slice::from_ref(&transfer));
+    let receipt = waiting.await.unwrap();
+    assert_eq!(receipt["result"]["transactionHash"], json!(transfer.hash()));
+    drop(idle);
+    assert!(stopping.await.unwrap(), "all connections are closed");
+}

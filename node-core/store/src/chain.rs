@@ -1,0 +1,79 @@
+//! Reads of finalized blocks, receipts and transaction positions.
+
+use std::sync::atomic::Ordering;
+
+use alloy_consensus::Header;
+use alloy_primitives::B256;
+use alloy_rlp::Decodable as _;
+use dolmen_types::{Block, Receipt, receipt};
+
+use crate::{
+    Store, StoreError,
+    db::{cf, damaged, height_key, read_height},
+};
+
+/// Where a transaction stands in the chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TransactionPosition {
+    /// Height of its block.
+    pub number: u64,
+    /// Its place in the block, from 0.
+    pub index: u32,
+}
+
+impl Store {
+    /// The header at a height, `None` above the head.
+    pub fn header(&self, number: u64) -> Result<Option<Header>, StoreError> {
+        let key = height_key(number);
+        let Some(bytes) = self.db.get(cf::HEADERS, &key)? else { return Ok(None) };
+        Header::decode(&mut &*bytes).map(Some).map_err(|_| damaged("header", &key))
+    }
+
+    /// The block at a height, `None` above the head.
+    pub fn block(&self, number: u64) -> Result<Option<Block>, StoreError> {
+        let head = self.head();
+        if number == head.block.number() {
+            return Ok(Some((*head.block).clone()));
+        }
+        self.read_block(number)
+    }
+
+    pub(crate) fn read_block(&self, number: u64) -> Result<Option<Block>, StoreError> {
+        let key = height_key(number);
+        let Some(header) = self.header(number)? else { return Ok(None) };
+        let body = self.db.get(cf::BODIES, &key)?.ok_or_else(|| damaged("body", &key))?;
+        Block::from_parts(header, &body).map(Some).map_err(|_| damaged("body", &key))
+    }
+
+    /// Height of the finalized block with this hash.
+    pub fn number_of(&self, hash: &B256) -> Result<Option<u64>, StoreError> {
+        self.db.get(cf::HASHES, hash.as_slice())?.map(|height| read_height(&height, "height of a block")).transpose()
+    }
+
+    /// Hash of the finalized block at a height.
+    pub fn hash_of(&self, number: u64) -> Result<Option<B256>, StoreError> {
+        Ok(self.header(number)?.map(|header| header.hash_slow()))
+    }
+
+    /// The receipts of the block at a height, one a transaction.
+    pub fn receipts(&self, number: u64) -> Result<Option<Vec<Receipt>>, StoreError> {
+        let key = height_key(number);
+        let Some(bytes) = self.db.get(cf::RECEIPTS, &key)? else { return Ok(None) };
+        receipt::decode_list(&bytes).map(Some).map_err(|_| damaged("receipts", &key))
+    }
+
+    /// Where a finalized transaction stands.
+    pub fn transaction(&self, hash: &B256) -> Result<Option<TransactionPosition>, StoreError> {
+        let Some(bytes) = self.db.get(cf::TRANSACTIONS, hash.as_slice())? else { return Ok(None) };
+        let bad = || damaged("transaction position", hash.as_slice());
+        let (number, index) = bytes.split_at_checked(8).ok_or_else(bad)?;
+        let number = read_height(number, "transaction position")?;
+        let index = index.try_into().map(u32::from_be_bytes).map_err(|_| bad())?;
+        Ok(Some(TransactionPosition { number, index }))
+    }
+
+    /// Lowest height whose state can still be read.
+    pub fn history_floor(&self) -> u64 {
+        self.floor.load(Ordering::Acquire)
+    }
+}

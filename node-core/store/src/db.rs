@@ -1,0 +1,209 @@
+//! The database's column families, key layouts and options.
+
+use std::path::{Path, PathBuf};
+
+use alloy_primitives::B256;
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBPinnableSlice, Options,
+    WriteBatch, WriteOptions,
+};
+
+use crate::StoreError;
+
+/// Version of every layout in this module; a change of any of them raises it.
+pub(crate) const FORMAT_VERSION: u32 = 1;
+
+/// Column families. Heights are 8 bytes big-endian, so that keys sort by height.
+pub(crate) mod cf {
+    /// `version`, `genesis`, `head` (height), `floor` (lowest height whose state is kept).
+    pub(crate) const META: &str = "meta";
+    /// height -> RLP header.
+    pub(crate) const HEADERS: &str = "headers";
+    /// height -> RLP block body, compressed.
+    pub(crate) const BODIES: &str = "bodies";
+    /// height -> RLP list of receipts, compressed.
+    pub(crate) const RECEIPTS: &str = "receipts";
+    /// height -> 256-byte bloom, only for blocks that have logs.
+    pub(crate) const BLOOMS: &str = "blooms";
+    /// block hash -> height.
+    pub(crate) const HASHES: &str = "hashes";
+    /// transaction hash -> height, index (4 bytes big-endian).
+    pub(crate) const TRANSACTIONS: &str = "transactions";
+    /// keccak(address) -> RLP account.
+    pub(crate) const ACCOUNTS: &str = "accounts";
+    /// keccak(address) keccak(slot) -> value without leading zeros.
+    pub(crate) const SLOTS: &str = "slots";
+    /// code hash -> code.
+    pub(crate) const CODE: &str = "code";
+    /// keccak(address) height -> RLP account before that block, empty where there was none.
+    pub(crate) const ACCOUNT_HISTORY: &str = "account_history";
+    /// keccak(address) keccak(slot) height -> value before that block.
+    pub(crate) const SLOT_HISTORY: &str = "slot_history";
+    /// height -> RLP list of the keys that the block changed: 32 bytes an account, 64 bytes a slot.
+    pub(crate) const CHANGES: &str = "changes";
+
+    pub(crate) const ALL: [&str; 13] = [
+        META,
+        HEADERS,
+        BODIES,
+        RECEIPTS,
+        BLOOMS,
+        HASHES,
+        TRANSACTIONS,
+        ACCOUNTS,
+        SLOTS,
+        CODE,
+        ACCOUNT_HISTORY,
+        SLOT_HISTORY,
+        CHANGES,
+    ];
+}
+
+/// Keys of [`cf::META`].
+pub(crate) mod meta {
+    pub(crate) const VERSION: &[u8] = b"version";
+    pub(crate) const GENESIS: &[u8] = b"genesis";
+    pub(crate) const HEAD: &[u8] = b"head";
+    pub(crate) const FLOOR: &[u8] = b"floor";
+}
+
+/// Memory for blocks read from disk. Latest state is in the trie, so this serves history and old blocks.
+const BLOCK_CACHE_BYTES: usize = 32 << 20;
+/// Memory for writes not yet in sorted files, over all column families.
+const WRITE_BUFFERS_BYTES: usize = 64 << 20;
+/// Write-ahead log kept at most; above it RocksDB flushes the oldest column family.
+const WAL_BYTES_MAX: u64 = 128 << 20;
+
+/// An open database. Every error names the directory and what was being done.
+pub(crate) struct Db {
+    db: DB,
+    path: PathBuf,
+}
+
+impl Db {
+    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
+        let mut options = Options::default();
+        options.create_if_missing(true);
+        options.create_missing_column_families(true);
+        options.set_db_write_buffer_size(WRITE_BUFFERS_BYTES);
+        options.set_max_total_wal_size(WAL_BYTES_MAX);
+        options.set_max_open_files(512);
+        options.set_keep_log_file_num(4);
+        options.set_max_log_file_size(4 << 20);
+        options.set_max_background_jobs(2);
+        let cache = Cache::new_lru_cache(BLOCK_CACHE_BYTES);
+        let families = cf::ALL.map(|name| ColumnFamilyDescriptor::new(name, family_options(name, &cache)));
+        match DB::open_cf_descriptors(&options, path, families) {
+            Ok(db) => Ok(Self { db, path: path.to_owned() }),
+            Err(source) if source.as_ref().contains("LOCK") => Err(StoreError::Locked(path.to_owned())),
+            Err(source) => Err(StoreError::Database { operation: "open", path: path.to_owned(), source }),
+        }
+    }
+
+    fn family(&self, name: &str) -> &ColumnFamily {
+        self.db.cf_handle(name).expect("every column family is opened in `open`")
+    }
+
+    fn error(&self, operation: &'static str) -> impl FnOnce(rocksdb::Error) -> StoreError {
+        let path = self.path.clone();
+        move |source| StoreError::Database { operation, path, source }
+    }
+
+    pub(crate) fn get(&self, family: &str, key: &[u8]) -> Result<Option<DBPinnableSlice<'_>>, StoreError> {
+        self.db.get_pinned_cf(self.family(family), key).map_err(self.error("read"))
+    }
+
+    /// First entry whose key is `from` or follows it.
+    pub(crate) fn seek(&self, family: &str, from: &[u8]) -> Result<Option<(Box<[u8]>, Box<[u8]>)>, StoreError> {
+        self.scan(family, from).next().transpose()
+    }
+
+    /// Entries in key order, starting at `from`.
+    pub(crate) fn scan<'a>(
+        &'a self,
+        family: &str,
+        from: &[u8],
+    ) -> impl Iterator<Item = Result<(Box<[u8]>, Box<[u8]>), StoreError>> + use<'a> {
+        let mode = rocksdb::IteratorMode::From(from, rocksdb::Direction::Forward);
+        let mut options = rocksdb::ReadOptions::default();
+        options.set_total_order_seek(true);
+        self.db.iterator_cf_opt(self.family(family), options, mode).map(|entry| entry.map_err(self.error("scan")))
+    }
+
+    pub(crate) fn batch(&self) -> Batch<'_> {
+        Batch { db: self, batch: WriteBatch::default() }
+    }
+}
+
+/// Writes that take effect together or not at all.
+pub(crate) struct Batch<'a> {
+    db: &'a Db,
+    batch: WriteBatch,
+}
+
+impl Batch<'_> {
+    pub(crate) fn put(&mut self, family: &str, key: &[u8], value: &[u8]) {
+        self.batch.put_cf(self.db.family(family), key, value);
+    }
+
+    pub(crate) fn delete(&mut self, family: &str, key: &[u8]) {
+        self.batch.delete_cf(self.db.family(family), key);
+    }
+
+    /// Writes and syncs: when this returns, a power cut loses nothing of it.
+    pub(crate) fn commit(self) -> Result<(), StoreError> {
+        let mut options = WriteOptions::default();
+        options.set_sync(true);
+        self.db.db.write_opt(self.batch, &options).map_err(self.db.error("write"))
+    }
+
+    /// Bytes gathered so far.
+    pub(crate) fn size(&self) -> usize {
+        self.batch.size_in_bytes()
+    }
+}
+
+fn family_options(name: &str, cache: &Cache) -> Options {
+    let mut table = BlockBasedOptions::default();
+    table.set_block_cache(cache);
+    table.set_bloom_filter(10.0, false);
+    table.set_cache_index_and_filter_blocks(true);
+    table.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    let mut options = Options::default();
+    options.set_block_based_table_factory(&table);
+    // Hashes and balances do not compress; bodies and receipts halve.
+    let compression = match name {
+        cf::BODIES | cf::RECEIPTS | cf::CODE | cf::HEADERS => DBCompressionType::Lz4,
+        _ => DBCompressionType::None,
+    };
+    options.set_compression_type(compression);
+    options
+}
+
+/// The key of a height.
+pub(crate) const fn height_key(height: u64) -> [u8; 8] {
+    height.to_be_bytes()
+}
+
+/// The key of a storage slot: both hashes, joined.
+pub(crate) fn slot_key(account: &B256, slot: &B256) -> [u8; 64] {
+    let mut key = [0; 64];
+    key[..32].copy_from_slice(account.as_slice());
+    key[32..].copy_from_slice(slot.as_slice());
+    key
+}
+
+/// `key` followed by a height: where the value before that height's block is kept.
+pub(crate) fn history_key(key: &[u8], height: u64) -> Vec<u8> {
+    [key, &height_key(height)].concat()
+}
+
+/// Reads a height from a value or the end of a key.
+pub(crate) fn read_height(bytes: &[u8], what: &'static str) -> Result<u64, StoreError> {
+    bytes.try_into().map(u64::from_be_bytes).map_err(|_| damaged(what, bytes))
+}
+
+/// The error for a record that breaks the format.
+pub(crate) fn damaged(what: &'static str, key: &[u8]) -> StoreError {
+    StoreError::Damaged { what, key: alloy_primitives::hex::encode_prefixed(key) }
+}

@@ -1,0 +1,117 @@
+//! What a box knows of its chain, on disk and in memory.
+//!
+//! RocksDB holds the finalized chain: headers, bodies, receipts, the flat state by hashed key, and for a configured
+//! depth the values that each block replaced. The keccak trie over the state ([`trie`]) lives in memory and is rebuilt
+//! from the flat state at start-up, where its root must equal the head's `stateRoot`: recovery after a crash and a
+//! check of the whole state are the same step. One [`Store::commit`] is one atomic, synced `WriteBatch`.
+//!
+//! Reads of the latest state never touch the disk; a [`State`] is a version of the trie that costs nothing to keep.
+
+mod chain;
+mod code;
+mod db;
+mod history;
+mod logs;
+mod state;
+mod store;
+pub mod trie;
+
+pub use chain::TransactionPosition;
+pub use code::CodeStore;
+pub use history::HistoricalState;
+pub use logs::{LogFilter, LogMatch, LogQueryError};
+pub use state::{Account, AccountChange, AccountProof, SlotChange, State, StateDiff, StateReader};
+pub use store::{Executed, Head, Options, Store, genesis_block};
+
+/// Why the store could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// RocksDB refused: the cause is in the source.
+    #[error("database {operation} failed in {path}; check free space and permissions there")]
+    Database {
+        /// What was being done.
+        operation: &'static str,
+        /// The database's directory.
+        path: std::path::PathBuf,
+        /// RocksDB's own error.
+        #[source]
+        source: rocksdb::Error,
+    },
+    /// Another process has the database open.
+    #[error("the database in {0} is in use by another process; stop it or choose another data_dir")]
+    Locked(std::path::PathBuf),
+    /// Written by another version of the format.
+    #[error("the database has format version {found}, this program reads {expected}; use the matching release")]
+    Version {
+        /// Version in the database.
+        found: u32,
+        /// [`db::FORMAT_VERSION`].
+        expected: u32,
+    },
+    /// The database belongs to another chain.
+    #[error(
+        "the database belongs to the chain with genesis {found}, but the genesis file gives {expected}; use its own data_dir"
+    )]
+    OtherChain {
+        /// Genesis hash in the database.
+        found: alloy_primitives::B256,
+        /// Genesis hash of the configured file.
+        expected: alloy_primitives::B256,
+    },
+    /// A record cannot be decoded or is missing where the format requires it.
+    #[error("the database is damaged: {what} at {key}; restore this box from its peers or a backup")]
+    Damaged {
+        /// The kind of record.
+        what: &'static str,
+        /// Where.
+        key: String,
+    },
+    /// The state on disk does not hash to the head's state root.
+    #[error(
+        "the database is damaged: the state at height {height} hashes to {found}, the header says {expected}; restore this box from its peers or a backup"
+    )]
+    StateRoot {
+        /// Head's height.
+        height: u64,
+        /// Root of the state found.
+        found: alloy_primitives::B256,
+        /// Root in the header.
+        expected: alloy_primitives::B256,
+    },
+    /// A block that does not follow the head.
+    #[error("block {number} ({hash}) does not follow the head {head}")]
+    NotNext {
+        /// The block's height.
+        number: u64,
+        /// The block's hash.
+        hash: alloy_primitives::B256,
+        /// Height of the head.
+        head: u64,
+    },
+    /// The height is above the head.
+    #[error("block {number} is not known; the head is {head}")]
+    UnknownBlock {
+        /// The height asked for.
+        number: u64,
+        /// Height of the head.
+        head: u64,
+    },
+    /// State that old is no longer kept.
+    #[error("state at block {number} is no longer kept: this box keeps it from block {floor} (history.depth)")]
+    Pruned {
+        /// The height asked for.
+        number: u64,
+        /// Lowest height whose state is kept.
+        floor: u64,
+    },
+    /// Rebuilding the trie that far back would take too long.
+    #[error("proofs reach back {max} blocks; block {number} is older (the head is {head})")]
+    ProofTooOld {
+        /// The height asked for.
+        number: u64,
+        /// Height of the head.
+        head: u64,
+        /// Most blocks back.
+        max: u64,
+    },
+}

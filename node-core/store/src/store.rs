@@ -1,0 +1,304 @@
+//! Opening a database, its head, and the commit of a finalized block.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use alloy_primitives::{Address, B256, keccak256};
+use alloy_rlp::Decodable as _;
+use dolmen_types::{Block, Genesis, Receipt, receipt};
+use parking_lot::RwLock;
+
+use crate::{
+    Account, AccountChange, SlotChange, State, StateDiff, StoreError,
+    code::CodeStore,
+    db::{self, Batch, Db, FORMAT_VERSION, cf, damaged, height_key, history_key, meta, slot_key},
+    state::{AccountLeaf, root_from_nothing},
+    trie::{StorageTrie, Trie},
+};
+
+/// How much history a box keeps.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Blocks behind the head whose state can be read.
+    pub history_depth: u64,
+}
+
+/// The last finalized block and the state after it.
+pub struct Head {
+    /// The block.
+    pub block: Arc<Block>,
+    /// The state after it.
+    pub state: State,
+}
+
+/// A block with what executing it yielded; [`Store::commit`] takes it once the block is finalized.
+pub struct Executed {
+    /// The block.
+    pub block: Arc<Block>,
+    /// One receipt a transaction, in order.
+    pub receipts: Vec<Receipt>,
+    /// What changed.
+    pub diff: StateDiff,
+    /// The state after it; its root is the header's `stateRoot`.
+    pub state: State,
+}
+
+/// The finalized chain of one box.
+pub struct Store {
+    pub(crate) db: Arc<Db>,
+    head: RwLock<Arc<Head>>,
+    /// Lowest height whose state can be read.
+    pub(crate) floor: AtomicU64,
+    options: Options,
+}
+
+impl Store {
+    /// Opens the database in `path`, creating it with the genesis block where there is none, and rebuilds the state
+    /// trie. Fails where the database belongs to another chain or format, or the state does not match the head.
+    pub fn open(path: &Path, genesis: &Genesis, options: Options) -> Result<Self, StoreError> {
+        let db = Arc::new(Db::open(path)?);
+        let code = Arc::new(CodeStore::new(db.clone()));
+        check_version(&db)?;
+        if db.get(cf::META, meta::GENESIS)?.is_none() {
+            let (block, diff) = genesis_with_diff(genesis);
+            write_genesis(&db, &block, &diff)?;
+        }
+        let height = match db.get(cf::META, meta::HEAD)? {
+            Some(height) => db::read_height(&height, "head")?,
+            None => return Err(damaged("head", meta::HEAD)),
+        };
+        let floor = db.get(cf::META, meta::FLOOR)?.map_or(Ok(0), |floor| db::read_height(&floor, "floor"))?;
+        let state = load_state(&db, code)?;
+        let store = Self {
+            head: RwLock::new(Arc::new(Head {
+                block: Arc::new(Block::seal(Default::default(), vec![])),
+                state: state.clone(),
+            })),
+            db,
+            floor: AtomicU64::new(floor),
+            options,
+        };
+        let block = store.read_block(height)?.ok_or_else(|| damaged("block", &height_key(height)))?;
+        let (found, expected) = (state.root(), block.header().state_root);
+        if found != expected {
+            return Err(StoreError::StateRoot { height, found, expected });
+        }
+        store.check_genesis(genesis)?;
+        *store.head.write() = Arc::new(Head { block: Arc::new(block), state });
+        Ok(store)
+    }
+
+    /// The last finalized block and its state.
+    pub fn head(&self) -> Arc<Head> {
+        self.head.read().clone()
+    }
+
+    /// Hash of block zero, the chain's identity.
+    pub fn genesis_hash(&self) -> Result<B256, StoreError> {
+        let hash = self.db.get(cf::META, meta::GENESIS)?.ok_or_else(|| damaged("genesis", meta::GENESIS))?;
+        B256::try_from(&*hash).map_err(|_| damaged("genesis", meta::GENESIS))
+    }
+
+    /// Writes the next finalized block and everything that follows from it in one synced batch, then makes it the
+    /// head. Calls must not overlap: the node has one committing thread.
+    pub fn commit(&self, executed: &Executed) -> Result<(), StoreError> {
+        let block = &executed.block;
+        let head = self.head();
+        if block.header().parent_hash != head.block.hash() || block.number() != head.block.number() + 1 {
+            let (number, hash) = (block.number(), block.hash());
+            return Err(StoreError::NotNext { number, hash, head: head.block.number() });
+        }
+        let mut batch = self.db.batch();
+        write_block(&mut batch, block, &executed.receipts);
+        write_diff(&mut batch, &executed.diff, block.number());
+        self.prune_history(&mut batch, block.number())?;
+        batch.commit()?;
+        *self.head.write() = Arc::new(Head { block: block.clone(), state: executed.state.clone() });
+        executed.state.code_store().settle(block.number());
+        Ok(())
+    }
+
+    /// Deletes the replaced values that only states older than `history_depth` need.
+    fn prune_history(&self, batch: &mut Batch<'_>, height: u64) -> Result<(), StoreError> {
+        let floor = height.saturating_sub(self.options.history_depth);
+        let old = self.floor.load(Ordering::Acquire);
+        // At most two blocks a commit, so that lowering the depth later does not make one commit huge.
+        for pruned in old + 1..=floor.min(old + 2) {
+            // Raised first: a reader checks the floor after it read, and must not miss a value that is gone.
+            self.floor.store(pruned, Ordering::Release);
+            for key in self.changed_keys(pruned)? {
+                let family = if key.len() == 32 { cf::ACCOUNT_HISTORY } else { cf::SLOT_HISTORY };
+                batch.delete(family, &history_key(&key, pruned));
+            }
+            batch.delete(cf::CHANGES, &height_key(pruned));
+            batch.put(cf::META, meta::FLOOR, &height_key(pruned));
+        }
+        Ok(())
+    }
+
+    fn check_genesis(&self, genesis: &Genesis) -> Result<(), StoreError> {
+        let (found, expected) = (self.genesis_hash()?, genesis_block(genesis).hash());
+        if found == expected { Ok(()) } else { Err(StoreError::OtherChain { found, expected }) }
+    }
+}
+
+fn check_version(db: &Db) -> Result<(), StoreError> {
+    let Some(stamp) = db.get(cf::META, meta::VERSION)? else {
+        let mut batch = db.batch();
+        batch.put(cf::META, meta::VERSION, &FORMAT_VERSION.to_be_bytes());
+        return batch.commit();
+    };
+    let found = stamp.as_ref().try_into().map(u32::from_be_bytes).map_err(|_| damaged("version", meta::VERSION))?;
+    if found == FORMAT_VERSION { Ok(()) } else { Err(StoreError::Version { found, expected: FORMAT_VERSION }) }
+}
+
+/// Block zero of the chain that a genesis file describes.
+pub fn genesis_block(genesis: &Genesis) -> Block {
+    genesis_with_diff(genesis).0
+}
+
+/// Block zero and the state diff that creates its accounts.
+fn genesis_with_diff(genesis: &Genesis) -> (Block, StateDiff) {
+    let mut diff = StateDiff::default();
+    for (&address, account) in &genesis.file().accounts {
+        let code_hash = keccak256(&account.code);
+        if !account.code.is_empty() {
+            diff.codes.push((code_hash, account.code.clone()));
+        }
+        let slots = account
+            .storage
+            .iter()
+            .map(|(slot, value)| SlotChange {
+                slot: (*slot).into(),
+                before: Default::default(),
+                after: (*value).into(),
+            })
+            .collect();
+        let after = Some(Account { nonce: account.nonce, balance: account.balance, code_hash });
+        diff.accounts.push(AccountChange { address, before: None, after, slots });
+    }
+    (genesis.block(root_from_nothing(&diff)), diff)
+}
+
+fn write_genesis(db: &Db, block: &Block, diff: &StateDiff) -> Result<(), StoreError> {
+    let mut batch = db.batch();
+    write_block(&mut batch, block, &[]);
+    write_diff(&mut batch, diff, 0);
+    batch.put(cf::META, meta::GENESIS, block.hash().as_slice());
+    batch.commit()
+}
+
+fn write_block(batch: &mut Batch<'_>, block: &Block, receipts: &[Receipt]) {
+    let height = height_key(block.number());
+    batch.put(cf::HEADERS, &height, &alloy_rlp::encode(block.header()));
+    batch.put(cf::BODIES, &height, &block.encode_body());
+    batch.put(cf::RECEIPTS, &height, &receipt::encode_list(receipts));
+    if !block.header().logs_bloom.is_zero() {
+        batch.put(cf::BLOOMS, &height, block.header().logs_bloom.as_slice());
+    }
+    batch.put(cf::HASHES, block.hash().as_slice(), &height);
+    for (index, transaction) in (0_u32..).zip(block.transactions()) {
+        let mut position = [0; 12];
+        position[..8].copy_from_slice(&height);
+        position[8..].copy_from_slice(&index.to_be_bytes());
+        batch.put(cf::TRANSACTIONS, transaction.hash().as_slice(), &position);
+    }
+    batch.put(cf::META, meta::HEAD, &height);
+}
+
+fn write_diff(batch: &mut Batch<'_>, diff: &StateDiff, height: u64) {
+    let mut changed: Vec<Vec<u8>> = Vec::new();
+    for change in &diff.accounts {
+        let key = keccak256(change.address);
+        write_account(batch, &key, change, height, &mut changed);
+        for slot in &change.slots {
+            write_slot(batch, &key, slot, height, &mut changed);
+        }
+    }
+    for (hash, code) in &diff.codes {
+        batch.put(cf::CODE, hash.as_slice(), code);
+    }
+    if height > 0 {
+        let list: Vec<&[u8]> = changed.iter().map(Vec::as_slice).collect();
+        let mut out = Vec::new();
+        alloy_rlp::encode_list::<&[u8], [u8]>(&list, &mut out);
+        batch.put(cf::CHANGES, &height_key(height), &out);
+    }
+}
+
+fn write_account(batch: &mut Batch<'_>, key: &B256, change: &AccountChange, height: u64, changed: &mut Vec<Vec<u8>>) {
+    if change.before == change.after {
+        return;
+    }
+    match &change.after {
+        Some(account) => batch.put(cf::ACCOUNTS, key.as_slice(), &alloy_rlp::encode(account)),
+        None => batch.delete(cf::ACCOUNTS, key.as_slice()),
+    }
+    // Nothing precedes genesis, so it leaves no history.
+    if height > 0 {
+        let before = change.before.map(|account| alloy_rlp::encode(account)).unwrap_or_default();
+        batch.put(cf::ACCOUNT_HISTORY, &history_key(key.as_slice(), height), &before);
+        changed.push(key.to_vec());
+    }
+}
+
+fn write_slot(batch: &mut Batch<'_>, account: &B256, change: &SlotChange, height: u64, changed: &mut Vec<Vec<u8>>) {
+    let key = slot_key(account, &keccak256(change.slot.to_be_bytes::<32>()));
+    if change.after.is_zero() {
+        batch.delete(cf::SLOTS, &key);
+    } else {
+        batch.put(cf::SLOTS, &key, &change.after.to_be_bytes_trimmed_vec());
+    }
+    if height > 0 {
+        batch.put(cf::SLOT_HISTORY, &history_key(&key, height), &change.before.to_be_bytes_trimmed_vec());
+        changed.push(key.to_vec());
+    }
+}
+
+/// Rebuilds the trie from the flat state, reading accounts and slots side by side in key order.
+fn load_state(db: &Arc<Db>, code: Arc<CodeStore>) -> Result<State, StoreError> {
+    let mut slots = db.scan(cf::SLOTS, &[]).peekable();
+    let mut leaves = Vec::new();
+    for entry in db.scan(cf::ACCOUNTS, &[]) {
+        let (key, value) = entry?;
+        let account = Account::decode(&mut &*value).map_err(|_| damaged("account", &key))?;
+        let hash = B256::try_from(&*key).map_err(|_| damaged("account", &key))?;
+        let mut own = Vec::new();
+        while let Some(Ok((slot, _))) = slots.peek()
+            && slot.starts_with(hash.as_slice())
+        {
+            let (slot, value) = slots.next().expect("peeked")?;
+            own.push((
+                B256::try_from(&slot[32..]).map_err(|_| damaged("slot", &slot))?,
+                alloy_primitives::U256::try_from_be_slice(&value).ok_or_else(|| damaged("slot", &slot))?,
+            ));
+        }
+        leaves.push((
+            hash,
+            AccountLeaf { account, storage: StorageTrie::from_sorted(own).map_err(|_| damaged("slots", &key))? },
+        ));
+    }
+    match slots.next() {
+        Some(Ok((slot, _))) => Err(damaged("slot of a missing account", &slot)),
+        Some(Err(error)) => Err(error),
+        None => Ok(State::new(Trie::from_sorted(leaves).map_err(|_| damaged("accounts", &[]))?, code)),
+    }
+}
+
+/// Reads an account from a value of [`cf::ACCOUNTS`] or [`cf::ACCOUNT_HISTORY`] (empty: no account).
+pub(crate) fn decode_account(mut bytes: &[u8], key: &[u8]) -> Result<Option<Account>, StoreError> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    Account::decode(&mut bytes).map(Some).map_err(|_| damaged("account", key))
+}
+
+/// The trie key of an address.
+pub(crate) fn address_key(address: &Address) -> B256 {
+    keccak256(address)
+}

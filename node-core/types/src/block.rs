@@ -1,0 +1,226 @@
+//! Blocks: standard Ethereum Osaka blocks with four fields fixed for a BFT chain.
+//!
+//! - `extraData` is the proposal time in Unix milliseconds, 8 bytes big-endian, and `timestamp` is that time in whole
+//!   seconds: several blocks may share one `timestamp`, never one order.
+//! - `baseFeePerGas` is the chain's parameter; EIP-1559's adjustment, made for 12-second blocks, would double the
+//!   fee within a tenth of a second here.
+//! - `prevRandao` is keccak256 of the parent hash and `parentBeaconBlockRoot` is the parent hash: there is no beacon
+//!   chain. Contracts must not use `prevRandao` as a source of secrets; a proposer knows it in advance.
+//! - No ommers, no withdrawals, no blobs, no EIP-7685 requests.
+
+use alloy_consensus::{BlockBody, EMPTY_OMMER_ROOT_HASH, Header, constants::EMPTY_WITHDRAWALS, proofs};
+use alloy_eips::{eip2718::Encodable2718 as _, eip4895::Withdrawals, eip7685::EMPTY_REQUESTS_HASH};
+use alloy_primitives::{Address, B64, B256, Bloom, Bytes, Sealable as _, U256, keccak256};
+use alloy_rlp::{Decodable as _, Encodable as _};
+
+use crate::Transaction;
+
+/// Why bytes from a peer or from disk are not a block, or a block breaks a rule that needs no state.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum BlockError {
+    /// Larger than the chain's `block_bytes_max`.
+    #[error("block has {bytes} bytes, the chain allows {max}")]
+    TooLarge {
+        /// Encoded size.
+        bytes: usize,
+        /// The chain's limit.
+        max: usize,
+    },
+    /// RLP decoding failed.
+    #[error("block is not valid RLP")]
+    Rlp(#[from] alloy_rlp::Error),
+    /// The bytes are not the one canonical encoding.
+    #[error("block encoding is not canonical")]
+    NotCanonical,
+    /// A header field differs from what the parent, the body or the chain's rules require.
+    #[error("header field `{0}` breaks the chain's rules")]
+    Field(&'static str),
+    /// A transaction type that the chain does not carry.
+    #[error("block carries a blob transaction")]
+    Blob,
+}
+
+/// A block with its hash; the body is known to match the header's `transactionsRoot`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    hash: B256,
+    inner: alloy_consensus::Block<Transaction>,
+    encoded_len: usize,
+}
+
+impl Block {
+    /// Seals a header built by this node with its transactions, filling in `transactionsRoot`.
+    pub fn seal(mut header: Header, transactions: Vec<Transaction>) -> Self {
+        header.transactions_root = proofs::calculate_transaction_root(&transactions);
+        let body = BlockBody { transactions, ommers: vec![], withdrawals: Some(Withdrawals::default()) };
+        let inner = alloy_consensus::Block { header, body };
+        Self { hash: inner.header.hash_slow(), encoded_len: inner.length(), inner }
+    }
+
+    /// Decodes a block, accepting only its canonical encoding of at most `max` bytes with a body that the header
+    /// commits to, so that two blocks with one hash are the same bytes.
+    pub fn decode(bytes: &[u8], max: usize) -> Result<Self, BlockError> {
+        if bytes.len() > max {
+            return Err(BlockError::TooLarge { bytes: bytes.len(), max });
+        }
+        let mut rest = bytes;
+        let inner = alloy_consensus::Block::<Transaction>::decode(&mut rest)?;
+        if !rest.is_empty() || alloy_rlp::encode(&inner) != bytes {
+            return Err(BlockError::NotCanonical);
+        }
+        if inner.body.transactions.iter().any(Transaction::is_eip4844) {
+            return Err(BlockError::Blob);
+        }
+        if !inner.body.ommers.is_empty() || inner.body.withdrawals.as_ref().is_none_or(|list| !list.is_empty()) {
+            return Err(BlockError::Field("body"));
+        }
+        if proofs::calculate_transaction_root(&inner.body.transactions) != inner.header.transactions_root {
+            return Err(BlockError::Field("transactionsRoot"));
+        }
+        Ok(Self { hash: inner.header.hash_slow(), encoded_len: bytes.len(), inner })
+    }
+
+    /// The canonical RLP encoding: `[header, transactions, ommers, withdrawals]`.
+    pub fn encode(&self) -> Vec<u8> {
+        alloy_rlp::encode(&self.inner)
+    }
+
+    /// RLP of the body alone: `[transactions, ommers, withdrawals]`.
+    pub fn encode_body(&self) -> Vec<u8> {
+        alloy_rlp::encode(&self.inner.body)
+    }
+
+    /// Joins a header and a body that this node stored, where they were checked before.
+    pub fn from_parts(header: Header, mut body: &[u8]) -> Result<Self, BlockError> {
+        let body = BlockBody::<Transaction>::decode(&mut body)?;
+        let inner = alloy_consensus::Block { header, body };
+        Ok(Self { hash: inner.header.hash_slow(), encoded_len: inner.length(), inner })
+    }
+
+    /// Size of [`Self::encode`] in bytes.
+    pub const fn encoded_len(&self) -> usize {
+        self.encoded_len
+    }
+
+    /// keccak256 of the header: the block's identity, and what validators vote for.
+    pub const fn hash(&self) -> B256 {
+        self.hash
+    }
+
+    /// The header.
+    pub const fn header(&self) -> &Header {
+        &self.inner.header
+    }
+
+    /// Height above genesis.
+    pub const fn number(&self) -> u64 {
+        self.inner.header.number
+    }
+
+    /// The transactions in execution order.
+    pub fn transactions(&self) -> &[Transaction] {
+        &self.inner.body.transactions
+    }
+
+    /// Proposal time in Unix milliseconds, or `None` where `extraData` does not hold one.
+    pub fn timestamp_ms(&self) -> Option<u64> {
+        timestamp_ms(self.header())
+    }
+}
+
+/// Reads the proposal time in Unix milliseconds from `extraData`.
+pub fn timestamp_ms(header: &Header) -> Option<u64> {
+    header.extra_data.as_ref().try_into().ok().map(u64::from_be_bytes)
+}
+
+/// What the proposer chooses for a block, beside its transactions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proposal {
+    /// Proposal time, Unix milliseconds.
+    pub timestamp_ms: u64,
+    /// Where the proposer's priority fees go.
+    pub beneficiary: Address,
+}
+
+/// The header that follows `parent`, with every field that does not depend on execution.
+pub fn next_header(parent: &Header, parent_hash: B256, proposal: Proposal) -> Header {
+    Header {
+        number: parent.number + 1,
+        beneficiary: proposal.beneficiary,
+        ..template(parent_hash, proposal.timestamp_ms, parent.gas_limit, parent.base_fee_per_gas.unwrap_or(0))
+    }
+}
+
+/// Fields common to every header of the chain.
+pub(crate) fn template(parent_hash: B256, timestamp_ms: u64, gas_limit: u64, base_fee_per_gas: u64) -> Header {
+    Header {
+        parent_hash,
+        ommers_hash: EMPTY_OMMER_ROOT_HASH,
+        beneficiary: Address::ZERO,
+        state_root: B256::ZERO,
+        transactions_root: B256::ZERO,
+        receipts_root: B256::ZERO,
+        logs_bloom: Bloom::ZERO,
+        difficulty: U256::ZERO,
+        number: 0,
+        gas_limit,
+        gas_used: 0,
+        timestamp: timestamp_ms / 1000,
+        extra_data: Bytes::copy_from_slice(&timestamp_ms.to_be_bytes()),
+        mix_hash: keccak256(parent_hash),
+        nonce: B64::ZERO,
+        base_fee_per_gas: Some(base_fee_per_gas),
+        withdrawals_root: Some(EMPTY_WITHDRAWALS),
+        blob_gas_used: Some(0),
+        excess_blob_gas: Some(0),
+        parent_beacon_block_root: Some(parent_hash),
+        requests_hash: Some(EMPTY_REQUESTS_HASH),
+        ..Default::default()
+    }
+}
+
+/// Checks `block` against its parent's header and the rules that need no state: everything but what execution yields
+/// (`stateRoot`, `receiptsRoot`, `logsBloom`, `gasUsed`) and the beneficiary, which depends on who proposes.
+pub fn check_header(block: &Block, parent: &Header, parent_hash: B256) -> Result<(), BlockError> {
+    let header = block.header();
+    let timestamp_ms = block.timestamp_ms().ok_or(BlockError::Field("extraData"))?;
+    if parent.number.checked_add(1) != Some(header.number) {
+        return Err(BlockError::Field("number"));
+    }
+    if timestamp_ms <= timestamp_ms_or_zero(parent) {
+        return Err(BlockError::Field("extraData"));
+    }
+    let expected = Header {
+        state_root: header.state_root,
+        receipts_root: header.receipts_root,
+        transactions_root: header.transactions_root,
+        logs_bloom: header.logs_bloom,
+        gas_used: header.gas_used,
+        ..next_header(parent, parent_hash, Proposal { timestamp_ms, beneficiary: header.beneficiary })
+    };
+    if *header == expected { Ok(()) } else { Err(BlockError::Field(first_difference(header, &expected))) }
+}
+
+fn timestamp_ms_or_zero(header: &Header) -> u64 {
+    timestamp_ms(header).unwrap_or(0)
+}
+
+fn first_difference(header: &Header, expected: &Header) -> &'static str {
+    let checks = [
+        (header.parent_hash != expected.parent_hash, "parentHash"),
+        (header.timestamp != expected.timestamp, "timestamp"),
+        (header.gas_limit != expected.gas_limit, "gasLimit"),
+        (header.base_fee_per_gas != expected.base_fee_per_gas, "baseFeePerGas"),
+        (header.mix_hash != expected.mix_hash, "mixHash"),
+        (header.parent_beacon_block_root != expected.parent_beacon_block_root, "parentBeaconBlockRoot"),
+        (header.withdrawals_root != expected.withdrawals_root, "withdrawalsRoot"),
+        (header.requests_hash != expected.requests_hash, "requestsHash"),
+    ];
+    checks.iter().find(|(differs, _)| *differs).map_or("other", |(_, name)| name)
+}
+
+/// Bytes that `transaction` takes in a block, its RLP string header included.
+pub fn transaction_len(transaction: &Transaction) -> usize {
+    let len = transaction.encode_2718_len();
+    if transaction.is_legacy() { len } else { len + alloy_rlp::length_of_length(len) }
+}

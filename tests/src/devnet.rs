@@ -1,0 +1,120 @@
+//! `dolmen devnet` as a test runs it.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use nix::sys::signal::Signal;
+use tempfile::TempDir;
+
+use crate::{BOXES, Chain, PATIENCE, dolmen, process, wait_for};
+
+/// `dolmen devnet` itself waits two minutes for its boxes, then says which one is the trouble.
+const READY_WITHIN: Duration = Duration::from_secs(150);
+
+/// A running `dolmen devnet`.
+pub struct Devnet {
+    /// What it wrote to `devnet.json`.
+    pub chain: Chain,
+    /// Its `READY` line.
+    pub ready: String,
+    dir: PathBuf,
+    child: Child,
+    // Last, so that the directory outlives the boxes that write to it.
+    owned: Option<TempDir>,
+}
+
+impl Devnet {
+    /// Starts four boxes of a new chain in a temporary directory and waits until all finalize.
+    pub fn start() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let mut devnet = Self::start_in(dir.path());
+        devnet.owned = Some(dir);
+        devnet
+    }
+
+    /// Starts a new chain of four boxes in a directory, or resumes the one that is there.
+    pub fn start_in(dir: &Path) -> Self {
+        let mut command = Command::new(dolmen());
+        command.args(["devnet", "--base-port", "0", "--boxes", &BOXES.to_string(), "--dir"]).arg(dir);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("dolmen starts");
+        let lines = read_lines(child.stdout.take().expect("piped"));
+        let ready = lines.recv_timeout(READY_WITHIN).ok().filter(|line| line.starts_with("READY "));
+        let Some(ready) = ready else {
+            process::send(child.id(), Signal::SIGTERM);
+            let status = process::wait(&mut child, PATIENCE);
+            let _ = child.kill();
+            if dir.join("devnet.json").exists() {
+                Chain::read(dir).print_logs();
+            }
+            panic!("no READY line from `dolmen devnet` within {READY_WITHIN:?}; it ended with {status:?}");
+        };
+        Self { chain: Chain::read(dir), ready, dir: dir.to_owned(), child, owned: None }
+    }
+
+    /// The chain's directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The process of `dolmen devnet` and those of its boxes.
+    pub fn pids(&self) -> Vec<u32> {
+        let boxes = self.chain.boxes.iter().map(|own| own.pid.expect("a running devnet names its processes"));
+        std::iter::once(self.child.id()).chain(boxes).collect()
+    }
+
+    /// Ctrl-C in a terminal: the interrupt goes to every process at once. Returns how `dolmen devnet` ended, when it
+    /// and all its boxes are gone.
+    pub fn interrupt(&mut self) -> ExitStatus {
+        self.pids().into_iter().for_each(|pid| process::send(pid, Signal::SIGINT));
+        self.wait_until_gone()
+    }
+
+    /// Kills `dolmen devnet` alone, with no chance to stop its boxes, and waits until all are gone.
+    pub fn kill(&mut self) -> ExitStatus {
+        process::send(self.child.id(), Signal::SIGKILL);
+        self.wait_until_gone()
+    }
+
+    fn wait_until_gone(&mut self) -> ExitStatus {
+        let status = process::wait(&mut self.child, PATIENCE).expect("dolmen devnet did not stop");
+        let pids = self.pids();
+        wait_for("every box to stop", PATIENCE, || pids.iter().all(|pid| !process::is_running(*pid)).then_some(()));
+        status
+    }
+}
+
+impl Drop for Devnet {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.chain.print_logs();
+        }
+        let pids = self.pids();
+        process::send(self.child.id(), Signal::SIGINT);
+        if process::wait(&mut self.child, PATIENCE).is_none() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+        pids.into_iter().skip(1).filter(|pid| process::is_running(*pid)).for_each(|pid| {
+            eprintln!("box {pid} outlived its devnet: killing it");
+            process::send(pid, Signal::SIGKILL);
+        });
+    }
+}
+
+/// Standard output line by line; the thread ends with the process.
+fn read_lines(stdout: std::process::ChildStdout) -> mpsc::Receiver<String> {
+    let (sender, lines) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            // The receiver hears the first line only; the rest is read so that the pipe never fills.
+            let _ = sender.send(line);
+        }
+    });
+    lines
+}

@@ -1,0 +1,66 @@
+//! What the end-to-end tests share: they start the built `dolmen` binary and talk to it from outside, as a user would.
+//!
+//! - [`Devnet`]: `dolmen devnet` as one process, as `make run` starts it.
+//! - [`Cluster`]: the same files, each box a process of its own that a test may kill and start again.
+//! - [`Chain`]: what `devnet.json` says, with requests to the boxes.
+//! - [`Load`]: signed transfers at a steady rate, and the receipts that were seen.
+//!
+//! Nothing here asserts how fast something is; every wait has an end, after which the test fails and shows the logs.
+
+mod agree;
+mod chain;
+mod cluster;
+mod devnet;
+pub mod http;
+mod load;
+pub mod process;
+mod sign;
+
+use std::{
+    path::PathBuf,
+    thread,
+    time::{Duration, Instant},
+};
+
+pub use agree::{check_receipts, check_same_blocks};
+pub use chain::{Account, BoxInfo, Chain};
+pub use cluster::Cluster;
+pub use devnet::Devnet;
+pub use load::{Acknowledged, Load};
+pub use sign::transfer;
+
+/// Boxes of a test's chain: the smallest number that tolerates a faulty one.
+pub const BOXES: usize = 4;
+/// Longest wait for boxes to start, stop, or agree again: a machine whose every core is busy needs most of it.
+pub const PATIENCE: Duration = Duration::from_secs(90);
+
+/// The `dolmen` binary of the profile that this test was built with.
+pub fn dolmen() -> PathBuf {
+    let test = std::env::current_exe().expect("a running test has a file");
+    let profile = test.parent().and_then(|deps| deps.parent()).expect("cargo puts tests into a profile's deps folder");
+    let binary = profile.join("dolmen");
+    assert!(binary.exists(), "{} is missing: run `cargo build --bins` (same target directory) first", binary.display());
+    binary
+}
+
+/// Polls until `probe` returns something; panics with `what` where that takes longer than `within`.
+pub fn wait_for<T>(what: &str, within: Duration, mut probe: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(found) = probe() {
+            return found;
+        }
+        assert!(started.elapsed() < within, "gave up after {within:?} waiting for {what}");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// The seed of a randomised test, printed so that a failure can be replayed: `DOLMEN_SEED`, else the clock's.
+pub fn seed() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let seed = std::env::var("DOLMEN_SEED").map_or(u64::from(now.subsec_nanos()), |text| {
+        text.parse().unwrap_or_else(|_| panic!("DOLMEN_SEED={text} is not a whole number"))
+    });
+    eprintln!("seed {seed}: set DOLMEN_SEED={seed} to repeat this run's choices");
+    seed
+}

@@ -1,0 +1,88 @@
+//! Stock Ethereum tools and a browser against one devnet: viem, ethers, cast, web3.py, and the box's page.
+//!
+//! One test runs them all, one after the other: starting four boxes for each would take longer than most of them do.
+
+use std::{
+    env,
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use dolmen_tests::{Devnet, process};
+
+/// Longest run of one file: a minute is usual for the longest, and machines differ.
+const FILE_WITHIN: Duration = Duration::from_secs(240);
+/// Lines of a passing tool's output that are shown: its summary.
+const SUMMARY_LINES: usize = 8;
+/// Longer lines are cut: some errors quote whole contracts.
+const LINE_CHARS_MAX: usize = 400;
+
+#[test]
+fn stock_tools_and_the_browser_work() {
+    let e2e = Path::new(env!("CARGO_MANIFEST_DIR")).join("e2e");
+    let cache = cache();
+    let python = env::var_os("DOLMEN_PYTHON").map_or_else(|| cache.join("venv/bin/python"), PathBuf::from);
+    for (part, path) in [("node_modules", e2e.join("node_modules")), ("Python with web3.py", python.clone())] {
+        assert!(path.exists(), "{part} is missing ({}): run scripts/setup.sh test", path.display());
+    }
+    let devnet = Devnet::start();
+    let mut commands = Vec::new();
+    for file in node_files(&e2e) {
+        let mut command = Command::new("node");
+        command.args(["--test", "--test-reporter=spec"]).arg(&file).env("PATH", path_with_node(&cache));
+        commands.push((file, command));
+    }
+    let mut pytest = Command::new(python);
+    pytest.args(["-m", "pytest", "-p", "no:cacheprovider", "-ra", "test_web3.py"]);
+    commands.push(("test_web3.py".into(), pytest));
+
+    let mut failed = Vec::new();
+    for (name, mut command) in commands {
+        command.current_dir(&e2e).env("DOLMEN_DEVNET", devnet.dir().join("devnet.json"));
+        command.env("DOLMEN_UI", &devnet.chain.boxes[0].ui).env("NO_COLOR", "1").env("PYTHONDONTWRITEBYTECODE", "1");
+        let started = Instant::now();
+        let ended = process::run_or_kill(&mut command, FILE_WITHIN);
+        let passed = ended.status.success();
+        let verdict = match (passed, ended.timed_out) {
+            (true, _) => "passed",
+            (false, false) => "FAILED",
+            (false, true) => "did not end and was KILLED",
+        };
+        eprintln!("=== {} {verdict} in {:.0?}", name.display(), started.elapsed());
+        let skip = if passed { ended.output.lines().count().saturating_sub(SUMMARY_LINES) } else { 0 };
+        for line in ended.output.lines().skip(skip) {
+            eprintln!("{}", line.chars().take(LINE_CHARS_MAX).collect::<String>());
+        }
+        if !passed {
+            failed.push(name);
+        }
+    }
+    assert!(failed.is_empty(), "{failed:?} failed; the output of each stands above");
+}
+
+/// The test files in `tests/e2e`, relative to it, in a fixed order; the browser last.
+fn node_files(e2e: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(e2e).expect("tests/e2e can be listed");
+    let names = entries.map(|entry| PathBuf::from(entry.expect("tests/e2e can be listed").file_name()));
+    let mut files: Vec<PathBuf> = names.filter(|name| name.to_string_lossy().ends_with(".test.mjs")).collect();
+    files.sort();
+    assert!(!files.is_empty(), "no *.test.mjs in {}", e2e.display());
+    files.push("web/page.test.mjs".into());
+    files
+}
+
+/// Where `scripts/setup.sh` puts tools.
+fn cache() -> PathBuf {
+    let home = || PathBuf::from(env::var_os("HOME").expect("HOME is set")).join(".cache/dolmen");
+    env::var_os("DOLMEN_CACHE").map_or_else(home, PathBuf::from)
+}
+
+/// The system's `PATH` behind the Node.js that setup got where the system's is too old.
+fn path_with_node(cache: &Path) -> OsString {
+    let system = env::var_os("PATH").unwrap_or_default();
+    let parts = std::iter::once(cache.join("node/bin")).chain(env::split_paths(&system));
+    env::join_paths(parts).expect("no path holds a colon")
+}
