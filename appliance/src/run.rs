@@ -80,7 +80,12 @@ async fn wait(node: &Node) -> anyhow::Result<()> {
 
 /// Returns when standard input ends.
 async fn stdin_eof() {
-    let mut stdin = tokio::io::stdin();
-    // Whatever is written there is nobody's command.
-    let _ = tokio::io::copy(&mut stdin, &mut tokio::io::sink()).await;
+    let (ended, end) = tokio::sync::oneshot::channel();
+    // A thread of its own: the runtime would wait for a read that it cannot cancel.
+    std::thread::spawn(move || {
+        // Whatever is written there is nobody's command.
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        let _ = ended.send(());
+    });
+    let _ = end.await;
 }

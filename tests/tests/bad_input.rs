@@ -182,6 +182,7 @@ fn garbage_from_clients_stops_nothing() {
 /// Bytes that are no request, or one beyond every limit.
 fn garbage() -> Vec<Vec<u8>> {
     let head = "POST / HTTP/1.1\r\nHost: box\r\nContent-Type: application/json\r\n";
+    let upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n";
     vec![
         vec![],
         vec![0; 4096],
@@ -194,14 +195,14 @@ fn garbage() -> Vec<Vec<u8>> {
         format!("{head}Content-Length: 1000000000\r\n\r\n{{}}").into_bytes(),
         format!("{head}Content-Length: -1\r\n\r\n{{}}").into_bytes(),
         format!("{head}Transfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n{{").into_bytes(),
-        format!("{head}Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x\r\n\r\n\u{ff}")
-            .into_bytes(),
+        format!("{head}{upgrade}Sec-WebSocket-Key: x\r\n\r\n\u{ff}").into_bytes(),
     ]
 }
 
 /// Bodies that must be answered with an error or nothing.
 fn malformed_calls() -> Vec<String> {
-    let batch = vec![json!({"jsonrpc": "2.0", "id": 1, "method": "eth_blockNumber"}); 1001];
+    let call = |method: &str, params: Value| json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+    let batch = vec![call("eth_blockNumber", json!([])); 1001];
     vec![
         String::new(),
         "{".to_owned(),
@@ -212,12 +213,11 @@ fn malformed_calls() -> Vec<String> {
         format!("{}1{}", "[".repeat(200), "]".repeat(200)),
         json!({"jsonrpc": "1.0", "id": 1, "method": "eth_blockNumber"}).to_string(),
         json!({"jsonrpc": "2.0", "id": 1, "method": 7}).to_string(),
-        json!({"jsonrpc": "2.0", "id": 1, "method": "eth_getBlockByNumber", "params": [{"deep": [[[[]]]]}, 1]}).to_string(),
-        json!({"jsonrpc": "2.0", "id": 1, "method": "eth_getBalance", "params": ["0x1", "latest"]}).to_string(),
-        json!({"jsonrpc": "2.0", "id": 1, "method": "eth_sendRawTransaction", "params": ["0x02c0"]}).to_string(),
-        json!({"jsonrpc": "2.0", "id": 1, "method": "eth_sendRawTransaction", "params": [format!("0x02{}", "f8".repeat(1000))]})
-            .to_string(),
-        json!({"jsonrpc": "2.0", "id": 1, "method": "no_such_method", "params": []}).to_string(),
+        call("no_such_method", json!([])).to_string(),
+        call("eth_getBlockByNumber", json!([{"deep": [[[[]]]]}, 1])).to_string(),
+        call("eth_getBalance", json!(["0x1", "latest"])).to_string(),
+        call("eth_sendRawTransaction", json!(["0x02c0"])).to_string(),
+        call("eth_sendRawTransaction", json!([format!("0x02{}", "f8".repeat(1000))])).to_string(),
         Value::Array(batch).to_string(),
         format!("\"{}\"", "x".repeat(6 << 20)),
     ]

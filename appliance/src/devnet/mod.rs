@@ -73,12 +73,16 @@ pub(crate) async fn devnet(args: DevnetArgs) -> anyhow::Result<()> {
 async fn watch(layout: &Layout, boxes: &mut Boxes) -> anyhow::Result<()> {
     let watcher = watch::Watcher::new(layout)?;
     let ready = tokio::time::timeout(READY_WITHIN, async {
-        while watcher.poll().await.finalizing < layout.boxes.len() {
+        loop {
+            let finalizing = watcher.poll().await.finalizing;
+            // After asking: boxes of another devnet on the same ports may have answered for ours, which then died.
             let dead = boxes.dead();
             ensure!(dead.is_empty(), "{} stopped; see its log in {}", dead.join(", "), layout.dir.display());
+            if finalizing == layout.boxes.len() {
+                return Ok(());
+            }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        Ok(())
     });
     ready.await.with_context(|| {
         format!("not every box finalized a block within {READY_WITHIN:?}; see the logs in {}", layout.dir.display())

@@ -58,7 +58,7 @@ use crate::{
 
 /// Gossip messages waiting to be sent; more are dropped, and their transactions are announced again later.
 const GOSSIP_QUEUE: usize = 64;
-/// Mailbox of each actor: above what one view produces for [`network::PEERS_MAX`] boxes.
+/// Mailbox of each actor: above what one view produces for the most validators a genesis allows.
 const MAILBOX: std::num::NonZeroUsize = NZUsize!(1024);
 /// Views whose votes and blocks are kept behind the last finalized one, for boxes that lag a moment.
 const VIEW_RETENTION: ViewDelta = ViewDelta::new(10);

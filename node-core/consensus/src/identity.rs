@@ -52,7 +52,7 @@ pub enum IdentityError {
 impl Identity {
     /// A new key from the operating system's random number generator.
     pub fn generate() -> Self {
-        Self(ed25519::PrivateKey::random(&mut rand::rng()))
+        Self(ed25519::PrivateKey::random(rand::rng()))
     }
 
     /// Reads the key file, or creates it with a new key (mode 0600, synced) where there is none.

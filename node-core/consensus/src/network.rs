@@ -11,9 +11,6 @@ use commonware_stream::{
 };
 use commonware_utils::{NZU32, NZUsize};
 
-/// Most boxes a box talks to: bounds every mailbox of the transport.
-pub(crate) const PEERS_MAX: usize = 256;
-
 /// Messages a second that one peer may send on a channel; a mailbox holds one second's worth of every peer.
 pub(crate) struct Channel {
     pub(crate) id: u64,

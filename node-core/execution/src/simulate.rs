@@ -24,6 +24,8 @@ use crate::{
 
 /// An estimate may be this many thousandths above the least gas that suffices, as in Geth: fewer runs.
 const ESTIMATE_ERROR_PERMILLE: u64 = 15;
+/// Gas of a transfer between accounts without code.
+const TRANSFER_GAS: u64 = 21_000;
 /// Runs until an access list no longer changes; a call whose list never settles gets the last one.
 const ACCESS_LIST_ROUNDS: usize = 8;
 
@@ -178,6 +180,10 @@ impl Simulation<'_> {
 
     fn estimate(&self, gas_cap: u64) -> Result<u64, CallError> {
         let mut high = self.highest_gas(gas_cap)?;
+        // A plain transfer costs this to the unit, and is most of what wallets estimate.
+        if self.is_plain_transfer()? && high >= TRANSFER_GAS && self.succeeds(TRANSFER_GAS)? {
+            return Ok(TRANSFER_GAS);
+        }
         let (used, refunded) = match self.run(high) {
             Ok(ExecutionResult::Success { gas, .. }) => (gas.tx_gas_used(), gas.final_refunded()),
             Ok(ExecutionResult::Revert { output, .. }) => return Err(CallError::Reverted(output)),
@@ -198,6 +204,12 @@ impl Simulation<'_> {
             if self.succeeds(middle)? { high = middle } else { low = middle }
         }
         Ok(high)
+    }
+
+    fn is_plain_transfer(&self) -> Result<bool, CallError> {
+        let Call { to: Some(to), input, access_list, authorization_list, .. } = self.call else { return Ok(false) };
+        let code_hash = self.reader.account(to)?.unwrap_or_default().code_hash;
+        Ok(input.is_empty() && access_list.is_empty() && authorization_list.is_empty() && code_hash == KECCAK256_EMPTY)
     }
 
     fn succeeds(&self, gas_limit: u64) -> Result<bool, CallError> {

@@ -93,6 +93,7 @@ pub struct Backend {
     parts: BackendParts,
     reads: Arc<Semaphore>,
     heavy: Arc<Semaphore>,
+    filter_values: Arc<Semaphore>,
     recent: Mutex<RecentBlocks>,
     verified: SenderCache,
     /// The last suggested tip and the height it was computed at.
@@ -107,6 +108,7 @@ impl Backend {
         let backend = Arc::new(Self {
             reads: Arc::new(Semaphore::new(parts.limits.reads_concurrent_max)),
             heavy: Arc::new(Semaphore::new(parts.limits.heavy_concurrent_max)),
+            filter_values: Arc::new(Semaphore::new(parts.limits.filter_values_max)),
             recent: Mutex::new(RecentBlocks::new(parts.limits.recent_bytes_max)),
             verified: SenderCache::new(parts.chain_id, VERIFIED_MAX, VERIFIED_BYTES_MAX),
             tip: Mutex::new(None),

@@ -41,6 +41,8 @@ pub struct RpcLimits {
     pub logs_values_max: usize,
     /// Most filters installed at one time.
     pub filters_max: usize,
+    /// Most addresses and topics in all installed filters and log subscriptions together.
+    pub filter_values_max: usize,
     /// How long a filter lives without being polled.
     pub filter_lifetime: Duration,
     /// Most blocks of one `eth_feeHistory`.
@@ -96,8 +98,10 @@ impl Default for RpcLimits {
             logs_results_max: 10_000,
             // Geth's limit.
             logs_values_max: 1000,
-            // A filter takes up to some 100 KB with all its addresses and topics.
+            // One a user of a busy box; their contents are bounded by `filter_values_max`.
             filters_max: 1024,
+            // Some 64 bytes each in a hash set: 64 MB.
+            filter_values_max: 1_000_000,
             // Geth's lifetime.
             filter_lifetime: Duration::from_secs(5 * 60),
             // Geth's limit.

@@ -15,7 +15,7 @@ use jsonrpsee::{
     types::{ErrorObjectOwned, Params, SubscriptionId},
 };
 use serde::Serialize;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{OwnedSemaphorePermit, broadcast::error::RecvError};
 
 use crate::{
     Backend, Finalized, RpcError, backend::matching_logs, convert, eth::logs::LogFilterJson, http::Caller,
@@ -46,7 +46,7 @@ impl IdProvider for HexIds {
 #[derive(Debug)]
 enum Kind {
     NewHeads,
-    Logs(LogFilter),
+    Logs(LogFilter, OwnedSemaphorePermit),
     PendingHashes,
     PendingTransactions,
 }
@@ -57,7 +57,9 @@ fn kind(params: &Params<'_>, backend: &Backend) -> Result<Kind, RpcError> {
         "newHeads" => Ok(Kind::NewHeads),
         "logs" => {
             let filter: LogFilterJson = args.optional(1)?.unwrap_or_default();
-            Ok(Kind::Logs(filter.into_criteria(backend.limits())?.filter))
+            let filter = filter.into_criteria(backend.limits())?.filter;
+            let room = backend.hold_filter(&filter)?;
+            Ok(Kind::Logs(filter, room))
         }
         "newPendingTransactions" => match args.optional(1)? {
             Some(true) => Ok(Kind::PendingTransactions),
@@ -93,7 +95,7 @@ async fn serve(
                 })
                 .await
         }
-        Kind::Logs(filter) => {
+        Kind::Logs(filter, _room) => {
             drop(hashes);
             subscriber.follow(blocks, |finalized| matching_logs(&finalized.block, &finalized.receipts, &filter)).await
         }

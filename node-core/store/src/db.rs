@@ -74,6 +74,9 @@ const WRITE_BUFFERS_BYTES: usize = 64 << 20;
 /// Write-ahead log kept at most; above it RocksDB flushes the oldest column family.
 const WAL_BYTES_MAX: u64 = 128 << 20;
 
+/// A key and its value.
+pub(crate) type Entry = (Box<[u8]>, Box<[u8]>);
+
 /// An open database. Every error names the directory and what was being done.
 pub(crate) struct Db {
     db: DB,
@@ -114,7 +117,7 @@ impl Db {
     }
 
     /// First entry whose key is `from` or follows it.
-    pub(crate) fn seek(&self, family: &str, from: &[u8]) -> Result<Option<(Box<[u8]>, Box<[u8]>)>, StoreError> {
+    pub(crate) fn seek(&self, family: &str, from: &[u8]) -> Result<Option<Entry>, StoreError> {
         self.scan(family, from).next().transpose()
     }
 
@@ -123,7 +126,7 @@ impl Db {
         &'a self,
         family: &str,
         from: &[u8],
-    ) -> impl Iterator<Item = Result<(Box<[u8]>, Box<[u8]>), StoreError>> + use<'a> {
+    ) -> impl Iterator<Item = Result<Entry, StoreError>> + use<'a> {
         let mode = rocksdb::IteratorMode::From(from, rocksdb::Direction::Forward);
         let mut options = rocksdb::ReadOptions::default();
         options.set_total_order_seek(true);
@@ -155,11 +158,6 @@ impl Batch<'_> {
         let mut options = WriteOptions::default();
         options.set_sync(true);
         self.db.db.write_opt(self.batch, &options).map_err(self.db.error("write"))
-    }
-
-    /// Bytes gathered so far.
-    pub(crate) fn size(&self) -> usize {
-        self.batch.size_in_bytes()
     }
 }
 

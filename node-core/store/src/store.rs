@@ -241,7 +241,7 @@ fn write_account(batch: &mut Batch<'_>, key: &B256, change: &AccountChange, heig
     }
     // Nothing precedes genesis, so it leaves no history.
     if height > 0 {
-        let before = change.before.map(|account| alloy_rlp::encode(account)).unwrap_or_default();
+        let before = change.before.map(alloy_rlp::encode).unwrap_or_default();
         batch.put(cf::ACCOUNT_HISTORY, &history_key(key.as_slice(), height), &before);
         changed.push(key.to_vec());
     }

@@ -10,7 +10,7 @@
 
 use alloy_consensus::{BlockBody, EMPTY_OMMER_ROOT_HASH, Header, constants::EMPTY_WITHDRAWALS, proofs};
 use alloy_eips::{eip2718::Encodable2718 as _, eip4895::Withdrawals, eip7685::EMPTY_REQUESTS_HASH};
-use alloy_primitives::{Address, B64, B256, Bloom, Bytes, Sealable as _, U256, keccak256};
+use alloy_primitives::{Address, B64, B256, Bloom, Bytes, U256, keccak256};
 use alloy_rlp::{Decodable as _, Encodable as _};
 
 use crate::Transaction;

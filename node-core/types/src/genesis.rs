@@ -82,7 +82,7 @@ pub struct GenesisAccount {
 #[derive(Debug, thiserror::Error)]
 pub enum GenesisError {
     /// Not JSON, a field is missing, unknown or of the wrong type.
-    #[error("genesis file: {0}")]
+    #[error("the genesis file does not have the required form")]
     Json(#[from] serde_json::Error),
     /// `chain_id` is zero or above 2^53 - 1.
     #[error("genesis field `chain_id`: {0} is not between 1 and 2^53 - 1; choose another")]

@@ -1,6 +1,6 @@
 //! Receipts: what executing a transaction left behind.
 
-use alloy_consensus::{Eip658Value, ReceiptEnvelope, Typed2718 as _, proofs};
+use alloy_consensus::{Eip658Value, ReceiptEnvelope, proofs};
 use alloy_eips::eip2718::{Decodable2718 as _, Encodable2718 as _};
 use alloy_primitives::{B256, Bloom, Log};
 use alloy_rlp::{Buf as _, Encodable as _, Header as RlpHeader};

@@ -1,6 +1,6 @@
 //! Transactions: Ethereum types 0, 1, 2 and 4.
 
-use alloy_consensus::{EthereumTxEnvelope, TxEip4844, Typed2718, transaction::SignerRecoverable as _};
+use alloy_consensus::{EthereumTxEnvelope, TxEip4844};
 use alloy_eips::eip2718::{Decodable2718, Eip2718Error};
 
 /// A signed Ethereum transaction (EIP-2718) whose signature has not been checked.

@@ -1,10 +1,13 @@
 //! Log searches, and logs with their place in the chain.
 
+use std::collections::HashSet;
+
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{B256, Log as RawLog};
 use alloy_rpc_types_eth::Log;
 use dolmen_store::LogFilter;
 use dolmen_types::{Block, Receipt};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{Backend, RpcError};
 
@@ -32,6 +35,16 @@ pub struct LogCriteria {
 }
 
 impl Backend {
+    /// Room for a filter that stays, because it is polled or subscribed to; given back when dropped.
+    pub fn hold_filter(&self, filter: &LogFilter) -> Result<OwnedSemaphorePermit, RpcError> {
+        let values = filter.addresses.len() + filter.topics.iter().map(HashSet::len).sum::<usize>();
+        let values = u32::try_from(values).unwrap_or(u32::MAX);
+        self.filter_values.clone().try_acquire_many_owned(values).map_err(|_| {
+            let most = self.limits().filter_values_max;
+            RpcError::Limit(format!("filters and log subscriptions hold {most} addresses and topics; end some first"))
+        })
+    }
+
     /// Logs that meet the criteria, in chain order.
     pub fn logs(&self, criteria: &LogCriteria) -> Result<Vec<Log>, RpcError> {
         let head = self.head().block.number();

@@ -9,7 +9,7 @@ use dolmen_pool::PendingHashes;
 use futures::FutureExt as _;
 use parking_lot::Mutex;
 use serde::Serialize;
-use tokio::time::Instant;
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 use super::logs::LogFilterJson;
 use crate::{
@@ -31,7 +31,7 @@ struct Installed {
 
 enum Kind {
     /// Logs of the blocks from `next` on.
-    Logs { criteria: Arc<LogCriteria>, next: u64 },
+    Logs { criteria: Arc<LogCriteria>, next: u64, _room: OwnedSemaphorePermit },
     /// Hashes of the blocks from `next` on.
     Blocks { next: u64 },
     /// Hashes of transactions that became executable.
@@ -89,7 +89,7 @@ impl Filters {
     fn poll(&self, id: U128, head: u64) -> Result<Poll, RpcError> {
         let most = self.limits.logs_results_max;
         self.touch(id, |kind| match kind {
-            Kind::Logs { criteria, next } => {
+            Kind::Logs { criteria, next, .. } => {
                 let from = *next;
                 *next = (head + 1).max(from);
                 Poll::Logs { criteria: criteria.clone(), from, to: head }
@@ -163,7 +163,8 @@ fn register_installing(methods: &mut Methods, filters: &Arc<Filters>) {
                 return Err(RpcError::InvalidParams(reason.to_owned()));
             }
             let next = backend.head().block.number() + 1;
-            filters.install(Kind::Logs { criteria: Arc::new(criteria), next })
+            let _room = backend.hold_filter(&criteria.filter)?;
+            filters.install(Kind::Logs { criteria: Arc::new(criteria), next, _room })
         }
     });
     let of = filters.clone();
@@ -266,7 +267,8 @@ mod tests {
         let head = chain.backend.head().block.number();
         let criteria: LogFilterJson = serde_json::from_value(serde_json::json!({"address": LOGGER})).unwrap();
         let criteria = Arc::new(criteria.into_criteria(chain.backend.limits()).unwrap());
-        let logs = filters.install(Kind::Logs { criteria, next: head + 1 }).unwrap();
+        let _room = chain.backend.hold_filter(&criteria.filter).unwrap();
+        let logs = filters.install(Kind::Logs { criteria, next: head + 1, _room }).unwrap();
         let blocks = filters.install(Kind::Blocks { next: head + 1 }).unwrap();
         let pending = filters.install(Kind::Pending(chain.backend.pool().subscribe())).unwrap();
         let call = chain.log(0, B256::repeat_byte(5));

@@ -178,6 +178,29 @@ async fn log_searches() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn filters_over_http() {
+    let chain = Chain::new(RpcLimits { filter_values_max: 2, ..Default::default() });
+    let (server, _registry) = chain.serve();
+    let wide = json!([{"address": [LOGGER], "topics": [B256::repeat_byte(1)]}]);
+    let filter = result(&server, "eth_newFilter", wide.clone()).await;
+    assert_eq!(error(&server, "eth_newFilter", wide.clone()).await.0, -32005);
+    let blocks = result(&server, "eth_newBlockFilter", json!([])).await;
+    let block = chain.commit(&[chain.log(0, B256::repeat_byte(1))]);
+    assert_eq!(result(&server, "eth_getFilterChanges", json!([blocks])).await, json!([block.hash()]));
+    let logs = result(&server, "eth_getFilterChanges", json!([filter])).await;
+    assert_eq!(logs[0]["blockHash"], json!(block.hash()));
+    assert_eq!(result(&server, "eth_getFilterLogs", json!([filter])).await, logs);
+    assert_eq!(error(&server, "eth_getFilterLogs", json!([blocks])).await.1, "filter not found");
+    assert_eq!(error(&server, "eth_newFilter", json!([{"blockHash": block.hash()}])).await.0, -32602);
+    let mut socket = WebSocket::connect(server.address()).await;
+    let subscribe = json!(["logs", {"address": LOGGER}]);
+    assert_eq!(socket.call("eth_subscribe", subscribe.clone()).await["error"]["code"], -32005);
+    assert_eq!(result(&server, "eth_uninstallFilter", json!([filter])).await, true);
+    assert_eq!(result(&server, "eth_uninstallFilter", json!([filter])).await, false);
+    assert!(socket.call("eth_subscribe", subscribe).await["result"].is_string());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn errors_that_callers_match_on() {
     let chain = Chain::new(Default::default());
     let (server, _registry) = chain.serve();
