@@ -87,19 +87,27 @@ impl Layout {
     pub(super) fn open_or_create(args: &DevnetArgs) -> anyhow::Result<Self> {
         fs::create_dir_all(&args.dir).with_context(|| format!("cannot create {}", args.dir.display()))?;
         let dir = fs::canonicalize(&args.dir).with_context(|| format!("cannot open {}", args.dir.display()))?;
+        let genesis_path = dir.join("genesis.json");
+        // Before anything is written into the directory of another chain.
+        if genesis_path.exists() {
+            let count = load_genesis(&genesis_path)?.file().validators.len();
+            ensure!(
+                count == usize::from(args.boxes),
+                "{} holds a chain of {count} boxes; run it with --boxes {count} or choose another --dir",
+                dir.display()
+            );
+        }
         let ports = ports(args)?;
         let boxes = (0..args.boxes).map(|index| box_layout(&dir, index, &ports)).collect::<anyhow::Result<Vec<_>>>()?;
-        let genesis_path = dir.join("genesis.json");
         if !genesis_path.exists() {
             create_chain(args, &dir, &boxes)?;
         }
         let genesis = load_genesis(&genesis_path)?;
         let validators = &genesis.file().validators;
         ensure!(
-            validators.len() == boxes.len() && boxes.iter().zip(validators).all(|(b, v)| b.public_key == v.public_key),
-            "{} holds a chain of {} boxes with their own keys; run it with --boxes {0} or choose another --dir",
-            dir.display(),
-            validators.len(),
+            boxes.iter().zip(validators).all(|(own, validator)| own.public_key == validator.public_key),
+            "{} holds a chain whose keys are not those of its boxes; restore the key files or choose another --dir",
+            dir.display()
         );
         let accounts = fs::read(dir.join("accounts.json")).context("cannot read accounts.json of the chain")?;
         let accounts = serde_json::from_slice(&accounts).context("accounts.json of the chain is damaged")?;

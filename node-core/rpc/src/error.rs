@@ -51,6 +51,14 @@ pub enum RpcError {
     /// More asked for than one request may get.
     #[error("{0}")]
     Limit(String),
+    /// More requests in one batch than are answered.
+    #[error("batch too large: {length} requests, the most is {max}")]
+    BatchTooLarge {
+        /// Requests in it.
+        length: usize,
+        /// The limit.
+        max: usize,
+    },
     /// The bytes are not a transaction.
     #[error(transparent)]
     Decode(#[from] DecodeError),
@@ -96,6 +104,8 @@ impl RpcError {
             | Self::Add(_)
             | Self::Call(_)
             | Self::NotKept(_) => -32000,
+            // As Geth.
+            Self::BatchTooLarge { .. } => -32600,
             // EIP-1474: limit exceeded.
             Self::Limit(_) => -32005,
             Self::Reverted(_) => 3,

@@ -137,8 +137,8 @@ where
     async fn answer_batch(&self, batch: Batch<'_>) -> MethodResponse {
         let limits = &self.shared.limits;
         if batch.len() > limits.batch_length_max {
-            let reason = format!("batch too large: {} requests, the most is {}", batch.len(), limits.batch_length_max);
-            return error_response(Id::Null, RpcError::Limit(reason));
+            let error = RpcError::BatchTooLarge { length: batch.len(), max: limits.batch_length_max };
+            return error_response(Id::Null, error);
         }
         let mut responses = BatchResponseBuilder::new_with_limit(limits.response_bytes_max as usize);
         let mut notified = false;

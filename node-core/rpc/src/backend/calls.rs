@@ -4,14 +4,11 @@ use std::collections::BTreeMap;
 
 use alloy_consensus::Header;
 use alloy_eips::{BlockId, eip2930::AccessList};
-use alloy_primitives::{B256, Bytes, KECCAK256_EMPTY};
-use dolmen_execution::{BlockHashes, Call, CallError, CallResult, StateOverrides};
+use alloy_primitives::{B256, Bytes};
+use dolmen_execution::{BlockHashes, Call, CallResult, StateOverrides};
 use dolmen_store::{StateReader, Store, StoreError};
 
 use crate::{Backend, RpcError};
-
-/// What every transaction costs, and a plain transfer no more.
-const TRANSFER_GAS: u64 = 21_000;
 
 /// A call, where to run it and what to pretend.
 #[derive(Clone, Debug, Default)]
@@ -93,9 +90,6 @@ impl Backend {
     /// A gas limit with which a call succeeds, at most 1.5 % above the least; exact for a plain transfer, as Geth's.
     pub fn estimate_gas(&self, request: &CallRequest) -> Result<u64, RpcError> {
         let (header, state) = self.call_block(request)?;
-        if self.is_transfer(request, &*state)? && self.succeeds_with(TRANSFER_GAS, request, &header, &*state)? {
-            return Ok(TRANSFER_GAS);
-        }
         Ok(self.parts.executor.estimate_gas(
             &*state,
             &self.hashes(request),
@@ -117,36 +111,6 @@ impl Backend {
             self.limits().call_gas_max,
             &request.state,
         )?)
-    }
-
-    /// Whether a call only sends value to an account without code.
-    fn is_transfer(&self, request: &CallRequest, state: &dyn StateReader) -> Result<bool, RpcError> {
-        let call = &request.call;
-        let Some(to) = call.to else { return Ok(false) };
-        let bare = call.input.is_empty() && call.access_list.is_empty() && call.authorization_list.is_empty();
-        if !bare
-            || call.gas.is_some_and(|gas| gas < TRANSFER_GAS)
-            || request.state.get(&to).is_some_and(|to| to.code.is_some())
-        {
-            return Ok(false);
-        }
-        Ok(state.account(&to)?.is_none_or(|account| account.code_hash == KECCAK256_EMPTY))
-    }
-
-    fn succeeds_with(
-        &self,
-        gas: u64,
-        request: &CallRequest,
-        header: &Header,
-        state: &dyn StateReader,
-    ) -> Result<bool, RpcError> {
-        let call = Call { gas: Some(gas), ..request.call.clone() };
-        let hashes = self.hashes(request);
-        match self.parts.executor.call(state, &hashes, header, &call, gas, &request.state) {
-            Ok(CallResult::Success { .. }) => Ok(true),
-            Ok(_) | Err(CallError::Invalid(_)) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
     }
 
     fn call_block(&self, request: &CallRequest) -> Result<(Header, Box<dyn StateReader>), RpcError> {

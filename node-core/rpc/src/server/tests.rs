@@ -287,7 +287,7 @@ async fn batches_and_sizes_are_bounded() {
     );
     let too_long = json!([one(1, "eth_chainId"), one(2, "eth_chainId"), one(3, "eth_chainId"), one(4, "eth_chainId")]);
     let answer = post(server.address(), &too_long.to_string()).await.json();
-    assert_eq!(answer["error"]["code"], -32005);
+    assert_eq!(answer["error"]["code"], -32600);
     assert!(answer["error"]["message"].as_str().unwrap().contains("the most is 3"));
     assert_eq!(post(server.address(), &" ".repeat(1001)).await.status, 413);
     let large = rpc(server.address(), "eth_getBlockByNumber", json!(["0x0"])).await;
