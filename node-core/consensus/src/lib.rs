@@ -14,7 +14,7 @@
 //! - The signing namespace binds the chain (genesis hash), the epoch and the validator set, so a vote or a certificate
 //!   of another chain or set never verifies here.
 //!
-//! Votes and bulk do not share one queue: each channel of [`network`] has its own bounded mailbox, and a flood of one
+//! Votes and bulk do not share one queue: each channel (`network.rs`) has its own bounded mailbox, and a flood of one
 //! is dropped by its quota before it delays another.
 
 mod adapter;

@@ -253,3 +253,6 @@ fn check<T: PartialEq + ToString>(field: &'static str, claimed: T, found: T) -> 
     }
     Err(ExecutionError::Result { field, claimed: claimed.to_string(), found: found.to_string() })
 }
+
+#[cfg(test)]
+mod tests;

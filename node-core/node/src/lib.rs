@@ -1,10 +1,10 @@
-//! One node of a chain: the [`pipeline`] and everything it is wired to. Start reading there.
+//! One node of a chain: the pipeline and everything it is wired to. Start reading in `pipeline.rs`.
 
 mod gossip;
 pub mod limits;
 mod metrics;
 mod node;
-pub mod pipeline;
+mod pipeline;
 mod tree;
 mod worker;
 

@@ -1,11 +1,11 @@
 //! The way of a transaction through the node, and the node's answers to consensus.
 //!
-//! client -> RPC or gossip -> [`Pool`] (decode, verify, admit) -> [`Pipeline::propose`] (best transactions, executed
-//! into a block) -> [`Pipeline::verify`] on every validator (signatures, header, execution, all before the vote) ->
-//! finality -> [`Pipeline::finalized`] (one synced batch) -> events to subscribers, receipts to readers.
+//! client -> RPC or gossip -> `Pool` (decode, verify, admit) -> `build` on the leader (the best transactions, executed
+//! into a block) -> `verify` on every validator (signatures, header, execution, all before the vote) -> finality ->
+//! `commit` (one synced batch) -> events to subscribers, receipts to readers.
 //!
 //! Two threads do the heavy work, so that consensus never waits behind it: one executes (proposals, verifications), one
-//! commits. An executed block waits in the [`Tree`] until it is finalized or its height is.
+//! commits. An executed block waits in the `Tree` until it is finalized or its height is.
 
 use std::{
     sync::Arc,
@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// Everything that takes part in making and finalizing blocks.
-pub struct Pipeline {
+pub(crate) struct Pipeline {
     pub(crate) settings: GenesisFile,
     pub(crate) identity: PublicKey,
     pub(crate) store: Arc<Store>,

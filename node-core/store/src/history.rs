@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How far back `eth_getProof` reaches: the trie of that block is rebuilt by undoing the blocks since.
-const PROOF_DEPTH_MAX: u64 = 1024;
+pub const PROOF_DEPTH_MAX: u64 = 1024;
 
 /// The state after the block at one height within `history_depth`.
 pub struct HistoricalState {

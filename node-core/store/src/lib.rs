@@ -18,7 +18,7 @@ pub mod trie;
 
 pub use chain::TransactionPosition;
 pub use code::CodeStore;
-pub use history::HistoricalState;
+pub use history::{HistoricalState, PROOF_DEPTH_MAX};
 pub use logs::{LogFilter, LogMatch, LogQueryError};
 pub use state::{Account, AccountChange, AccountProof, SlotChange, State, StateDiff, StateReader};
 pub use store::{Executed, Head, Options, Store, genesis_block};
@@ -45,7 +45,7 @@ pub enum StoreError {
     Version {
         /// Version in the database.
         found: u32,
-        /// [`db::FORMAT_VERSION`].
+        /// Version that this program writes.
         expected: u32,
     },
     /// The database belongs to another chain.

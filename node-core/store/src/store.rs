@@ -302,3 +302,6 @@ pub(crate) fn decode_account(mut bytes: &[u8], key: &[u8]) -> Result<Option<Acco
 pub(crate) fn address_key(address: &Address) -> B256 {
     keccak256(address)
 }
+
+#[cfg(test)]
+mod tests;

@@ -224,3 +224,6 @@ pub fn transaction_len(transaction: &Transaction) -> usize {
     let len = transaction.encode_2718_len();
     if transaction.is_legacy() { len } else { len + alloy_rlp::length_of_length(len) }
 }
+
+#[cfg(test)]
+mod tests;

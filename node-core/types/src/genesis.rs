@@ -263,3 +263,6 @@ fn check_accounts(accounts: &BTreeMap<Address, GenesisAccount>) -> Result<(), Ge
 fn is_no_code(code: &Bytes) -> bool {
     code.is_empty()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,253 @@
+use std::time::Duration;
+
+use alloy_consensus::{SignableTransaction as _, TxEip1559};
+use alloy_eips::{eip2935, eip4788};
+use alloy_primitives::{Signature, TxKind, U256, bytes, keccak256};
+use dolmen_store::{Options, Store};
+use dolmen_types::{
+    Genesis, PublicKey, Transaction, Validator,
+    block::{Proposal, next_header},
+    genesis::{GenesisAccount, GenesisFile},
+};
+use secp256k1::{Message, SECP256K1, SecretKey};
+
+use super::*;
+use crate::{AccountOverride, Call, CallError, CallResult, StateOverrides};
+
+const CHAIN_ID: u64 = 1337;
+const GAS_PRICE: u128 = 7;
+/// Returns slot 0 and adds the first word of the input to it.
+const COUNTER: Address = Address::repeat_byte(0xc0);
+/// Reverts with the word 42.
+const REVERTER: Address = Address::repeat_byte(0xde);
+
+struct Chain {
+    store: Arc<Store>,
+    executor: Executor,
+    _dir: tempfile::TempDir,
+}
+
+fn key(index: u8) -> SecretKey {
+    SecretKey::from_byte_array([index; 32]).unwrap()
+}
+
+fn address(key: &SecretKey) -> Address {
+    Address::from_word(keccak256(&key.public_key(SECP256K1).serialize_uncompressed()[1..]))
+}
+
+fn transfer(index: u8, nonce: u64, to: TxKind, value: u64, input: Bytes) -> VerifiedTransaction {
+    let transaction = TxEip1559 {
+        chain_id: CHAIN_ID,
+        nonce,
+        gas_limit: 100_000,
+        max_fee_per_gas: GAS_PRICE + 1,
+        max_priority_fee_per_gas: 1,
+        to,
+        value: U256::from(value),
+        input,
+        ..Default::default()
+    };
+    let digest = Message::from_digest(transaction.signature_hash().0);
+    let (recovery, bytes) = SECP256K1.sign_ecdsa_recoverable(digest, &key(index)).serialize_compact();
+    let signature = Signature::from_bytes_and_parity(&bytes, i32::from(recovery) == 1);
+    dolmen_pool::verify(Transaction::from(transaction.into_signed(signature)), CHAIN_ID).unwrap()
+}
+
+impl Chain {
+    fn new() -> Self {
+        let contract = |code| GenesisAccount { nonce: 1, code, ..Default::default() };
+        let rich = |index| {
+            (address(&key(index)), GenesisAccount { balance: U256::from(10_u64.pow(18)), ..Default::default() })
+        };
+        let genesis: Genesis = GenesisFile {
+            chain_id: CHAIN_ID,
+            timestamp_ms: 1_790_000_000_000,
+            gas_limit: 1_000_000,
+            base_fee_per_gas: u64::try_from(GAS_PRICE).unwrap(),
+            block_interval_min_ms: 1,
+            block_interval_max_ms: 10,
+            block_bytes_max: 1 << 20,
+            validators: vec![Validator {
+                name: "a".into(),
+                public_key: PublicKey([1; 32]),
+                fee_recipient: Address::repeat_byte(0xfe),
+            }],
+            accounts: [
+                rich(1),
+                rich(2),
+                // sload(0), return it after sstore(0, sload(0) + calldataload(0))
+                (COUNTER, contract(bytes!("5f54805f35015f555f5260205ff3"))),
+                // mstore(0, 42), revert(0, 32)
+                (REVERTER, contract(bytes!("602a5f5260205ffd"))),
+                (HISTORY_STORAGE_ADDRESS, contract(eip2935::HISTORY_STORAGE_CODE.clone())),
+                (BEACON_ROOTS_ADDRESS, contract(eip4788::BEACON_ROOTS_CODE.clone())),
+            ]
+            .into(),
+        }
+        .try_into()
+        .unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), &genesis, Options { history_depth: 10 }).unwrap();
+        Self { store: Arc::new(store), executor: Executor::new(CHAIN_ID), _dir: dir }
+    }
+
+    fn header(&self) -> Header {
+        let head = self.store.head();
+        let proposal =
+            Proposal { timestamp_ms: head.block.timestamp_ms().unwrap() + 5, beneficiary: Address::repeat_byte(0xfe) };
+        next_header(head.block.header(), head.block.hash(), proposal)
+    }
+
+    fn build(&self, transactions: Vec<VerifiedTransaction>, bytes_max: usize) -> Built {
+        let limits = BlockLimits { bytes_max, deadline: Instant::now() + Duration::from_secs(60) };
+        let state = self.store.head().state.clone();
+        self.executor.build(&state, &*self.store, self.header(), &mut Queue(transactions), limits).unwrap()
+    }
+
+    fn execute(&self, block: Block, transactions: &[VerifiedTransaction]) -> Result<Executed, ExecutionError> {
+        self.executor.execute(&self.store.head().state, &*self.store, Arc::new(block), transactions)
+    }
+
+    fn simulate(&self, call: &Call, overrides: &StateOverrides) -> Result<CallResult, CallError> {
+        self.executor.call(&self.store.head().state, &*self.store, &self.header(), call, 1_000_000, overrides)
+    }
+}
+
+struct Queue(Vec<VerifiedTransaction>);
+
+impl Transactions for Queue {
+    fn next(&mut self) -> Option<VerifiedTransaction> {
+        (!self.0.is_empty()).then(|| self.0.remove(0))
+    }
+
+    fn skip_sender(&mut self, sender: Address) {
+        self.0.retain(|transaction| transaction.sender() != sender);
+    }
+}
+
+fn word(value: u64) -> Bytes {
+    U256::from(value).to_be_bytes::<32>().into()
+}
+
+fn mixed() -> Vec<VerifiedTransaction> {
+    vec![
+        transfer(1, 0, TxKind::Call(address(&key(9))), 5, Bytes::new()),
+        transfer(1, 1, TxKind::Call(COUNTER), 0, word(3)),
+        transfer(2, 0, TxKind::Call(REVERTER), 0, Bytes::new()),
+        transfer(2, 1, TxKind::Create, 0, bytes!("60015f5360015ff3")),
+    ]
+}
+
+#[test]
+fn what_a_proposer_builds_a_voter_accepts() {
+    let chain = Chain::new();
+    let built = chain.build(mixed(), 1 << 20);
+    assert_eq!(built.transactions.len(), 4);
+    let statuses: Vec<bool> = built.executed.receipts.iter().map(Receipt::status).collect();
+    assert_eq!(statuses, [true, true, false, true]);
+    let executed = chain.execute((*built.executed.block).clone(), &built.transactions).unwrap();
+    assert_eq!((executed.state.root(), executed.diff), (built.executed.state.root(), built.executed.diff));
+    let slot = executed.state.storage(&COUNTER, &U256::ZERO).unwrap();
+    assert_eq!(slot, U256::from(3));
+    let fees = executed.state.account(&Address::repeat_byte(0xfe)).unwrap().unwrap().balance;
+    assert_eq!(fees, U256::from(executed.block.header().gas_used), "the tip of 1 wei goes to the proposer");
+}
+
+#[test]
+fn the_parent_hash_is_in_the_history_contract() {
+    let chain = Chain::new();
+    let built = chain.build(vec![], 1 << 20);
+    // EIP-2935: slot (number - 1) mod 8191.
+    let slot = built.executed.state.storage(&HISTORY_STORAGE_ADDRESS, &U256::ZERO).unwrap();
+    assert_eq!(B256::from(slot), chain.store.head().block.hash());
+}
+
+#[test]
+fn wrong_results_in_a_header_are_named() {
+    let chain = Chain::new();
+    let built = chain.build(mixed(), 1 << 20);
+    let good = built.executed.block;
+    let cases: [(&str, fn(&mut Header)); 4] = [
+        ("gasUsed", |header| header.gas_used += 1),
+        ("receiptsRoot", |header| header.receipts_root = B256::ZERO),
+        ("logsBloom", |header| header.logs_bloom.0[0] ^= 1),
+        ("stateRoot", |header| header.state_root = B256::ZERO),
+    ];
+    for (expected, change) in cases {
+        let mut header = good.header().clone();
+        change(&mut header);
+        let error =
+            chain.execute(Block::seal(header, good.transactions().to_vec()), &built.transactions).err().unwrap();
+        assert!(matches!(error, ExecutionError::Result { field, .. } if field == expected), "{error}");
+        assert!(error.is_invalid_block());
+    }
+}
+
+#[test]
+fn transactions_that_cannot_run_make_a_block_invalid() {
+    let chain = Chain::new();
+    let good = chain.build(mixed(), 1 << 20).executed.block;
+    let gap = vec![transfer(1, 1, TxKind::Call(COUNTER), 0, word(1))];
+    let error = chain.execute((*good).clone(), &gap).err().unwrap();
+    assert!(matches!(error, ExecutionError::Transaction { index: 0, .. }), "{error}");
+    // Ten times 100,000 gas fill the block's limit; after one that uses little, the tenth no longer fits.
+    let full: Vec<_> = (0..11).map(|nonce| transfer(1, nonce, TxKind::Call(REVERTER), 0, Bytes::new())).collect();
+    let header = Header { gas_limit: 120_000, ..good.header().clone() };
+    let error = chain.execute(Block::seal(header, vec![]), &full).err().unwrap();
+    assert!(matches!(error, ExecutionError::GasLimit { index: 1 }), "{error}");
+}
+
+#[test]
+fn a_builder_leaves_out_what_does_not_fit_or_run() {
+    let chain = Chain::new();
+    let gap =
+        vec![transfer(1, 1, TxKind::Call(COUNTER), 0, word(1)), transfer(2, 0, TxKind::Call(COUNTER), 0, word(1))];
+    let built = chain.build(gap, 1 << 20);
+    assert_eq!(built.transactions.len(), 1);
+    assert_eq!(built.transactions[0].sender(), address(&key(2)));
+    let small = BLOCK_OVERHEAD_BYTES + 2 * mixed()[0].block_len();
+    let built = chain.build(mixed(), small);
+    assert!(built.executed.block.encoded_len() <= small);
+    let nonces: Vec<_> = built.transactions.iter().map(|taken| (taken.sender(), taken.nonce())).collect();
+    let expected = [(address(&key(1)), 0), (address(&key(2)), 0)];
+    assert_eq!(nonces, expected, "the second of the first sender is longer; the next sender's fits");
+}
+
+#[test]
+fn calls_see_overrides_and_leave_no_trace() {
+    let chain = Chain::new();
+    let call = Call { from: address(&key(1)), to: Some(COUNTER), input: word(1), ..Default::default() };
+    let read = |result| match result {
+        Ok(CallResult::Success { output, .. }) => U256::from_be_slice(&output),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(read(chain.simulate(&call, &Default::default())), U256::ZERO);
+    let slots = [(B256::ZERO, B256::with_last_byte(8))].into_iter().collect();
+    let patched = AccountOverride { state_diff: Some(slots), ..Default::default() };
+    assert_eq!(read(chain.simulate(&call, &[(COUNTER, patched)].into_iter().collect())), U256::from(8));
+    assert_eq!(read(chain.simulate(&call, &Default::default())), U256::ZERO);
+    let reverting = Call { to: Some(REVERTER), ..call };
+    let reverted = chain.simulate(&reverting, &Default::default());
+    assert!(matches!(reverted, Ok(CallResult::Revert { output, .. }) if output == word(42)));
+}
+
+#[test]
+fn estimates_suffice_and_are_close() {
+    let chain = Chain::new();
+    let state = chain.store.head().state.clone();
+    let estimate = |call: &Call| {
+        chain.executor.estimate_gas(&state, &*chain.store, &chain.header(), call, 1_000_000, &Default::default())
+    };
+    let plain =
+        Call { from: address(&key(1)), to: Some(Address::repeat_byte(9)), value: U256::from(1), ..Default::default() };
+    assert_eq!(estimate(&plain).unwrap(), 21_000);
+    let call = Call { from: address(&key(1)), to: Some(COUNTER), input: word(1), ..Default::default() };
+    let gas = estimate(&call).unwrap();
+    let built = chain.build(vec![transfer(1, 0, TxKind::Call(COUNTER), 0, word(1))], 1 << 20);
+    let used = built.executed.block.header().gas_used;
+    assert!(used <= gas && gas <= used + used / 50, "estimated {gas}, used {used}");
+    let reverting = Call { to: Some(REVERTER), ..call };
+    assert!(matches!(estimate(&reverting), Err(CallError::Reverted(output)) if output == word(42)));
+    let poor = Call { value: U256::MAX, gas_price: 1, ..plain };
+    assert!(matches!(estimate(&poor), Err(CallError::Invalid(_))));
+}

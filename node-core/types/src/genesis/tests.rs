@@ -1,0 +1,126 @@
+use alloy_primitives::{address, b256};
+
+use super::*;
+
+fn file() -> GenesisFile {
+    let validator = |index: u8| Validator {
+        name: format!("box-{index}"),
+        public_key: PublicKey([index; 32]),
+        fee_recipient: Address::repeat_byte(index),
+    };
+    GenesisFile {
+        chain_id: 1337,
+        timestamp_ms: 1_790_000_000_123,
+        gas_limit: 200_000_000,
+        base_fee_per_gas: 1_000_000_000,
+        block_interval_min_ms: 20,
+        block_interval_max_ms: 500,
+        block_bytes_max: 2 << 20,
+        validators: (1..=4).map(validator).collect(),
+        accounts: BTreeMap::from([(
+            address!("0x00000000000000000000000000000000000000aa"),
+            GenesisAccount { balance: U256::from(7), ..Default::default() },
+        )]),
+    }
+}
+
+/// What `change` makes of a good file.
+fn refused(change: impl FnOnce(&mut GenesisFile)) -> String {
+    let mut file = file();
+    change(&mut file);
+    Genesis::try_from(file).expect_err("the change must be refused").to_string()
+}
+
+#[test]
+fn a_good_file_survives_json() {
+    let json = serde_json::to_vec(&file()).unwrap();
+    assert_eq!(Genesis::from_json(&json).unwrap().file(), &file());
+}
+
+#[test]
+fn each_bad_field_is_named() {
+    type Change = Box<dyn FnOnce(&mut GenesisFile)>;
+    let cases: Vec<(&str, Change)> = vec![
+        ("`chain_id`", Box::new(|file| file.chain_id = 0)),
+        ("`chain_id`", Box::new(|file| file.chain_id = 1 << 53)),
+        ("`timestamp_ms`", Box::new(|file| file.timestamp_ms = 0)),
+        ("`gas_limit`", Box::new(|file| file.gas_limit = GAS_LIMIT_MIN - 1)),
+        ("`gas_limit`", Box::new(|file| file.gas_limit = GAS_LIMIT_MAX + 1)),
+        ("`block_bytes_max`", Box::new(|file| file.block_bytes_max = 1)),
+        ("`block_interval_min_ms`", Box::new(|file| file.block_interval_min_ms = 0)),
+        ("`block_interval_max_ms`", Box::new(|file| file.block_interval_max_ms = 60_001)),
+        ("above `block_interval_max_ms`", Box::new(|file| file.block_interval_min_ms = 501)),
+        ("`validators`", Box::new(|file| file.validators.clear())),
+        ("`validators[1].public_key`", Box::new(|file| file.validators[1].public_key = PublicKey([1; 32]))),
+        ("`validators[3].name`", Box::new(|file| file.validators[3].name = "box-1".into())),
+        ("`validators[2].name`", Box::new(|file| file.validators[2].name = "box 3".into())),
+        ("is empty", Box::new(|file| file.accounts.values_mut().for_each(|a| a.balance = U256::ZERO))),
+        (
+            "add up to more",
+            Box::new(|file| {
+                file.accounts.insert(Address::ZERO, GenesisAccount { balance: U256::MAX, ..Default::default() });
+            }),
+        ),
+        (
+            "the value is zero",
+            Box::new(|file| {
+                let storage = BTreeMap::from([(B256::ZERO, B256::ZERO)]);
+                file.accounts.insert(Address::ZERO, GenesisAccount { nonce: 1, storage, ..Default::default() });
+            }),
+        ),
+    ];
+    for (expected, change) in cases {
+        let message = refused(change);
+        assert!(message.contains(expected), "{message:?} does not name {expected:?}");
+    }
+}
+
+#[test]
+fn too_many_validators_are_refused() {
+    let message = refused(|file| {
+        file.validators = (0..=VALIDATORS_MAX)
+            .map(|index| {
+                let mut key = [0; 32];
+                key[0] = u8::try_from(index).unwrap();
+                Validator { name: format!("v{index}"), public_key: PublicKey(key), fee_recipient: Address::ZERO }
+            })
+            .collect();
+    });
+    assert!(message.contains("129 boxes"), "{message}");
+}
+
+#[test]
+fn unknown_and_missing_fields_are_refused() {
+    let json = serde_json::to_string(&file()).unwrap();
+    let unknown = json.replacen("{\"chain_id\"", "{\"colour\":1,\"chain_id\"", 1);
+    assert!(matches!(Genesis::from_json(unknown.as_bytes()), Err(GenesisError::Json(_))));
+    let missing = json.replacen("\"gas_limit\":200000000,", "", 1);
+    assert!(matches!(Genesis::from_json(missing.as_bytes()), Err(GenesisError::Json(_))));
+}
+
+/// Block zero names the chain: an accidental change of its form would split every chain from its own past.
+#[test]
+fn block_zero_is_frozen() {
+    let genesis = Genesis::try_from(file()).unwrap();
+    let block = genesis.block(B256::repeat_byte(9));
+    assert_eq!(block.hash(), b256!("0xbf23e81fcf941c51c6164fe6ce4a1d1b0ef2457c437386d58cbc0b5d5ffb2c2b"));
+}
+
+#[test]
+fn every_setting_changes_block_zero() {
+    let hash = |file: GenesisFile| Genesis::try_from(file).unwrap().block(B256::ZERO).hash();
+    let base = hash(file());
+    let changes: [fn(&mut GenesisFile); 6] = [
+        |file| file.chain_id += 1,
+        |file| file.block_interval_min_ms += 1,
+        |file| file.block_interval_max_ms += 1,
+        |file| file.block_bytes_max += 1,
+        |file| file.validators[0].fee_recipient = Address::ZERO,
+        |file| file.validators.swap(0, 1),
+    ];
+    for change in changes {
+        let mut changed = file();
+        change(&mut changed);
+        assert_ne!(hash(changed), base);
+    }
+}
