@@ -1,6 +1,13 @@
 //! The box's own web page, `/metrics`, `/healthz` and `/readyz`, on one port.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use axum::{
@@ -12,12 +19,17 @@ use axum::{
         sse::{Event, KeepAlive, Sse},
     },
     routing::get,
+    serve::Listener,
 };
 use dolmen_node::{BlockSummary, Finality, Node};
 use dolmen_types::{Genesis, PublicKey};
 use futures::{Stream, StreamExt as _, stream};
 use serde::Serialize;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore, broadcast::error::RecvError},
+};
 
 use crate::config::BoxConfig;
 
@@ -25,6 +37,9 @@ use crate::config::BoxConfig;
 const STATUS_INTERVAL: Duration = Duration::from_secs(2);
 /// A box whose head is older than this is not ready: two of the chain's longest waits, or at least this.
 const READY_HEAD_AGE_MS_MIN: u64 = 5_000;
+/// Connections at once, event streams included; more wait in the listen queue. Far below the limit on open files, which
+/// the database needs too.
+const CONNECTIONS_MAX: usize = 64;
 /// The page needs nothing from elsewhere, and nobody may frame it.
 const CONTENT_SECURITY_POLICY: &str =
     "default-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'; object-src 'none'";
@@ -48,12 +63,13 @@ impl Server {
     /// Serves on `admin.listen`.
     pub(crate) async fn start(config: &BoxConfig, genesis: &Genesis, node: Arc<Node>) -> anyhow::Result<Self> {
         let listen = config.admin.listen;
-        let listener = tokio::net::TcpListener::bind(listen).await.with_context(|| {
+        let listener = TcpListener::bind(listen).await.with_context(|| {
             format!("cannot serve the web page on {listen}; choose another admin.listen in box.toml")
         })?;
         let address = listener.local_addr().context("the listening socket has no address")?;
         let page = Arc::new(Page::new(config, genesis, node)?);
         let task = tokio::spawn(async move {
+            let listener = Bounded { listener, places: Arc::new(Semaphore::new(CONNECTIONS_MAX)) };
             if let Err(error) = axum::serve(listener, router(page)).await {
                 tracing::error!(%error, "the web page is no longer served");
             }
@@ -70,6 +86,58 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+/// A listener that holds a place for each connection until it ends.
+struct Bounded {
+    listener: TcpListener,
+    places: Arc<Semaphore>,
+}
+
+impl Listener for Bounded {
+    type Io = Placed;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Placed, SocketAddr) {
+        let place = self.places.clone().acquire_owned().await.expect("the semaphore is never closed");
+        // axum's own accept waits and tries again where the system is out of descriptors.
+        let (stream, address) = Listener::accept(&mut self.listener).await;
+        (Placed { stream, _place: place }, address)
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+/// A connection with its place.
+struct Placed {
+    stream: TcpStream,
+    _place: OwnedSemaphorePermit,
+}
+
+impl AsyncRead for Placed {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Placed {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     net::SocketAddr,
+    num::NonZeroU64,
     path::{Path, PathBuf},
 };
 
@@ -88,13 +89,13 @@ impl Default for Admin {
 #[serde(deny_unknown_fields)]
 pub(crate) struct History {
     /// Blocks behind the head whose state can be read.
-    pub depth: u64,
+    pub depth: NonZeroU64,
 }
 
 impl Default for History {
     /// Half an hour at 50 blocks a second, half a day at the pace of an idle chain.
     fn default() -> Self {
-        Self { depth: 100_000 }
+        Self { depth: const { NonZeroU64::new(100_000).expect("not zero") } }
     }
 }
 

@@ -53,16 +53,25 @@ pub(crate) struct NewArgs {
     /// Gas a block may use.
     #[arg(long, default_value_t = DEFAULT_GAS_LIMIT)]
     gas_limit: u64,
+    /// Least time between two blocks, milliseconds.
+    #[arg(long, default_value_t = DEFAULT_INTERVAL_MIN_MS)]
+    block_interval_min_ms: u64,
+    /// Longest wait for a transaction before an empty block, milliseconds.
+    #[arg(long, default_value_t = DEFAULT_INTERVAL_MAX_MS)]
+    block_interval_max_ms: u64,
+    /// Largest encoded block in bytes.
+    #[arg(long, default_value_t = DEFAULT_BLOCK_BYTES)]
+    block_bytes_max: u32,
     /// The file to write; must not exist.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }
 
 /// 1 gwei, so that fees behave as contract developers expect.
-pub(crate) const DEFAULT_BASE_FEE: u64 = 1_000_000_000;
+const DEFAULT_BASE_FEE: u64 = 1_000_000_000;
 /// About 4,000 token transfers a block.
-pub(crate) const DEFAULT_GAS_LIMIT: u64 = 200_000_000;
-/// Ten of them and more fit in the second that a finality of tens of milliseconds needs.
+const DEFAULT_GAS_LIMIT: u64 = 200_000_000;
+/// Fifty blocks a second: an empty pool is looked at often enough for a finality of tens of milliseconds.
 const DEFAULT_INTERVAL_MIN_MS: u64 = 20;
 /// An idle chain's heartbeat: two small blocks a second.
 const DEFAULT_INTERVAL_MAX_MS: u64 = 500;
@@ -74,7 +83,15 @@ pub(crate) fn genesis(command: GenesisCommand) -> anyhow::Result<()> {
     match command {
         GenesisCommand::New(args) => {
             let accounts = args.accounts.into_iter().collect();
-            let file = file(args.chain_id, args.validators, accounts, args.base_fee, args.gas_limit)?;
+            let defaults = file(args.chain_id, args.validators, accounts)?;
+            let file = GenesisFile {
+                base_fee_per_gas: args.base_fee,
+                gas_limit: args.gas_limit,
+                block_interval_min_ms: args.block_interval_min_ms,
+                block_interval_max_ms: args.block_interval_max_ms,
+                block_bytes_max: args.block_bytes_max,
+                ..defaults
+            };
             write(&args.out, file)
         }
         GenesisCommand::Check { file } => {
@@ -102,8 +119,6 @@ pub(crate) fn file(
     chain_id: u64,
     validators: Vec<Validator>,
     balances: BTreeMap<Address, U256>,
-    base_fee_per_gas: u64,
-    gas_limit: u64,
 ) -> anyhow::Result<GenesisFile> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).context("the clock is before 1970")?;
     let balance = |(address, balance)| (address, GenesisAccount { balance, ..Default::default() });
@@ -117,8 +132,8 @@ pub(crate) fn file(
     Ok(GenesisFile {
         chain_id,
         timestamp_ms: u64::try_from(now.as_millis()).context("the clock is far in the future")?,
-        gas_limit,
-        base_fee_per_gas,
+        gas_limit: DEFAULT_GAS_LIMIT,
+        base_fee_per_gas: DEFAULT_BASE_FEE,
         block_interval_min_ms: DEFAULT_INTERVAL_MIN_MS,
         block_interval_max_ms: DEFAULT_INTERVAL_MAX_MS,
         block_bytes_max: DEFAULT_BLOCK_BYTES,

@@ -5,6 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use anyhow::Context as _;
 use clap::Args;
 use dolmen_node::{Identity, Node, NodeConfig, Peer};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
@@ -32,12 +33,16 @@ pub(crate) const CLIENT_VERSION: &str = concat!("dolmen/v", env!("CARGO_PKG_VERS
 pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
     let config = BoxConfig::load(&args.config)?;
     logging::init(config.log.format);
+    raise_open_files();
     let genesis = load_genesis(&config.genesis)?;
     std::fs::create_dir_all(&config.data_dir)
         .with_context(|| format!("cannot create data_dir {}", config.data_dir.display()))?;
     let identity = Identity::load_or_create(&config.key)?;
     let own = identity.public_key();
     tracing::info!(name = config.name, public_key = %own, "starting");
+    if !genesis.file().validators.iter().any(|validator| validator.public_key == own) {
+        tracing::warn!(key = %config.key.display(), "this box's key is not a validator's in the genesis file: it follows the chain and does not vote");
+    }
     let peers = config.p2p.peers.iter().filter(|peer| peer.public_key != own);
     let node = Node::start(NodeConfig {
         genesis: genesis.clone(),
@@ -59,7 +64,21 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
         () = stdin_eof(), if args.stop_on_stdin_eof => {}
     }
     tracing::info!("stopping");
+    drop(admin);
+    if let Ok(node) = Arc::try_unwrap(node) {
+        node.stop().await;
+    }
     Ok(())
+}
+
+/// Lets the process open as many files as the system allows it: database, journals and connections together pass the
+/// usual soft limit of 1,024.
+fn raise_open_files() {
+    let raised =
+        getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        tracing::warn!(%error, "cannot raise the limit on open files; under many connections the box may run out of them");
+    }
 }
 
 /// Returns on a signal to stop, or fails when consensus ended by itself.

@@ -37,7 +37,10 @@ pub(crate) async fn status(args: StatusArgs) -> anyhow::Result<bool> {
     anstream::println!("  state     {}", reason.trim());
     anstream::println!("  chain     {} (genesis {})", status["chain_id"], text("genesis_hash"));
     anstream::println!("  height    {} ({} ms ago)", status["height"], status["head_age_ms"]);
-    anstream::println!("  finality  p50 {} ms, p99 {} ms", status["finality_ms"]["p50"], status["finality_ms"]["p99"]);
+    match (status["finality_ms"]["p50"].as_f64(), status["finality_ms"]["p99"].as_f64()) {
+        (Some(p50), Some(p99)) => anstream::println!("  finality  p50 {p50} ms, p99 {p99} ms"),
+        _ => anstream::println!("  finality  no block finalized since the start"),
+    }
     anstream::println!(
         "  peers     {connected} connected; {} of {} validators decide",
         status["quorum"],

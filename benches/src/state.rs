@@ -75,5 +75,5 @@ pub(crate) fn accounts_genesis(addresses: impl Iterator<Item = Address>) -> Gene
 
 /// Opens a database.
 pub(crate) fn open(path: &Path, genesis: &Genesis) -> Store {
-    must("open a database", Store::open(path, genesis, Options { history_depth: 1000 }))
+    must("open a database", Store::open(path, genesis, Options { history_depth: 1000.try_into().expect("not zero") }))
 }

@@ -205,8 +205,7 @@ fn create_chain(args: &DevnetArgs, dir: &Path, boxes: &[BoxLayout]) -> anyhow::R
         public_key: own.public_key,
         fee_recipient: Address::from_word(keccak256(own.public_key.0)),
     });
-    let (base_fee, gas_limit) = (genesis::DEFAULT_BASE_FEE, genesis::DEFAULT_GAS_LIMIT);
-    let file = genesis::file(args.chain_id, validators.collect(), balances, base_fee, gas_limit)?;
+    let file = genesis::file(args.chain_id, validators.collect(), balances)?;
     genesis::write(&dir.join("genesis.json"), file)
 }
 

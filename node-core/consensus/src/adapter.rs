@@ -11,9 +11,9 @@ use futures::StreamExt as _;
 
 use crate::{Application, Lineage, Verdict, block::Payload, identity::from_commonware};
 
-/// Ancestors fetched for one proposal or verification. More are missing only on a box that is catching up, which
-/// marshal feeds through `finalized`; it must not pull the chain through here.
-const MISSING_MAX: usize = 64;
+/// Encoded bytes of ancestors gathered for one proposal or verification. After the whole site lost power, every block
+/// that was notarized and not finalized is missing at once; a box that is just behind is fed through `finalized`.
+const MISSING_BYTES_MAX: usize = 64 << 20;
 
 /// Wraps an [`Application`] for marshal's `Inline`.
 #[derive(Clone)]
@@ -24,7 +24,7 @@ impl<A: Application> Adapter<A> {
     /// stream ends before an executed one.
     async fn lineage(&self, mut ancestry: impl Ancestry<Payload>) -> Option<Lineage> {
         let mut parent = None;
-        let mut missing = Vec::new();
+        let (mut missing, mut bytes) = (Vec::new(), 0);
         while let Some(block) = ancestry.next().await {
             let block: Arc<Block> = block.inner().0.clone();
             let parent = parent.get_or_insert_with(|| block.clone());
@@ -32,8 +32,9 @@ impl<A: Application> Adapter<A> {
                 missing.reverse();
                 return Some(Lineage { parent: parent.clone(), missing });
             }
+            bytes += block.encoded_len();
             missing.push(block);
-            if missing.len() > MISSING_MAX {
+            if bytes > MISSING_BYTES_MAX {
                 return None;
             }
         }

@@ -68,6 +68,13 @@ const PENDING_ACKS: std::num::NonZeroUsize = NZUsize!(16);
 const REPAIR_PARALLEL: std::num::NonZeroUsize = NZUsize!(32);
 /// Buffers of the journals.
 const WRITE_BUFFER: std::num::NonZeroUsize = NZUsize!(256 * 1024);
+/// From the leader's turn running out to a view being given up: votes and blocks are on their way meanwhile.
+const CERTIFICATION_GRACE: Duration = Duration::from_millis(1500);
+/// Between two attempts to leave a view, for votes that were lost; independent of how long an idle chain waits.
+const TIMEOUT_RETRY: Duration = Duration::from_secs(2);
+/// What to do about a store that cannot be read. The votes are never to be removed: without them a box may vote twice.
+const UNREADABLE: &str =
+    "the consensus directory is damaged: remove what is in it except `consensus-votes*`, and the box fetches it again";
 /// The directory for each store lies under [`Config::directory`] with this name.
 const PARTITION: &str = "consensus";
 
@@ -255,13 +262,13 @@ async fn run<A: Application>(
         archive("finalizations", &page_cache, Scheme::certificate_codec_config_unbounded()),
     )
     .await
-    .expect("the consensus directory must be readable: restore it from a backup or remove it to fetch it again");
+    .expect(UNREADABLE);
     let finalized_blocks = immutable::Archive::<_, Digest, Arc<Payload>>::init(
         context.child("blocks"),
         archive("blocks", &page_cache, config.block_bytes_max),
     )
     .await
-    .expect("the consensus directory must be readable: restore it from a backup or remove it to fetch it again");
+    .expect(UNREADABLE);
 
     let epocher = FixedEpocher::new(NonZeroU64::MAX);
     let genesis = Digested::compute(Payload(config.genesis.clone()), &Sequential).await;
@@ -312,13 +319,16 @@ async fn run<A: Application>(
             replay_buffer: WRITE_BUFFER,
             write_buffer: WRITE_BUFFER,
             leader_timeout: config.leader_timeout,
-            certification_timeout: config.leader_timeout * 2,
-            timeout_retry: config.leader_timeout * 4,
+            certification_timeout: config.leader_timeout + CERTIFICATION_GRACE,
+            timeout_retry: TIMEOUT_RETRY,
             fetch_timeout: NZDuration!(Duration::from_secs(1)),
             fetch_retry_delay: Duration::from_millis(100),
             view_retention: VIEW_RETENTION,
             // A dead leader costs `leader_timeout` once, then its turns are skipped while it stays silent.
-            skip: SkipPolicy::Enabled { timeout: config.leader_timeout * 5, budget: SkipBudget::Participants },
+            skip: SkipPolicy::Enabled {
+                timeout: (config.leader_timeout + CERTIFICATION_GRACE).max(TIMEOUT_RETRY) + TIMEOUT_RETRY,
+                budget: SkipBudget::Participants,
+            },
             page_cache,
             strategy: Sequential,
             forward: ForwardPolicy::SilentVoters,
@@ -365,26 +375,34 @@ async fn deliver<A: Application>(
     marshal: Marshal<Scheme, Standard<Payload>>,
     application: A,
 ) {
+    // Heights that marshal counts as processed and a restored or lost database does not hold.
+    let processed = marshal.get_processed().await.map_or(0, |processed| processed.height().get());
+    if !replay(&marshal, &application, processed).await {
+        return;
+    }
     while let Some((block, acknowledge)) = deliveries.recv().await {
-        let block = block.inner().0.clone();
-        // Heights that marshal counts as processed but a restored or lost database does not hold.
-        for height in application.height() + 1..block.number() {
-            let Some(lost) = marshal.get_block(Height::new(height)).await else {
-                tracing::error!(
-                    height,
-                    "a finalized block is missing; remove the box's data directory to fetch all again"
-                );
-                return;
-            };
-            if !application.finalized(lost.inner().0.clone()).await {
-                return;
-            }
-        }
-        if !application.finalized(block).await {
+        if !application.finalized(block.inner().0.clone()).await {
             return;
         }
         acknowledge.acknowledge();
     }
+}
+
+/// Applies the blocks up to `height` that the application lacks; `false` where it cannot go on.
+async fn replay<A: Application>(marshal: &Marshal<Scheme, Standard<Payload>>, application: &A, height: u64) -> bool {
+    for height in application.height() + 1..=height {
+        let Some(block) = marshal.get_block(Height::new(height)).await else {
+            tracing::error!(
+                height,
+                "a finalized block is missing; remove what is in the consensus directory except `consensus-votes*` to fetch all again"
+            );
+            return false;
+        };
+        if !application.finalized(block.inner().0.clone()).await {
+            return false;
+        }
+    }
+    true
 }
 
 async fn send_gossip<S: commonware_p2p::Sender>(mut sender: S, mut queue: mpsc::Receiver<Bytes>) {

@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{self, Write as _},
-    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -87,16 +87,15 @@ impl Identity {
         ed25519::PrivateKey::decode(Copying(bytes.as_slice())).map(Self).map_err(|_| malformed())
     }
 
-    /// Writes the key to a new file; never overwrites one.
+    /// Writes the key to a new file, whole or not at all; never overwrites one.
     pub fn save(&self, path: &Path) -> Result<(), IdentityError> {
         let text = Zeroizing::new(alloy_primitives::hex::encode(self.0.encode()));
-        let mut file = fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(io_error(path, "create"))?;
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io_error(path, "write"))
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        // Mode 0600 from its creation on, as tempfile makes all its files.
+        let mut file = tempfile::NamedTempFile::new_in(directory).map_err(io_error(path, "create"))?;
+        file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all()).map_err(io_error(path, "write"))?;
+        file.persist_noclobber(path).map_err(|error| io_error(path, "create")(error.error))?;
+        fs::File::open(directory).and_then(|directory| directory.sync_all()).map_err(io_error(path, "sync"))
     }
 }
 
@@ -119,4 +118,21 @@ pub(crate) fn from_commonware(key: &ed25519::PublicKey) -> PublicKey {
     let mut bytes = [0; 32];
     bytes.copy_from_slice(key.as_ref());
     PublicKey(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_file_is_private_and_lasts() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        let created = Identity::load_or_create(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(Identity::load_or_create(&path).unwrap().public_key(), created.public_key());
+        assert!(matches!(Identity::generate().save(&path), Err(IdentityError::Io { .. })), "never overwritten");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(matches!(Identity::load_or_create(&path), Err(IdentityError::Mode { mode: 0o640, .. })));
+    }
 }

@@ -14,8 +14,8 @@
 //! - The signing namespace binds the chain (genesis hash), the epoch and the validator set, so a vote or a certificate
 //!   of another chain or set never verifies here.
 //!
-//! Votes and bulk do not share one queue: each channel (`network.rs`) has its own bounded mailbox, and a flood of one
-//! is dropped by its quota before it delays another.
+//! Each channel (`network.rs`) has its own bounded mailbox and a quota. One connection carries them all, so a peer that
+//! exceeds a quota delays its own later messages, and nobody else's.
 
 mod adapter;
 mod block;

@@ -33,6 +33,9 @@ pub struct BlockLimits {
 /// Bytes of a block that are not transactions: its header (at most 700 bytes) and list headers.
 const BLOCK_OVERHEAD_BYTES: usize = 1024;
 
+/// No transaction uses less gas (EIP-2).
+const TRANSACTION_GAS_MIN: u64 = 21_000;
+
 /// A source of transactions for a new block, best first.
 pub trait Transactions {
     /// The best one left.
@@ -94,6 +97,9 @@ pub enum ExecutionError {
     /// This box could not read its state; says nothing about the block.
     #[error(transparent)]
     State(#[from] StoreError),
+    /// Nobody waits for the result any more; says nothing about the block.
+    #[error("the execution was cancelled")]
+    Cancelled,
     /// revm refused for a reason of its own; says nothing about the block.
     #[error("the EVM failed: {0}")]
     Evm(String),
@@ -102,23 +108,28 @@ pub enum ExecutionError {
 impl ExecutionError {
     /// Whether the block is to blame, rather than this box.
     pub const fn is_invalid_block(&self) -> bool {
-        !matches!(self, Self::State(_) | Self::Evm(_))
+        !matches!(self, Self::State(_) | Self::Evm(_) | Self::Cancelled)
     }
 }
 
 impl Executor {
     /// Executes `block` on `parent`, the state after its parent block, and checks every result in its header.
-    /// `transactions` are the block's own, with verified signatures, in order.
+    /// `transactions` are the block's own, with verified signatures, in order. `cancelled` is asked before each of them:
+    /// a proposer may fill a block with work that takes longer than its view.
     pub fn execute(
         &self,
         parent: &State,
         hashes: &dyn BlockHashes,
         block: Arc<Block>,
         transactions: &[VerifiedTransaction],
+        cancelled: &dyn Fn() -> bool,
     ) -> Result<Executed, ExecutionError> {
         let header = block.header();
         let outcome = self.run(parent, hashes, header, |run| {
             for (index, transaction) in transactions.iter().enumerate() {
+                if cancelled() {
+                    return Err(ExecutionError::Cancelled);
+                }
                 run.check_gas(transaction, index)?;
                 run.transact(transaction).map_err(|error| from_evm(error, index))?;
             }
@@ -146,7 +157,7 @@ impl Executor {
         let outcome = self.run(parent, hashes, &header, |run| {
             let mut room = limits.bytes_max.saturating_sub(BLOCK_OVERHEAD_BYTES);
             while let Some(transaction) = source.next() {
-                if Instant::now() >= limits.deadline {
+                if Instant::now() >= limits.deadline || run.gas_left() < TRANSACTION_GAS_MIN {
                     break;
                 }
                 if transaction.block_len() > room || run.check_gas(&transaction, taken.len()).is_err() {
@@ -223,9 +234,16 @@ impl Run<'_, '_> {
         Ok(())
     }
 
+    const fn gas_left(&self) -> u64 {
+        self.gas_limit.saturating_sub(self.outcome.gas_used)
+    }
+
     fn check_gas(&self, transaction: &VerifiedTransaction, index: usize) -> Result<(), ExecutionError> {
-        let left = self.gas_limit.saturating_sub(self.outcome.gas_used);
-        if transaction.transaction().gas_limit() > left { Err(ExecutionError::GasLimit { index }) } else { Ok(()) }
+        if transaction.transaction().gas_limit() > self.gas_left() {
+            Err(ExecutionError::GasLimit { index })
+        } else {
+            Ok(())
+        }
     }
 
     fn transact(&mut self, transaction: &VerifiedTransaction) -> Result<(), EvmError> {

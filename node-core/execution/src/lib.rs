@@ -13,6 +13,7 @@ mod state_db;
 pub use block::{BlockLimits, Built, ExecutionError, Outcome, Transactions};
 pub use call::{AccountOverride, Call, CallError, CallResult, StateOverrides};
 pub use env::FORK;
+pub use simulate::CallSite;
 pub use state_db::BlockHashes;
 
 use state_db::CodeCache;

@@ -29,53 +29,43 @@ const TRANSFER_GAS: u64 = 21_000;
 /// Runs until an access list no longer changes; a call whose list never settles gets the last one.
 const ACCESS_LIST_ROUNDS: usize = 8;
 
+/// Where a call runs.
+#[derive(Clone, Copy)]
+pub struct CallSite<'a> {
+    /// The state that it reads.
+    pub state: &'a dyn StateReader,
+    /// Earlier blocks for the `BLOCKHASH` instruction.
+    pub hashes: &'a dyn BlockHashes,
+    /// The block that it believes to be in.
+    pub header: &'a Header,
+    /// Most gas it may use, whatever it asks for.
+    pub gas_cap: u64,
+    /// Accounts to pretend.
+    pub overrides: &'a StateOverrides,
+}
+
 impl Executor {
-    /// Runs `call` on `state`, in a block like `header`, with at most `gas_cap` gas.
-    pub fn call(
-        &self,
-        state: &dyn StateReader,
-        hashes: &dyn BlockHashes,
-        header: &Header,
-        call: &Call,
-        gas_cap: u64,
-        overrides: &StateOverrides,
-    ) -> Result<CallResult, CallError> {
-        let reader = OverrideReader::new(state, overrides)?;
-        let gas = call.gas.unwrap_or(header.gas_limit).min(gas_cap);
-        Simulation { executor: self, reader: &reader, hashes, header, call }.run(gas).map(into_call_result)
+    /// Runs `call` once.
+    pub fn call(&self, site: CallSite<'_>, call: &Call) -> Result<CallResult, CallError> {
+        let reader = OverrideReader::new(site)?;
+        let gas = call.gas.unwrap_or(site.header.gas_limit).min(site.gas_cap);
+        Simulation { executor: self, reader: &reader, site, call }.run(gas).map(into_call_result)
     }
 
     /// The least gas with which `call` succeeds, within 1.5 %.
-    pub fn estimate_gas(
-        &self,
-        state: &dyn StateReader,
-        hashes: &dyn BlockHashes,
-        header: &Header,
-        call: &Call,
-        gas_cap: u64,
-        overrides: &StateOverrides,
-    ) -> Result<u64, CallError> {
-        let reader = OverrideReader::new(state, overrides)?;
-        Simulation { executor: self, reader: &reader, hashes, header, call }.estimate(gas_cap)
+    pub fn estimate_gas(&self, site: CallSite<'_>, call: &Call) -> Result<u64, CallError> {
+        let reader = OverrideReader::new(site)?;
+        Simulation { executor: self, reader: &reader, site, call }.estimate()
     }
 
     /// The access list that `call` would use, the gas it uses with it, and why it fails where it does.
-    pub fn access_list(
-        &self,
-        state: &dyn StateReader,
-        hashes: &dyn BlockHashes,
-        header: &Header,
-        call: &Call,
-        gas_cap: u64,
-        overrides: &StateOverrides,
-    ) -> Result<(AccessList, u64, Option<String>), CallError> {
-        let reader = OverrideReader::new(state, overrides)?;
-        let gas = call.gas.unwrap_or(header.gas_limit).min(gas_cap);
+    pub fn access_list(&self, site: CallSite<'_>, call: &Call) -> Result<(AccessList, u64, Option<String>), CallError> {
+        let reader = OverrideReader::new(site)?;
+        let gas = call.gas.unwrap_or(site.header.gas_limit).min(site.gas_cap);
         let mut call = call.clone();
         let mut outcome = None;
         for _ in 0..ACCESS_LIST_ROUNDS {
-            let simulation = Simulation { executor: self, reader: &reader, hashes, header, call: &call };
-            let (result, list) = simulation.trace_access(gas)?;
+            let (result, list) = Simulation { executor: self, reader: &reader, site, call: &call }.trace_access(gas)?;
             let settled = list == call.access_list;
             outcome = Some(into_call_result(result));
             call.access_list = list;
@@ -97,8 +87,7 @@ impl Executor {
 struct Simulation<'a> {
     executor: &'a Executor,
     reader: &'a OverrideReader<'a>,
-    hashes: &'a dyn BlockHashes,
-    header: &'a Header,
+    site: CallSite<'a>,
     call: &'a Call,
 }
 
@@ -110,7 +99,7 @@ macro_rules! evm_context {
         cfg.disable_eip3607 = true;
         cfg.disable_block_gas_limit = true;
         cfg.tx_gas_limit_cap = Some(u64::MAX);
-        let mut block = env::block(simulation.header);
+        let mut block = env::block(simulation.site.header);
         if simulation.call.gas_price == 0 {
             cfg.disable_base_fee = true;
             block.basefee = 0;
@@ -121,7 +110,7 @@ macro_rules! evm_context {
 
 impl Simulation<'_> {
     fn database(&self) -> EvmState<revm::database_interface::WrapDatabaseRef<StateDb<'_>>> {
-        let db = StateDb { reader: self.reader, hashes: self.hashes, codes: &self.executor.codes };
+        let db = StateDb { reader: self.reader, hashes: self.site.hashes, codes: &self.executor.codes };
         EvmState::builder().with_database_ref(db).build()
     }
 
@@ -166,8 +155,8 @@ impl Simulation<'_> {
     }
 
     /// The most gas worth trying: what the call asks for, the block, the protocol and the sender's balance allow.
-    fn highest_gas(&self, gas_cap: u64) -> Result<u64, CallError> {
-        let asked = self.call.gas.unwrap_or(self.header.gas_limit).min(gas_cap).min(TX_GAS_LIMIT_CAP);
+    fn highest_gas(&self) -> Result<u64, CallError> {
+        let asked = self.call.gas.unwrap_or(self.site.header.gas_limit).min(self.site.gas_cap).min(TX_GAS_LIMIT_CAP);
         if self.call.gas_price == 0 {
             return Ok(asked);
         }
@@ -178,8 +167,8 @@ impl Simulation<'_> {
         Ok(u64::try_from(left / U256::from(self.call.gas_price)).unwrap_or(u64::MAX).min(asked))
     }
 
-    fn estimate(&self, gas_cap: u64) -> Result<u64, CallError> {
-        let mut high = self.highest_gas(gas_cap)?;
+    fn estimate(&self) -> Result<u64, CallError> {
+        let mut high = self.highest_gas()?;
         // A plain transfer costs this to the unit, and is most of what wallets estimate.
         if self.is_plain_transfer()? && high >= TRANSFER_GAS && self.succeeds(TRANSFER_GAS)? {
             return Ok(TRANSFER_GAS);
@@ -237,7 +226,7 @@ impl Simulation<'_> {
                 "max fee per gas less than block base fee: address {}, maxFeePerGas: {}, baseFee: {}",
                 self.call.from,
                 self.call.gas_price,
-                self.header.base_fee_per_gas.unwrap_or(0)
+                self.site.header.base_fee_per_gas.unwrap_or(0)
             )),
             EVMError::Transaction(InvalidTransaction::PriorityFeeGreaterThanMaxFee) => {
                 CallError::Invalid("max priority fee per gas higher than max fee per gas".to_owned())
@@ -292,7 +281,7 @@ struct OverrideReader<'a> {
 }
 
 impl<'a> OverrideReader<'a> {
-    fn new(inner: &'a dyn StateReader, overrides: &'a StateOverrides) -> Result<Self, CallError> {
+    fn new(CallSite { state: inner, overrides, .. }: CallSite<'a>) -> Result<Self, CallError> {
         for (address, account) in overrides {
             if account.state.is_some() && account.state_diff.is_some() {
                 return Err(CallError::BothStateAndDiff(*address));

@@ -55,7 +55,8 @@ fn admit(pool: &Pool, metrics: &Metrics, from: &PublicKey, message: &[u8]) {
         }
         Err(error) => {
             metrics.gossip_invalid.inc();
-            tracing::warn!(peer = %from, error = &error as &dyn std::error::Error, "gossip message does not decode");
+            // Not a warning: a peer could fill the disk with them. The counter tells.
+            tracing::debug!(peer = %from, error = &error as &dyn std::error::Error, "gossip message does not decode");
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Every bound of a node in one place, with the reason for its number, and the relations between them.
+//! The bounds of a node as a whole, with the reason for each number, and the relations between them. What a part bounds
+//! within itself stands in that part: `dolmen_rpc::RpcLimits`, `dolmen_pool::PoolConfig`, the consensus crate's `network.rs`.
 
 use std::{num::NonZeroUsize, time::Duration};
 
@@ -8,10 +9,14 @@ use dolmen_pool::gossip::GossipLimits;
 /// may hold a block's worth of changes, so many would not fit in memory.
 pub const SPECULATIVE_BLOCKS_MAX: usize = 32;
 
+/// Executed blocks above the committed head whose links are kept, 100 bytes each: minutes of blocks that are notarized
+/// and not finalized, or of a disk that stands still. Beyond it a box abstains until it has committed some.
+pub const UNCOMMITTED_BLOCKS_MAX: usize = 16_384;
+
 /// Blocks waiting for the execution thread: one proposal and one verification a view, and views wait for them.
 pub const EXECUTION_QUEUE: usize = 8;
 
-/// Share of the longest block interval that building may take: voters execute the same block within the view.
+/// Longest time that building a block may take: voters execute the same block within the view.
 pub const BUILD_TIME: Duration = Duration::from_millis(200);
 
 /// How far a block's time may lie ahead of this box's clock before the box waits: above the drift of NTP, below the
@@ -47,6 +52,9 @@ pub const RECENT_BLOCKS: usize = 50;
 
 /// A box that is this many blocks behind its highest peer says that it is syncing.
 pub const SYNCING_BLOCKS: u64 = 16;
+
+/// How long a stopping box waits for JSON-RPC requests in progress.
+pub const RPC_GRACE: Duration = Duration::from_secs(2);
 
 /// Threads of the consensus runtime: votes must not wait for the transport, and more would only contend.
 pub const CONSENSUS_THREADS: usize = 2;

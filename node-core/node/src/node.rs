@@ -2,6 +2,7 @@
 
 use std::{
     net::{SocketAddr, TcpListener},
+    num::NonZeroU64,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
@@ -35,7 +36,7 @@ pub struct NodeConfig {
     /// Where the database and the consensus journals live.
     pub data_dir: PathBuf,
     /// Blocks behind the head whose state can be read.
-    pub history_depth: u64,
+    pub history_depth: NonZeroU64,
     /// Where to listen for peers.
     pub p2p_listen: SocketAddr,
     /// The other boxes.
@@ -72,7 +73,7 @@ pub enum NodeError {
     System(#[from] std::io::Error),
 }
 
-/// A running node. Dropping it stops its tasks; what was finalized is on disk.
+/// A running node. End it with [`Self::stop`].
 pub struct Node {
     pipeline: Arc<Pipeline>,
     consensus: Arc<Consensus>,
@@ -117,6 +118,7 @@ impl Node {
             Arc::new(dolmen_consensus::start(consensus_config(&config, &store)?, Handle(pipeline.clone()))?);
         let sync = Arc::new(Sync {
             started_at: store.head().block.number(),
+            faulty_max: (settings.validators.len() - 1) / 3,
             store: store.clone(),
             consensus: consensus.clone(),
         });
@@ -141,6 +143,18 @@ impl Node {
             tokio::spawn(gossip::receive(gossip_messages, pool, metrics)),
         ];
         Ok(Self { pipeline, consensus, registry: Mutex::new(registry), rpc, tasks, started: Instant::now(), sync })
+    }
+
+    /// Answers what JSON-RPC requests are in progress, then stops. What was finalized is on disk either way.
+    pub async fn stop(self) {
+        let Self { rpc, tasks, consensus, .. } = self;
+        if !rpc.shutdown(limits::RPC_GRACE).await {
+            tracing::warn!("some JSON-RPC requests were cut off");
+        }
+        for task in tasks {
+            task.abort();
+        }
+        drop(consensus);
     }
 
     /// Where JSON-RPC is served, with the port that was bound.
@@ -210,14 +224,6 @@ impl Node {
     }
 }
 
-impl Drop for Node {
-    fn drop(&mut self) {
-        for task in &self.tasks {
-            task.abort();
-        }
-    }
-}
-
 fn consensus_config(config: &NodeConfig, store: &Store) -> Result<dolmen_consensus::Config, NodeError> {
     let settings = config.genesis.file();
     let genesis = store.block(0)?.ok_or(StoreError::UnknownBlock { number: 0, head: 0 })?;
@@ -257,6 +263,8 @@ fn is_delegation(code: &[u8]) -> bool {
 /// How far this box is, against what its peers say.
 struct Sync {
     started_at: u64,
+    /// How many boxes may lie: the f of 3f + 1 validators.
+    faulty_max: usize,
     store: Arc<Store>,
     consensus: Arc<Consensus>,
 }
@@ -264,7 +272,11 @@ struct Sync {
 impl SyncSource for Sync {
     fn status(&self) -> Option<SyncStatus> {
         let current_block = self.store.head().block.number();
-        let highest_block = self.consensus.peers().iter().map(|peer| peer.height).max().unwrap_or(0);
+        let peers = self.consensus.peers();
+        let mut heights: Vec<u64> = peers.iter().filter(|peer| peer.connected).map(|peer| peer.height).collect();
+        heights.sort_unstable_by_key(|height| std::cmp::Reverse(*height));
+        // At least one honest box claims this height or a higher one, whatever the faulty ones say.
+        let highest_block = heights.get(self.faulty_max).copied().unwrap_or(0);
         (highest_block > current_block + limits::SYNCING_BLOCKS).then_some(SyncStatus {
             starting_block: self.started_at,
             current_block,

@@ -29,7 +29,7 @@ use crate::{
     limits::{BUILD_TIME, CLOCK_AHEAD},
     metrics::Metrics,
     tree::{Layer, Tree},
-    worker::Worker,
+    worker::{Cancelled, Worker},
 };
 
 /// Everything that takes part in making and finalizing blocks.
@@ -95,13 +95,15 @@ impl Application for Handle {
         let parent_ms = parent.timestamp_ms().unwrap_or(0);
         let earliest = parent_ms + settings.block_interval_min_ms;
         let latest = Instant::now() + Duration::from_millis(settings.block_interval_max_ms);
-        tokio::time::sleep(Duration::from_millis(earliest.saturating_sub(now_ms()))).await;
+        // At most until `latest`: a clock that was set back must not stop the chain until it has caught up.
+        let early = Duration::from_millis(earliest.saturating_sub(now_ms()));
+        tokio::time::sleep_until((Instant::now() + early).min(latest).into()).await;
         let mut activity = self.0.pool.activity();
         loop {
             activity.borrow_and_update();
             let waited = Instant::now() >= latest;
             let (pipeline, lineage) = (self.0.clone(), lineage.clone());
-            let built = self.0.execution.run(move || pipeline.build(&lineage, waited)).await?;
+            let built = self.0.execution.run(move |cancelled| pipeline.build(&lineage, waited, cancelled)).await?;
             match built {
                 Ok(Some(block)) => return Some(block),
                 Ok(None) => {}
@@ -119,12 +121,15 @@ impl Application for Handle {
     }
 
     async fn verify(&self, lineage: Lineage, block: Arc<Block>, proposer: PublicKey) -> Verdict {
-        let ahead_ms = block.timestamp_ms().unwrap_or(0).saturating_sub(now_ms());
-        // A block from the future may be valid later; its proposer loses the turn if its clock is far off.
+        // A block from the future may be valid later; its proposer loses the turn if its clock is far off. The first
+        // possible time after the parent's is never the future: it is all that boxes with slow clocks can propose.
+        let present_ms = now_ms().max(lineage.parent.timestamp_ms().unwrap_or(0) + 1);
+        let ahead_ms = block.timestamp_ms().unwrap_or(0).saturating_sub(present_ms);
         let ahead = Duration::from_millis(ahead_ms).saturating_sub(CLOCK_AHEAD);
         tokio::time::sleep(ahead).await;
         let (pipeline, height, hash) = (self.0.clone(), block.number(), block.hash());
-        let verified = self.0.execution.run(move || pipeline.verify(&lineage, block, &proposer)).await;
+        let verified =
+            self.0.execution.run(move |cancelled| pipeline.verify(&lineage, block, &proposer, cancelled)).await;
         match verified {
             Some(Ok(())) => Verdict::Valid,
             Some(Err(error)) if error.is_invalid_block() => {
@@ -142,7 +147,7 @@ impl Application for Handle {
 
     async fn finalized(&self, block: Arc<Block>) -> bool {
         let (pipeline, height) = (self.0.clone(), block.number());
-        match self.0.commits.run(move || pipeline.commit(&block)).await {
+        match self.0.commits.run(move |_| pipeline.commit(&block)).await {
             Some(Ok(())) => true,
             Some(Err(error)) => {
                 tracing::error!(height, error = &error as &dyn std::error::Error, "cannot apply a finalized block");
@@ -165,8 +170,13 @@ impl Application for Handle {
 
 impl Pipeline {
     /// Builds a block on the lineage's parent; `None` where there is nothing to put in it and `even_empty` is not set.
-    fn build(&self, lineage: &Lineage, even_empty: bool) -> Result<Option<Arc<Block>>, PipelineError> {
-        self.execute_missing(lineage)?;
+    fn build(
+        &self,
+        lineage: &Lineage,
+        even_empty: bool,
+        cancelled: &Cancelled,
+    ) -> Result<Option<Arc<Block>>, PipelineError> {
+        self.execute_missing(lineage, cancelled)?;
         let parent = &lineage.parent;
         let base = self.tree.base(parent).ok_or(PipelineError::NoParentState)?;
         let mut best = Best(self.pool.best_after(&base.used_nonces), None);
@@ -193,47 +203,56 @@ impl Pipeline {
     }
 
     /// Everything that a validator checks before it votes.
-    fn verify(&self, lineage: &Lineage, block: Arc<Block>, proposer: &PublicKey) -> Result<(), PipelineError> {
-        if self.tree.get(&block.hash()).is_some() {
-            return Ok(());
-        }
-        self.execute_missing(lineage)?;
+    fn verify(
+        &self,
+        lineage: &Lineage,
+        block: Arc<Block>,
+        proposer: &PublicKey,
+        cancelled: &Cancelled,
+    ) -> Result<(), PipelineError> {
         let (found, expected) = (block.header().beneficiary, self.fee_recipient(proposer));
         if found != expected {
             return Err(PipelineError::Beneficiary { found, expected });
         }
+        if self.tree.get(&block.hash()).is_some() {
+            return Ok(());
+        }
+        self.execute_missing(lineage, cancelled)?;
         let started = Instant::now();
-        self.tree.insert(Arc::new(self.execute(&lineage.parent, block)?));
+        self.tree.insert(Arc::new(self.execute(&lineage.parent, block, cancelled)?));
         self.metrics.verify_seconds.observe(started.elapsed().as_secs_f64());
         Ok(())
     }
 
     /// Executes ancestors that this box did not see in time; a quorum notarized each.
-    fn execute_missing(&self, lineage: &Lineage) -> Result<(), PipelineError> {
+    fn execute_missing(&self, lineage: &Lineage, cancelled: &Cancelled) -> Result<(), PipelineError> {
         for block in &lineage.missing {
             if !self.tree.contains(&block.hash()) {
                 let parent = block.header().parent_hash;
-                let layer = self.execute_on(&parent, block.clone())?;
+                let layer = self.execute_on(&parent, block.clone(), cancelled)?;
                 self.tree.insert(Arc::new(layer));
             }
         }
         Ok(())
     }
 
-    fn execute_on(&self, parent: &B256, block: Arc<Block>) -> Result<Layer, PipelineError> {
+    fn execute_on(&self, parent: &B256, block: Arc<Block>, cancelled: &Cancelled) -> Result<Layer, PipelineError> {
+        // The tree first: what is committed in between is then the head.
+        let layer = self.tree.get(parent);
         let head = self.store.head();
-        if head.block.hash() == *parent {
-            return self.execute(&head.block, block);
+        match layer {
+            Some(layer) => self.execute(layer.block(), block, cancelled),
+            None if head.block.hash() == *parent => self.execute(&head.block, block, cancelled),
+            None => Err(PipelineError::NoParentState),
         }
-        let parent = self.tree.get(parent).ok_or(PipelineError::NoParentState)?;
-        self.execute(parent.block(), block)
     }
 
-    fn execute(&self, parent: &Block, block: Arc<Block>) -> Result<Layer, PipelineError> {
+    fn execute(&self, parent: &Block, block: Arc<Block>, cancelled: &Cancelled) -> Result<Layer, PipelineError> {
         block::check_header(&block, parent.header(), parent.hash())?;
         let base = self.tree.base(parent).ok_or(PipelineError::NoParentState)?;
         let transactions = self.senders.verify_all(block.transactions())?;
-        let executed = self.executor.execute(&base.state, &base.hashes, block, &transactions)?;
+        let executed =
+            self.executor.execute(&base.state, &base.hashes, block, &transactions, &|| cancelled.is_set())?;
         Ok(Layer { executed, transactions })
     }
 
@@ -251,7 +270,7 @@ impl Pipeline {
         }
         let layer = match self.tree.get(&block.hash()) {
             Some(layer) => layer,
-            None => Arc::new(self.execute_on(&block.header().parent_hash, block.clone())?),
+            None => Arc::new(self.execute_on(&block.header().parent_hash, block.clone(), &Cancelled::default())?),
         };
         let started = Instant::now();
         self.store.commit(&layer.executed)?;

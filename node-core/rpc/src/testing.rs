@@ -110,7 +110,8 @@ impl Chain {
         let key = SecretKey::from_byte_array([0x42; 32]).unwrap();
         let folder = TempDir::new().unwrap();
         let genesis = genesis(address_of(&key));
-        let store = Arc::new(Store::open(folder.path(), &genesis, Options { history_depth: 8 }).unwrap());
+        let store =
+            Arc::new(Store::open(folder.path(), &genesis, Options { history_depth: 8.try_into().unwrap() }).unwrap());
         let cache = Arc::new(SenderCache::new(CHAIN_ID, NonZeroUsize::new(1000).unwrap(), 1 << 20));
         let config = PoolConfig::for_chain(CHAIN_ID, BASE_FEE, genesis.file().gas_limit);
         let pool = Pool::new(config, Arc::new(Latest(store.clone())), cache.clone()).unwrap();

@@ -83,7 +83,10 @@ impl Store {
         }
         let mut state = head.state.clone();
         for height in (number + 1..=latest).rev() {
-            state = state.apply_hashed(self.undo_changes(&state, height)?);
+            let changes = self.undo_changes(&state, height);
+            // A commit may have pruned what was just looked for; that is no damage.
+            self.check_kept(number, &head)?;
+            state = state.apply_hashed(changes?);
         }
         Ok(state)
     }

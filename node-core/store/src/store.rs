@@ -1,6 +1,7 @@
 //! Opening a database, its head, and the commit of a finalized block.
 
 use std::{
+    num::NonZeroU64,
     path::Path,
     sync::{
         Arc,
@@ -25,7 +26,7 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// Blocks behind the head whose state can be read.
-    pub history_depth: u64,
+    pub history_depth: NonZeroU64,
 }
 
 /// The last finalized block and the state after it.
@@ -125,7 +126,7 @@ impl Store {
 
     /// Deletes the replaced values that only states older than `history_depth` need.
     fn prune_history(&self, batch: &mut Batch<'_>, height: u64) -> Result<(), StoreError> {
-        let floor = height.saturating_sub(self.options.history_depth);
+        let floor = height.saturating_sub(self.options.history_depth.get());
         let old = self.floor.load(Ordering::Acquire);
         // At most two blocks a commit, so that lowering the depth later does not make one commit huge.
         for pruned in old + 1..=floor.min(old + 2) {

@@ -16,8 +16,8 @@ pub const VALIDATORS_MAX: usize = 128;
 pub const ACCOUNTS_MAX: usize = 1_000_000;
 /// Least gas in a block: below it, ordinary contracts cannot be deployed (EIP-7825 allows 16.7M gas a transaction).
 pub const GAS_LIMIT_MIN: u64 = 1_000_000;
-/// Most gas in a block: bounds the time that executing a block takes.
-pub const GAS_LIMIT_MAX: u64 = 10_000_000_000;
+/// Most gas in a block: executing one takes some seconds at worst, which a leader's turn must cover.
+pub const GAS_LIMIT_MAX: u64 = 1_000_000_000;
 /// Bounds of `block_bytes_max`: room for one largest transaction, and EIP-7934's limit of 10 MiB less 2 MiB.
 pub const BLOCK_BYTES: std::ops::RangeInclusive<u32> = 262_144..=8_388_608;
 /// Bounds of the two block intervals, in milliseconds.

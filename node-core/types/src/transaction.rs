@@ -37,6 +37,8 @@ pub fn decode(mut bytes: &[u8]) -> Result<Transaction, DecodeError> {
         return Err(DecodeError::UnsupportedType(first));
     }
     let transaction = Transaction::decode_2718(&mut bytes).map_err(|error| match error {
+        // What is no typed transaction is read as a legacy one, type 0.
+        Eip2718Error::UnexpectedType(0) => DecodeError::Rlp("not the list of a legacy transaction".to_owned()),
         Eip2718Error::UnexpectedType(ty) => DecodeError::UnsupportedType(ty),
         error => DecodeError::Rlp(error.to_string()),
     })?;
@@ -45,4 +47,20 @@ pub fn decode(mut bytes: &[u8]) -> Result<Transaction, DecodeError> {
     }
     debug_assert!(!transaction.is_eip4844());
     Ok(transaction)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn malformed_bytes_are_named() {
+        assert_eq!(decode(&[]), Err(DecodeError::Empty));
+        for ty in [0, 3, 5, 0x6f] {
+            assert_eq!(decode(&[ty, 0xc0]), Err(DecodeError::UnsupportedType(ty)));
+        }
+        for bytes in [&[2_u8][..], &[2, 0xc0], &[0xc0], &[0xc1, 1], &[0xde, 0xad, 0xbe, 0xef], &[0x80]] {
+            assert!(matches!(decode(bytes), Err(DecodeError::Rlp(_))), "{bytes:?} gave {:?}", decode(bytes));
+        }
+    }
 }

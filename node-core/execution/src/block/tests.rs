@@ -12,7 +12,7 @@ use dolmen_types::{
 use secp256k1::{Message, SECP256K1, SecretKey};
 
 use super::*;
-use crate::{AccountOverride, Call, CallError, CallResult, StateOverrides};
+use crate::{AccountOverride, Call, CallError, CallResult, CallSite, StateOverrides};
 
 const CHAIN_ID: u64 = 1337;
 const GAS_PRICE: u128 = 7;
@@ -87,7 +87,7 @@ impl Chain {
         .try_into()
         .unwrap();
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path(), &genesis, Options { history_depth: 10 }).unwrap();
+        let store = Store::open(dir.path(), &genesis, Options { history_depth: 10.try_into().unwrap() }).unwrap();
         Self { store: Arc::new(store), executor: Executor::new(CHAIN_ID), _dir: dir }
     }
 
@@ -105,11 +105,13 @@ impl Chain {
     }
 
     fn execute(&self, block: Block, transactions: &[VerifiedTransaction]) -> Result<Executed, ExecutionError> {
-        self.executor.execute(&self.store.head().state, &*self.store, Arc::new(block), transactions)
+        self.executor.execute(&self.store.head().state, &*self.store, Arc::new(block), transactions, &|| false)
     }
 
     fn simulate(&self, call: &Call, overrides: &StateOverrides) -> Result<CallResult, CallError> {
-        self.executor.call(&self.store.head().state, &*self.store, &self.header(), call, 1_000_000, overrides)
+        let (state, header) = (self.store.head().state.clone(), self.header());
+        let site = CallSite { state: &state, hashes: &*self.store, header: &header, gas_cap: 1_000_000, overrides };
+        self.executor.call(site, call)
     }
 }
 
@@ -167,7 +169,8 @@ fn wrong_results_in_a_header_are_named() {
     let chain = Chain::new();
     let built = chain.build(mixed(), 1 << 20);
     let good = built.executed.block;
-    let cases: [(&str, fn(&mut Header)); 4] = [
+    type Change = fn(&mut Header);
+    let cases: [(&str, Change); 4] = [
         ("gasUsed", |header| header.gas_used += 1),
         ("receiptsRoot", |header| header.receipts_root = B256::ZERO),
         ("logsBloom", |header| header.logs_bloom.0[0] ^= 1),
@@ -236,7 +239,10 @@ fn estimates_suffice_and_are_close() {
     let chain = Chain::new();
     let state = chain.store.head().state.clone();
     let estimate = |call: &Call| {
-        chain.executor.estimate_gas(&state, &*chain.store, &chain.header(), call, 1_000_000, &Default::default())
+        let (header, overrides) = (chain.header(), Default::default());
+        let hashes = &*chain.store;
+        let site = CallSite { state: &state, hashes, header: &header, gas_cap: 1_000_000, overrides: &overrides };
+        chain.executor.estimate_gas(site, call)
     };
     let plain =
         Call { from: address(&key(1)), to: Some(Address::repeat_byte(9)), value: U256::from(1), ..Default::default() };
@@ -250,4 +256,14 @@ fn estimates_suffice_and_are_close() {
     assert!(matches!(estimate(&reverting), Err(CallError::Reverted(output)) if output == word(42)));
     let poor = Call { value: U256::MAX, gas_price: 1, ..plain };
     assert!(matches!(estimate(&poor), Err(CallError::Invalid(_))));
+}
+
+#[test]
+fn a_cancelled_execution_blames_nobody() {
+    let chain = Chain::new();
+    let built = chain.build(mixed(), 1 << 20);
+    let state = chain.store.head().state.clone();
+    let block = built.executed.block.clone();
+    let error = chain.executor.execute(&state, &*chain.store, block, &built.transactions, &|| true).err().unwrap();
+    assert!(matches!(error, ExecutionError::Cancelled) && !error.is_invalid_block());
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use alloy_consensus::Header;
 use alloy_eips::{BlockId, eip2930::AccessList};
 use alloy_primitives::{B256, Bytes};
-use dolmen_execution::{BlockHashes, Call, CallResult, StateOverrides};
-use dolmen_store::{StateReader, Store, StoreError};
+use dolmen_execution::{BlockHashes, Call, CallError, CallResult, CallSite, Executor, StateOverrides};
+use dolmen_store::{Store, StoreError};
 
 use crate::{Backend, RpcError};
 
@@ -71,16 +71,7 @@ impl BlockHashes for Hashes<'_> {
 impl Backend {
     /// The output of a call. Reverts and exceptions are errors.
     pub fn call(&self, request: &CallRequest) -> Result<Bytes, RpcError> {
-        let (header, state) = self.call_block(request)?;
-        let result = self.parts.executor.call(
-            &*state,
-            &self.hashes(request),
-            &header,
-            &request.call,
-            self.limits().call_gas_max,
-            &request.state,
-        )?;
-        match result {
+        match self.at_block(request, Executor::call)? {
             CallResult::Success { output, .. } => Ok(output),
             CallResult::Revert { output, .. } => Err(RpcError::Reverted(output)),
             CallResult::Halt { reason, .. } => Err(RpcError::Call(reason)),
@@ -89,34 +80,29 @@ impl Backend {
 
     /// A gas limit with which a call succeeds, at most 1.5 % above the least; exact for a plain transfer, as Geth's.
     pub fn estimate_gas(&self, request: &CallRequest) -> Result<u64, RpcError> {
-        let (header, state) = self.call_block(request)?;
-        Ok(self.parts.executor.estimate_gas(
-            &*state,
-            &self.hashes(request),
-            &header,
-            &request.call,
-            self.limits().call_gas_max,
-            &request.state,
-        )?)
+        self.at_block(request, Executor::estimate_gas)
     }
 
     /// The EIP-2930 list that a call would use, its gas with that list, and why it fails where it does.
     pub fn access_list(&self, request: &CallRequest) -> Result<(AccessList, u64, Option<String>), RpcError> {
-        let (header, state) = self.call_block(request)?;
-        Ok(self.parts.executor.access_list(
-            &*state,
-            &self.hashes(request),
-            &header,
-            &request.call,
-            self.limits().call_gas_max,
-            &request.state,
-        )?)
+        self.at_block(request, Executor::access_list)
     }
 
-    fn call_block(&self, request: &CallRequest) -> Result<(Header, Box<dyn StateReader>), RpcError> {
+    fn at_block<T>(
+        &self,
+        request: &CallRequest,
+        run: impl FnOnce(&Executor, CallSite<'_>, &Call) -> Result<T, CallError>,
+    ) -> Result<T, RpcError> {
         let (mut header, state) = self.state(request.block)?;
         request.header.apply(&mut header);
-        Ok((header, state))
+        let site = CallSite {
+            state: &*state,
+            hashes: &self.hashes(request),
+            header: &header,
+            gas_cap: self.limits().call_gas_max,
+            overrides: &request.state,
+        };
+        Ok(run(&self.parts.executor, site, &request.call)?)
     }
 
     fn hashes<'a>(&'a self, request: &'a CallRequest) -> Hashes<'a> {

@@ -82,7 +82,8 @@ fn header_rules_name_the_field() {
     let (parent, hash) = parent();
     let good = child(vec![]);
     assert_eq!(check_header(&good, &parent, hash), Ok(()));
-    let cases: [(&'static str, fn(&mut Header)); 10] = [
+    type Change = fn(&mut Header);
+    let cases: [(&'static str, Change); 10] = [
         ("number", |header| header.number += 1),
         ("parentHash", |header| header.parent_hash = B256::ZERO),
         ("timestamp", |header| header.timestamp += 1),
