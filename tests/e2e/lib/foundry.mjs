@@ -3,7 +3,7 @@
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 
-/** The path of `cast` or `anvil` for this machine. */
+/** The path of one of them, such as `cast`, for this machine. */
 export function foundry(name) {
   const architecture = process.arch === 'x64' ? 'amd64' : process.arch
   const holder = `@foundry-rs/${name}-${process.platform}-${architecture}`
