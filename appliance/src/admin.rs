@@ -45,10 +45,13 @@ const CONTENT_SECURITY_POLICY: &str =
     "default-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'; object-src 'none'";
 
 /// The files of the page, embedded: path, media type, content.
-const FILES: [(&str, &str, &str); 5] = [
+const FILES: [(&str, &str, &str); 8] = [
     ("/", "text/html; charset=utf-8", include_str!("../web/index.html")),
     ("/app.js", "text/javascript; charset=utf-8", include_str!("../web/app.js")),
     ("/i18n.js", "text/javascript; charset=utf-8", include_str!("../web/i18n.js")),
+    ("/model.js", "text/javascript; charset=utf-8", include_str!("../web/model.js")),
+    ("/stream.js", "text/javascript; charset=utf-8", include_str!("../web/stream.js")),
+    ("/view.js", "text/javascript; charset=utf-8", include_str!("../web/view.js")),
     ("/style.css", "text/css; charset=utf-8", include_str!("../web/style.css")),
     ("/favicon.svg", "image/svg+xml", include_str!("../web/favicon.svg")),
 ];
