@@ -10,14 +10,11 @@ use std::{
 
 use alloy_primitives::keccak256;
 use bytes::Bytes;
-use commonware_actor::Feedback;
 use commonware_broadcast::buffered;
 use commonware_codec::Encode as _;
 use commonware_consensus::{
-    Reporter,
     marshal::{
-        self, Start, Update,
-        core::Mailbox as Marshal,
+        self, Start,
         resolver::p2p as resolver,
         standard::{Inline, Standard},
     },
@@ -25,7 +22,7 @@ use commonware_consensus::{
         self, Floor, ForwardPolicy, SkipBudget, SkipPolicy, elector::RoundRobin, scheme::ed25519::Scheme,
         types::Finalization,
     },
-    types::{Epoch, FixedEpocher, Height, ViewDelta},
+    types::{Epoch, FixedEpocher, ViewDelta},
 };
 use commonware_cryptography::{
     Digested, Sha256, Signer as _,
@@ -33,15 +30,14 @@ use commonware_cryptography::{
     ed25519,
     sha256::Digest,
 };
-use commonware_p2p::{AddressableManager as _, Recipients, authenticated::lookup, max_message_size};
+use commonware_p2p::{AddressableManager as _, authenticated::lookup, max_message_size};
 use commonware_parallel::Sequential;
 use commonware_runtime::{
-    Clock as _, Metrics as _, Runner as _, Spawner as _, Supervisor as _, buffer::paged::CacheRef, tokio as runtime,
+    Metrics as _, Runner as _, Spawner as _, Supervisor as _, buffer::paged::CacheRef, tokio as runtime,
 };
 use commonware_storage::archive::immutable;
 use commonware_utils::{
-    Acknowledgement as _, NZDuration, NZU16, NZU64, NZUsize, TryCollect as _,
-    acknowledgement::Exact,
+    NZDuration, NZU16, NZU64, NZUsize, TryCollect as _,
     ordered::{Map, Set},
 };
 use dolmen_types::PublicKey;
@@ -51,9 +47,10 @@ use crate::{
     Application, Config, ConsensusError,
     adapter::Adapter,
     block::{Payload, to_digest},
-    identity::{from_commonware, to_commonware},
+    identity::to_commonware,
     network::{self, BACKFILL, BLOCKS, CERTIFICATES, GOSSIP, RESOLVER, STATUS, VOTES},
-    status::{self, PeerStatus, Peers},
+    status::{PeerStatus, Peers},
+    tasks::{Deliveries, deliver, receive_gossip, receive_status, send_gossip, send_status},
 };
 
 /// Gossip messages waiting to be sent; more are dropped, and their transactions are announced again later.
@@ -350,91 +347,6 @@ async fn run<A: Application>(
         result = &mut engine => tracing::error!(?result, "consensus engine ended; restart the box"),
         result = &mut marshal_actor => tracing::error!(?result, "marshal ended; restart the box"),
         result = delivery => tracing::error!(?result, "finalized blocks can no longer be applied; restart the box"),
-    }
-}
-
-/// Hands marshal's deliveries to [`deliver`].
-#[derive(Clone)]
-struct Deliveries(mpsc::UnboundedSender<(Digested<Payload>, Exact)>);
-
-impl Reporter for Deliveries {
-    type Activity = Update<Payload>;
-
-    fn report(&mut self, update: Self::Activity) -> Feedback {
-        // Bounded by marshal: at most PENDING_ACKS deliveries are out at a time.
-        if let Update::Block(block, acknowledge) = update {
-            let _ = self.0.send((block, acknowledge));
-        }
-        Feedback::Ok
-    }
-}
-
-/// Applies finalized blocks in order; acknowledging one tells marshal that it need not be delivered again.
-async fn deliver<A: Application>(
-    mut deliveries: mpsc::UnboundedReceiver<(Digested<Payload>, Exact)>,
-    marshal: Marshal<Scheme, Standard<Payload>>,
-    application: A,
-) {
-    // Heights that marshal counts as processed and a restored or lost database does not hold.
-    let processed = marshal.get_processed().await.map_or(0, |processed| processed.height().get());
-    if !replay(&marshal, &application, processed).await {
-        return;
-    }
-    while let Some((block, acknowledge)) = deliveries.recv().await {
-        if !application.finalized(block.inner().0.clone()).await {
-            return;
-        }
-        acknowledge.acknowledge();
-    }
-}
-
-/// Applies the blocks up to `height` that the application lacks; `false` where it cannot go on.
-async fn replay<A: Application>(marshal: &Marshal<Scheme, Standard<Payload>>, application: &A, height: u64) -> bool {
-    for height in application.height() + 1..=height {
-        let Some(block) = marshal.get_block(Height::new(height)).await else {
-            tracing::error!(
-                height,
-                "a finalized block is missing; remove what is in the consensus directory except `consensus-votes*` to fetch all again"
-            );
-            return false;
-        };
-        if !application.finalized(block.inner().0.clone()).await {
-            return false;
-        }
-    }
-    true
-}
-
-async fn send_gossip<S: commonware_p2p::Sender>(mut sender: S, mut queue: mpsc::Receiver<Bytes>) {
-    while let Some(message) = queue.recv().await {
-        let _ = sender.send(Recipients::All, message, false);
-    }
-}
-
-async fn receive_gossip<R, A>(mut receiver: R, application: A)
-where
-    R: commonware_p2p::Receiver<PublicKey = ed25519::PublicKey>,
-    A: Application,
-{
-    while let Ok((from, message)) = receiver.recv().await {
-        application.gossip(from_commonware(&from), Bytes::from(message));
-    }
-}
-
-async fn send_status<S: commonware_p2p::Sender, A: Application>(context: Context, mut sender: S, application: A) {
-    loop {
-        let message = Bytes::copy_from_slice(&status::message(application.height()));
-        let _ = sender.send(Recipients::All, message, false);
-        context.sleep(status::INTERVAL).await;
-    }
-}
-
-async fn receive_status<R>(mut receiver: R, heard: Peers)
-where
-    R: commonware_p2p::Receiver<PublicKey = ed25519::PublicKey>,
-{
-    while let Ok((from, message)) = receiver.recv().await {
-        heard.heard(from_commonware(&from), message.as_ref(), Instant::now());
     }
 }
 

@@ -23,6 +23,7 @@ mod engine;
 mod identity;
 mod network;
 mod status;
+mod tasks;
 
 use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 

@@ -1,0 +1,113 @@
+//! The tasks beside the engine: handing finalized blocks to the application, gossip and status in and out.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use commonware_actor::Feedback;
+use commonware_consensus::{
+    Reporter,
+    marshal::{Update, core::Mailbox as Marshal, standard::Standard},
+    simplex::scheme::ed25519::Scheme,
+    types::Height,
+};
+use commonware_cryptography::{Digested, ed25519};
+use commonware_p2p::Recipients;
+use commonware_runtime::{Clock as _, tokio as runtime};
+use commonware_utils::{Acknowledgement as _, acknowledgement::Exact};
+use tokio::sync::mpsc;
+
+use crate::{
+    Application,
+    block::Payload,
+    identity::from_commonware,
+    status::{self, Peers},
+};
+
+/// Hands marshal's deliveries to [`deliver`].
+#[derive(Clone)]
+pub(crate) struct Deliveries(pub(crate) mpsc::UnboundedSender<(Digested<Payload>, Exact)>);
+
+impl Reporter for Deliveries {
+    type Activity = Update<Payload>;
+
+    fn report(&mut self, update: Self::Activity) -> Feedback {
+        // Bounded by marshal: at most PENDING_ACKS deliveries are out at a time.
+        if let Update::Block(block, acknowledge) = update {
+            let _ = self.0.send((block, acknowledge));
+        }
+        Feedback::Ok
+    }
+}
+
+/// Applies finalized blocks in order; acknowledging one tells marshal that it need not be delivered again.
+pub(crate) async fn deliver<A: Application>(
+    mut deliveries: mpsc::UnboundedReceiver<(Digested<Payload>, Exact)>,
+    marshal: Marshal<Scheme, Standard<Payload>>,
+    application: A,
+) {
+    // Heights that marshal counts as processed and a restored or lost database does not hold.
+    let processed = marshal.get_processed().await.map_or(0, |processed| processed.height().get());
+    if !replay(&marshal, &application, processed).await {
+        return;
+    }
+    while let Some((block, acknowledge)) = deliveries.recv().await {
+        if !application.finalized(block.inner().0.clone()).await {
+            return;
+        }
+        acknowledge.acknowledge();
+    }
+}
+
+/// Applies the blocks up to `height` that the application lacks; `false` where it cannot go on.
+async fn replay<A: Application>(marshal: &Marshal<Scheme, Standard<Payload>>, application: &A, height: u64) -> bool {
+    for height in application.height() + 1..=height {
+        let Some(block) = marshal.get_block(Height::new(height)).await else {
+            tracing::error!(
+                height,
+                "a finalized block is missing; remove what is in the consensus directory except `consensus-votes*` to fetch all again"
+            );
+            return false;
+        };
+        if !application.finalized(block.inner().0.clone()).await {
+            return false;
+        }
+    }
+    true
+}
+
+pub(crate) async fn send_gossip<S: commonware_p2p::Sender>(mut sender: S, mut queue: mpsc::Receiver<Bytes>) {
+    while let Some(message) = queue.recv().await {
+        let _ = sender.send(Recipients::All, message, false);
+    }
+}
+
+pub(crate) async fn receive_gossip<R, A>(mut receiver: R, application: A)
+where
+    R: commonware_p2p::Receiver<PublicKey = ed25519::PublicKey>,
+    A: Application,
+{
+    while let Ok((from, message)) = receiver.recv().await {
+        application.gossip(from_commonware(&from), Bytes::from(message));
+    }
+}
+
+pub(crate) async fn send_status<S: commonware_p2p::Sender, A: Application>(
+    context: runtime::Context,
+    mut sender: S,
+    application: A,
+) {
+    loop {
+        let message = Bytes::copy_from_slice(&status::message(application.height()));
+        let _ = sender.send(Recipients::All, message, false);
+        context.sleep(status::INTERVAL).await;
+    }
+}
+
+pub(crate) async fn receive_status<R>(mut receiver: R, heard: Peers)
+where
+    R: commonware_p2p::Receiver<PublicKey = ed25519::PublicKey>,
+{
+    while let Ok((from, message)) = receiver.recv().await {
+        heard.heard(from_commonware(&from), message.as_ref(), Instant::now());
+    }
+}
