@@ -65,7 +65,7 @@ struct Rich;
 
 impl StateSource for Rich {
     fn account(&self, _: &Address) -> AccountView {
-        AccountView { nonce: 0, balance: U256::MAX, has_code: false }
+        AccountView { nonce: 0, balance: U256::MAX, has_code: false, delegated: false }
     }
 }
 

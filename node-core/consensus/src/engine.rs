@@ -45,8 +45,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     Application, Config, ConsensusError,
-    adapter::Adapter,
+    adapter::{Adapter, Tip},
     block::{Payload, to_digest},
+    fair,
     identity::to_commonware,
     network::{self, BACKFILL, BLOCKS, CERTIFICATES, GOSSIP, RESOLVER, STATUS, VOTES},
     status::{PeerStatus, Peers},
@@ -139,6 +140,12 @@ impl Members {
         peers.push((config.identity.0.public_key(), network::address(config.listen)));
         for peer in &config.peers {
             peers.push((to_commonware(&peer.public_key)?, network::address(peer.address)));
+        }
+        let own = config.identity.public_key();
+        let known = |key: &PublicKey| own == *key || config.peers.iter().any(|peer| peer.public_key == *key);
+        for validator in config.validators.iter().filter(|key| !known(key)) {
+            // Nothing is relayed: this box gets none of its votes and blocks, and it none of ours.
+            tracing::warn!(%validator, "a validator of the genesis file is not among p2p.peers; add it to box.toml");
         }
         let peers: Map<_, _> = peers.into_iter().try_collect().map_err(|_| ConsensusError::DuplicateKey)?;
         // Chain, epoch and validator set: a certificate carries signer ranks, so without the set in the namespace
@@ -239,7 +246,9 @@ async fn run<A: Application>(
             strategy: Sequential,
         },
     );
-    broadcast.start(blocks);
+    let (blocks_out, blocks_in) = blocks;
+    let blocks_in = fair::share(&context, blocks_in, network::BLOCK_SHARE.of(config.block_bytes_max));
+    broadcast.start((blocks_out, blocks_in));
     let resolver = resolver::init(
         context.child("resolver"),
         resolver::Config {
@@ -297,9 +306,11 @@ async fn run<A: Application>(
         let (application, marshal) = (application.clone(), mailbox.clone());
         move |_| deliver(delivered, marshal, application)
     });
-    let mut marshal_actor = actor.start(Deliveries(deliveries), buffer, resolver);
+    let tip = Tip::default();
+    let mut marshal_actor = actor.start(Deliveries { blocks: deliveries, tip: tip.clone() }, buffer, resolver);
 
-    let inline = Inline::new(context.child("inline"), Adapter(application.clone()), mailbox, epocher);
+    let adapter = Adapter { application: application.clone(), tip };
+    let inline = Inline::new(context.child("inline"), adapter, mailbox, epocher);
     let engine = simplex::Engine::new(
         context.child("engine"),
         simplex::Config {
@@ -337,7 +348,7 @@ async fn run<A: Application>(
     context.child("gossip_out").spawn(move |_| send_gossip(gossip.0, gossip_queue));
     context.child("gossip_in").spawn({
         let application = application.clone();
-        move |_| receive_gossip(gossip.1, application)
+        move |_| receive_gossip(gossip.1, application, config.gossip_bytes_max)
     });
     context.child("status_in").spawn(move |_| receive_status(status.1, heard));
     context.child("status_out").spawn(move |context| send_status(context, status.0, application));

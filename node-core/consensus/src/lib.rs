@@ -7,19 +7,22 @@
 //!
 //! What the node must provide is [`Application`]. What it relies on:
 //!
-//! - A box votes for a block only after [`Application::verify`] answered [`Verdict::Valid`], which includes executing
-//!   it: a finalized block's state root was computed by a quorum.
+//! - A box votes to notarize a block only after [`Application::verify`] answered [`Verdict::Valid`], which includes
+//!   executing it, so at least f + 1 honest boxes computed the state root of a notarized block. To finalize one, a box
+//!   also votes where it saw the notarization before its own verdict, but never after [`Verdict::Invalid`].
 //! - [`Application::finalized`] is called for every height in order, after marshal has the block on disk, and again
 //!   after a restart for blocks whose call did not return: it must be idempotent.
 //! - The signing namespace binds the chain (genesis hash), the epoch and the validator set, so a vote or a certificate
 //!   of another chain or set never verifies here.
 //!
 //! Each channel (`network.rs`) has its own bounded mailbox and a quota. One connection carries them all, so a peer that
-//! exceeds a quota delays its own later messages, and nobody else's.
+//! exceeds a quota delays its own later messages, and nobody else's. Blocks, which are work to decode, are taken from
+//! the peers in turns (`fair.rs`).
 
 mod adapter;
 mod block;
 mod engine;
+mod fair;
 mod identity;
 mod network;
 mod status;
@@ -39,6 +42,9 @@ pub use status::PeerStatus;
 pub trait Application: Clone + Send + Sync + 'static {
     /// Whether the state after the block with this hash is at hand.
     fn is_executed(&self, hash: &B256) -> bool;
+
+    /// Executes blocks that a quorum notarized, oldest first, as far as it gets: ancestors of a later proposal.
+    fn execute(&self, blocks: Vec<Arc<Block>>) -> impl Future<Output = ()> + Send;
 
     /// Builds a block on `lineage.parent`. Waits while there is nothing to propose and the chain allows waiting;
     /// `None` gives up this turn. May be dropped before it completes.

@@ -18,22 +18,29 @@ use tokio::sync::mpsc;
 
 use crate::{
     Application,
+    adapter::Tip,
     block::Payload,
     identity::from_commonware,
     status::{self, Peers},
 };
 
-/// Hands marshal's deliveries to [`deliver`].
+/// Hands marshal's deliveries to [`deliver`], and keeps the [`Tip`].
 #[derive(Clone)]
-pub(crate) struct Deliveries(pub(crate) mpsc::UnboundedSender<(Digested<Payload>, Exact)>);
+pub(crate) struct Deliveries {
+    pub(crate) blocks: mpsc::UnboundedSender<(Digested<Payload>, Exact)>,
+    pub(crate) tip: Tip,
+}
 
 impl Reporter for Deliveries {
     type Activity = Update<Payload>;
 
     fn report(&mut self, update: Self::Activity) -> Feedback {
-        // Bounded by marshal: at most PENDING_ACKS deliveries are out at a time.
-        if let Update::Block(block, acknowledge) = update {
-            let _ = self.0.send((block, acknowledge));
+        match update {
+            Update::Tip(_, height, _) => self.tip.raise(height.get()),
+            // Bounded by marshal: at most PENDING_ACKS deliveries are out at a time.
+            Update::Block(block, acknowledge) => {
+                let _ = self.blocks.send((block, acknowledge));
+            }
         }
         Feedback::Ok
     }
@@ -81,13 +88,16 @@ pub(crate) async fn send_gossip<S: commonware_p2p::Sender>(mut sender: S, mut qu
     }
 }
 
-pub(crate) async fn receive_gossip<R, A>(mut receiver: R, application: A)
+/// Hands on gossip of at most `bytes_max`; the transport admits what is as large as a block.
+pub(crate) async fn receive_gossip<R, A>(mut receiver: R, application: A, bytes_max: usize)
 where
     R: commonware_p2p::Receiver<PublicKey = ed25519::PublicKey>,
     A: Application,
 {
     while let Ok((from, message)) = receiver.recv().await {
-        application.gossip(from_commonware(&from), Bytes::from(message));
+        if message.len() <= bytes_max {
+            application.gossip(from_commonware(&from), Bytes::from(message));
+        }
     }
 }
 

@@ -7,7 +7,11 @@ use alloy_eips::{eip2935::HISTORY_STORAGE_ADDRESS, eip4788::BEACON_ROOTS_ADDRESS
 use alloy_primitives::{Address, B256, Bytes};
 use dolmen_pool::VerifiedTransaction;
 use dolmen_store::{Executed, State, StateDiff, StateReader, StoreError};
-use dolmen_types::{Block, Receipt, block::BlockError, receipt};
+use dolmen_types::{
+    Block, Receipt,
+    block::{BlockError, TRANSACTION_GAS_MIN},
+    receipt,
+};
 use revm::{
     Context, ExecuteCommitEvm as _, MainBuilder as _, MainContext as _, SystemCallCommitEvm as _,
     context::result::{EVMError, ExecutionResult, InvalidTransaction},
@@ -33,8 +37,12 @@ pub struct BlockLimits {
 /// Bytes of a block that are not transactions: its header (at most 700 bytes) and list headers.
 const BLOCK_OVERHEAD_BYTES: usize = 1024;
 
-/// No transaction uses less gas (EIP-2).
-const TRANSACTION_GAS_MIN: u64 = 21_000;
+/// Where less room is left, the block is full: a transfer takes as much, unless its signature has leading zeros.
+const TRANSACTION_BYTES_MIN: usize = 96;
+
+/// The search for one that fits ends after so many in a row that do not: in a nearly full block it would else walk
+/// every sender in the pool.
+const MISFITS_MAX: usize = 64;
 
 /// A source of transactions for a new block, best first.
 pub trait Transactions {
@@ -155,20 +163,22 @@ impl Executor {
     ) -> Result<Built, ExecutionError> {
         let mut taken = Vec::new();
         let outcome = self.run(parent, hashes, &header, |run| {
-            let mut room = limits.bytes_max.saturating_sub(BLOCK_OVERHEAD_BYTES);
-            while let Some(transaction) = source.next() {
-                if Instant::now() >= limits.deadline || run.gas_left() < TRANSACTION_GAS_MIN {
-                    break;
-                }
+            let (mut room, mut misfits) = (limits.bytes_max.saturating_sub(BLOCK_OVERHEAD_BYTES), 0);
+            while misfits < MISFITS_MAX && room >= TRANSACTION_BYTES_MIN && run.gas_left() >= TRANSACTION_GAS_MIN {
+                let Some(transaction) = source.next().filter(|_| Instant::now() < limits.deadline) else { break };
                 if transaction.block_len() > room || run.check_gas(&transaction, taken.len()).is_err() {
                     source.skip_sender(transaction.sender());
+                    misfits += 1;
                     continue;
                 }
                 match run.transact(&transaction) {
                     Ok(()) => {
                         room -= transaction.block_len();
+                        misfits = 0;
                         taken.push(transaction);
                     }
+                    // Used by an ancestor that the source does not know of; what follows it may be the next.
+                    Err(EVMError::Transaction(InvalidTransaction::NonceTooLow { .. })) => {}
                     Err(EVMError::Transaction(_)) => source.skip_sender(transaction.sender()),
                     Err(error) => return Err(from_evm(error, taken.len())),
                 }

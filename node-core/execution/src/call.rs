@@ -10,7 +10,7 @@ pub struct Call {
     pub from: Address,
     /// Callee; `None` creates a contract from `input`.
     pub to: Option<Address>,
-    /// Gas limit; `None` gives the most that the block and the node's cap allow.
+    /// Gas limit; `None` gives the node's cap, and to an estimate no more than the block's limit.
     pub gas: Option<u64>,
     /// Gas price, or the fee cap where `priority_fee` is given; zero switches the base fee off, as Geth does.
     pub gas_price: u128,
@@ -84,6 +84,17 @@ pub enum CallError {
     /// The call fails at the highest gas limit allowed.
     #[error("gas required exceeds allowance ({0})")]
     GasExceedsAllowance(u64),
+    /// The gas limit does not cover what the message costs before it runs (EIP-2028, EIP-7623).
+    #[error("intrinsic gas too low: have {have}, want {want}")]
+    IntrinsicGas {
+        /// Its gas limit.
+        have: u64,
+        /// The least.
+        want: u64,
+    },
+    /// An override gives code to a precompiled contract, which would run all the same.
+    #[error("account {0} is a precompiled contract: its code cannot be overridden")]
+    PrecompileCode(Address),
     /// An override both replaces and patches the storage of an account.
     #[error("account {0} has both 'state' and 'stateDiff'")]
     BothStateAndDiff(Address),

@@ -13,12 +13,13 @@ use revm::{
     context_interface::either::Either,
     database::State as EvmState,
     database_interface::bal::EvmDatabaseError,
+    precompile::{PrecompileSpecId, Precompiles},
     primitives::eip7825::TX_GAS_LIMIT_CAP,
 };
 use revm_inspectors::access_list::AccessListInspector;
 
 use crate::{
-    AccountOverride, BlockHashes, Call, CallError, CallResult, Executor, StateOverrides, env,
+    AccountOverride, BlockHashes, Call, CallError, CallResult, Executor, FORK, StateOverrides, env,
     state_db::{EvmError, StateDb, StateError},
 };
 
@@ -48,7 +49,7 @@ impl Executor {
     /// Runs `call` once.
     pub fn call(&self, site: CallSite<'_>, call: &Call) -> Result<CallResult, CallError> {
         let reader = OverrideReader::new(site)?;
-        let gas = call.gas.unwrap_or(site.header.gas_limit).min(site.gas_cap);
+        let gas = call.gas.unwrap_or(site.gas_cap).min(site.gas_cap);
         Simulation { executor: self, reader: &reader, site, call }.run(gas).map(into_call_result)
     }
 
@@ -61,7 +62,7 @@ impl Executor {
     /// The access list that `call` would use, the gas it uses with it, and why it fails where it does.
     pub fn access_list(&self, site: CallSite<'_>, call: &Call) -> Result<(AccessList, u64, Option<String>), CallError> {
         let reader = OverrideReader::new(site)?;
-        let gas = call.gas.unwrap_or(site.header.gas_limit).min(site.gas_cap);
+        let gas = call.gas.unwrap_or(site.gas_cap).min(site.gas_cap);
         let mut call = call.clone();
         let mut outcome = None;
         for _ in 0..ACCESS_LIST_ROUNDS {
@@ -156,14 +157,18 @@ impl Simulation<'_> {
 
     /// The most gas worth trying: what the call asks for, the block, the protocol and the sender's balance allow.
     fn highest_gas(&self) -> Result<u64, CallError> {
-        let asked = self.call.gas.unwrap_or(self.site.header.gas_limit).min(self.site.gas_cap).min(TX_GAS_LIMIT_CAP);
+        // Less than the least that a transaction costs is no limit, as in Geth.
+        let asked = self.call.gas.filter(|gas| *gas >= TRANSFER_GAS).unwrap_or(self.site.header.gas_limit);
+        let asked = asked.min(self.site.gas_cap).min(TX_GAS_LIMIT_CAP);
         if self.call.gas_price == 0 {
             return Ok(asked);
         }
         let balance = self.reader.account(&self.call.from)?.unwrap_or_default().balance;
-        let Some(left) = balance.checked_sub(self.call.value) else {
+        // Nothing left for gas is as good as too little, as in Geth.
+        if !self.call.value.is_zero() && self.call.value >= balance {
             return Err(CallError::Invalid("insufficient funds for transfer".to_owned()));
-        };
+        }
+        let left = balance - self.call.value;
         Ok(u64::try_from(left / U256::from(self.call.gas_price)).unwrap_or(u64::MAX).min(asked))
     }
 
@@ -176,7 +181,7 @@ impl Simulation<'_> {
         let (used, refunded) = match self.run(high) {
             Ok(ExecutionResult::Success { gas, .. }) => (gas.tx_gas_used(), gas.final_refunded()),
             Ok(ExecutionResult::Revert { output, .. }) => return Err(CallError::Reverted(output)),
-            Ok(ExecutionResult::Halt { reason: HaltReason::OutOfGas(_), .. }) => {
+            Ok(ExecutionResult::Halt { reason: HaltReason::OutOfGas(_), .. }) | Err(CallError::IntrinsicGas { .. }) => {
                 return Err(CallError::GasExceedsAllowance(high));
             }
             Ok(ExecutionResult::Halt { reason, .. }) => return Err(CallError::Invalid(halt_reason(&reason))),
@@ -205,7 +210,7 @@ impl Simulation<'_> {
         match self.run(gas_limit) {
             Ok(result) => Ok(result.is_success()),
             // Too little for the intrinsic cost.
-            Err(CallError::Invalid(_)) => Ok(false),
+            Err(CallError::Invalid(_) | CallError::IntrinsicGas { .. }) => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -220,7 +225,10 @@ impl Simulation<'_> {
                 ))
             }
             EVMError::Transaction(InvalidTransaction::CallGasCostMoreThanGasLimit { initial_gas, gas_limit }) => {
-                CallError::Invalid(format!("intrinsic gas too low: have {gas_limit}, want {initial_gas}"))
+                CallError::IntrinsicGas { have: gas_limit, want: initial_gas }
+            }
+            EVMError::Transaction(InvalidTransaction::GasFloorMoreThanGasLimit { gas_floor, gas_limit }) => {
+                CallError::IntrinsicGas { have: gas_limit, want: gas_floor }
             }
             EVMError::Transaction(InvalidTransaction::GasPriceLessThanBasefee) => CallError::Invalid(format!(
                 "max fee per gas less than block base fee: address {}, maxFeePerGas: {}, baseFee: {}",
@@ -285,6 +293,10 @@ impl<'a> OverrideReader<'a> {
         for (address, account) in overrides {
             if account.state.is_some() && account.state_diff.is_some() {
                 return Err(CallError::BothStateAndDiff(*address));
+            }
+            // The EVM asks for a precompile before it looks at code.
+            if account.code.is_some() && Precompiles::new(PrecompileSpecId::from(FORK)).contains(address) {
+                return Err(CallError::PrecompileCode(*address));
             }
         }
         let codes = overrides.values().filter_map(|account| account.code.clone()).map(|code| (keccak256(&code), code));

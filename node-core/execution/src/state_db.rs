@@ -13,8 +13,12 @@ use revm::{
     state::{AccountInfo, Bytecode},
 };
 
-/// Analysed contracts kept: at EIP-170's 24 KiB of code and its jump table, at most about 28 MiB.
+/// Analysed contracts kept: with `CACHED_CODE_BYTES_MAX` and a jump table of a bit a byte, at most about 27 MiB.
 const CODE_CACHE_ENTRIES: NonZeroUsize = NonZeroUsize::new(1024).expect("not zero");
+
+/// Largest code that is kept: EIP-170's limit for what a transaction deploys. Longer code is the genesis file's, or a
+/// call pretends that an account has it; it is analysed each time.
+const CACHED_CODE_BYTES_MAX: usize = 24_576;
 
 /// Hashes of earlier blocks for the `BLOCKHASH` instruction.
 pub trait BlockHashes: Send + Sync {
@@ -74,9 +78,12 @@ impl DatabaseRef for StateDb<'_> {
             return Ok(code.clone());
         }
         let code = self.reader.code(&hash)?.ok_or(StoreError::Damaged { what: "code", key: hash.to_string() })?;
+        let is_kept = code.len() <= CACHED_CODE_BYTES_MAX;
         // Not `new_raw`, which panics: code starting with 0xef that is no delegation cannot run, and is data.
         let code = Bytecode::new_raw_checked(code.clone()).unwrap_or_else(|_| Bytecode::new_legacy(code));
-        self.codes.0.lock().put(hash, code.clone());
+        if is_kept {
+            self.codes.0.lock().put(hash, code.clone());
+        }
         Ok(code)
     }
 
@@ -86,5 +93,48 @@ impl DatabaseRef for StateDb<'_> {
 
     fn block_hash_ref(&self, number: u64) -> Result<B256, StateError> {
         Ok(self.hashes.block_hash(number)?.unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::Bytes;
+    use dolmen_store::Account;
+
+    use super::*;
+
+    /// Code of as many bytes as its hash says, read as a number.
+    struct Codes;
+
+    impl StateReader for Codes {
+        fn account(&self, _: &Address) -> Result<Option<Account>, StoreError> {
+            Ok(None)
+        }
+
+        fn storage(&self, _: &Address, _: &U256) -> Result<U256, StoreError> {
+            Ok(U256::ZERO)
+        }
+
+        fn code(&self, hash: &B256) -> Result<Option<Bytes>, StoreError> {
+            let len = U256::from_be_bytes(hash.0).to::<usize>();
+            Ok(Some(vec![0x5b; len].into()))
+        }
+    }
+
+    impl BlockHashes for Codes {
+        fn block_hash(&self, _: u64) -> Result<Option<B256>, StoreError> {
+            Ok(None)
+        }
+    }
+
+    #[test]
+    fn code_beyond_what_can_be_deployed_is_not_kept() {
+        let codes = CodeCache::default();
+        let db = StateDb { reader: &Codes, hashes: &Codes, codes: &codes };
+        for (len, kept) in [(1, 1), (CACHED_CODE_BYTES_MAX, 2), (CACHED_CODE_BYTES_MAX + 1, 2), (1 << 20, 2)] {
+            let code = db.code_by_hash_ref(U256::from(len).into()).unwrap();
+            assert_eq!(code.len(), len);
+            assert_eq!(codes.0.lock().len(), kept, "{len}");
+        }
     }
 }

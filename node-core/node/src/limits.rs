@@ -9,9 +9,9 @@ use dolmen_pool::gossip::GossipLimits;
 /// may hold a block's worth of changes, so many would not fit in memory.
 pub const SPECULATIVE_BLOCKS_MAX: usize = 32;
 
-/// Executed blocks above the committed head whose links are kept, 100 bytes each: minutes of blocks that are notarized
-/// and not finalized, or of a disk that stands still. Beyond it a box abstains until it has committed some.
-pub const UNCOMMITTED_BLOCKS_MAX: usize = 16_384;
+/// Blocks above the committed head from which a proposer waits for its disk: half of the layers, so that a commit finds
+/// its block executed.
+pub const UNCOMMITTED_BLOCKS_MAX: u64 = 16;
 
 /// Blocks waiting for the execution thread: one proposal and one verification a view, and views wait for them.
 pub const EXECUTION_QUEUE: usize = 8;
@@ -26,13 +26,16 @@ pub const CLOCK_AHEAD: Duration = Duration::from_millis(500);
 /// A proposer is given up this long after the longest wait for a transaction: time to build, send and execute.
 pub const LEADER_GRACE: Duration = Duration::from_millis(500);
 
-/// Verified transactions kept by hash, so that a signature is checked once: two pools' worth.
+/// Verified transactions kept by hash, so that a signature is checked once: as many as the pool holds.
 pub const SENDER_CACHE_ENTRIES: NonZeroUsize = NonZeroUsize::new(65_536).expect("not zero");
 /// Bytes of them.
 pub const SENDER_CACHE_BYTES: usize = 64 << 20;
 
 /// Gossip messages from peers waiting to be verified; beyond it they are dropped, and announced again by their origin.
 pub const GOSSIP_IN_QUEUE: usize = 64;
+/// How long the gossip of a box is ignored that sent a message which a correct box never sends: it costs a tenth of a
+/// second of one core at most to find out, so a lying box gets a six-hundredth of it. What is ignored comes in blocks.
+pub const GOSSIP_IGNORED: Duration = Duration::from_secs(60);
 /// Gossip messages: shared with the pool's encoder.
 pub const GOSSIP: GossipLimits =
     GossipLimits { message_bytes_max: 262_144, transactions_max: 2048, tx_bytes_max: 131_072 };
@@ -50,11 +53,15 @@ pub const FINALITY_SAMPLES: usize = 1024;
 /// Blocks in the list of recent ones.
 pub const RECENT_BLOCKS: usize = 50;
 
-/// A box that is this many blocks behind its highest peer says that it is syncing.
+/// A box that is this many blocks behind the height that f + 1 of its peers have reached says that it is syncing.
 pub const SYNCING_BLOCKS: u64 = 16;
 
 /// How long a stopping box waits for JSON-RPC requests in progress.
 pub const RPC_GRACE: Duration = Duration::from_secs(2);
+
+/// How long a stopping box waits for consensus after that: far longer than a commit takes, and both together end before
+/// a supervisor kills the box (systemd after 90 s, `dolmen devnet` after 10 s).
+pub const CONSENSUS_GRACE: Duration = Duration::from_secs(5);
 
 /// Threads of the consensus runtime: votes must not wait for the transport, and more would only contend.
 pub const CONSENSUS_THREADS: usize = 2;

@@ -107,8 +107,16 @@ impl Metrics {
         );
         registry.register("gas", "Gas used by finalized blocks since the start", self.gas.clone());
         registry.register("invalid_blocks", "Proposed blocks that this box rejected", self.invalid_blocks.clone());
-        registry.register("gossip_dropped", "Gossip messages dropped for want of room", self.gossip_dropped.clone());
-        registry.register("gossip_invalid", "Gossip messages that do not decode", self.gossip_invalid.clone());
+        registry.register(
+            "gossip_dropped",
+            "Gossip messages dropped for want of room, or from a box that sent an invalid one",
+            self.gossip_dropped.clone(),
+        );
+        registry.register(
+            "gossip_invalid",
+            "Gossip messages that do not decode or hold an invalid signature",
+            self.gossip_invalid.clone(),
+        );
         let mut seconds = |name, help, histogram: &Histogram| {
             registry.register_with_unit(name, help, Unit::Seconds, histogram.clone());
         };
@@ -148,7 +156,7 @@ impl Metrics {
         }
     }
 
-    /// One of the latest blocks., newest first.
+    /// The latest blocks, newest first.
     pub fn recent_blocks(&self) -> Vec<BlockSummary> {
         self.recent.lock().blocks.iter().rev().cloned().collect()
     }

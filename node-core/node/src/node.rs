@@ -4,7 +4,8 @@ use std::{
     net::{SocketAddr, TcpListener},
     num::NonZeroU64,
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, Weak},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -12,17 +13,20 @@ use alloy_primitives::{Address, B256, KECCAK256_EMPTY};
 use dolmen_consensus::{Consensus, ConsensusError, Identity, Peer, PeerStatus};
 use dolmen_execution::Executor;
 use dolmen_pool::{AccountView, Pool, PoolConfig, PoolStatus, SenderCache, StateSource};
-use dolmen_rpc::{Backend, BackendParts, RpcLimits, RpcServer, SyncSource, SyncStatus};
+use dolmen_rpc::{AllowedHosts, Backend, BackendParts, RpcLimits, RpcServer, SyncSource, SyncStatus};
 use dolmen_store::{Head, Options, StateReader as _, Store, StoreError};
 use dolmen_types::{Genesis, PublicKey};
 use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
-use tokio::sync::{broadcast, mpsc};
+use tokio::{
+    sync::{broadcast, mpsc, oneshot},
+    task::JoinHandle,
+};
 
 use crate::{
     gossip, limits,
     metrics::Metrics,
-    pipeline::{Handle, Pipeline, now_ms},
+    pipeline::{Handle, Pipeline},
     tree::Tree,
     worker::Worker,
 };
@@ -43,6 +47,8 @@ pub struct NodeConfig {
     pub peers: Vec<Peer>,
     /// Where to serve JSON-RPC over HTTP and WebSocket.
     pub rpc_listen: SocketAddr,
+    /// Names of this box that JSON-RPC requests may have as their host, beside `localhost` and IP addresses; `*` is any.
+    pub rpc_hosts: Vec<String>,
     /// Version string for `web3_clientVersion`.
     pub client_version: String,
 }
@@ -76,12 +82,18 @@ pub enum NodeError {
 /// A running node. End it with [`Self::stop`].
 pub struct Node {
     pipeline: Arc<Pipeline>,
-    consensus: Arc<Consensus>,
     registry: Mutex<Registry>,
-    rpc: RpcServer,
-    tasks: Vec<tokio::task::JoinHandle<()>>,
+    rpc_address: SocketAddr,
     started: Instant,
     sync: Arc<Sync>,
+    running: Mutex<Option<Running>>,
+}
+
+/// What [`Node::stop`] ends. Consensus is held here and by the tasks alone, so that it ends there.
+struct Running {
+    consensus: Arc<Consensus>,
+    rpc: RpcServer,
+    tasks: Vec<JoinHandle<()>>,
 }
 
 impl Node {
@@ -118,9 +130,10 @@ impl Node {
             Arc::new(dolmen_consensus::start(consensus_config(&config, &store)?, Handle(pipeline.clone()))?);
         let sync = Arc::new(Sync {
             started_at: store.head().block.number(),
+            validators: settings.validators.iter().map(|validator| validator.public_key).collect(),
             faulty_max: (settings.validators.len() - 1) / 3,
             store: store.clone(),
-            consensus: consensus.clone(),
+            consensus: Arc::downgrade(&consensus),
         });
         let backend = Backend::start(BackendParts {
             store,
@@ -131,35 +144,58 @@ impl Node {
             client_version: config.client_version,
             events,
             sync: sync.clone(),
-            now_ms: Arc::new(now_ms),
+            now_ms: Arc::new(gossip::pool_ms),
             limits: RpcLimits::default(),
         });
         let serve = |source| NodeError::Rpc { address: config.rpc_listen, source };
         let listener = TcpListener::bind(config.rpc_listen).map_err(serve)?;
-        let rpc = RpcServer::start(listener, backend, &mut registry).map_err(serve)?;
+        let hosts = AllowedHosts::new(config.rpc_hosts);
+        let rpc = RpcServer::start_for(hosts, listener, backend, &mut registry).map_err(serve)?;
         let tasks = vec![
             tokio::spawn(gossip::announce(pool.clone(), consensus.clone())),
             tokio::spawn(gossip::upkeep(pool.clone())),
             tokio::spawn(gossip::receive(gossip_messages, pool, metrics)),
         ];
-        Ok(Self { pipeline, consensus, registry: Mutex::new(registry), rpc, tasks, started: Instant::now(), sync })
+        Ok(Self {
+            pipeline,
+            registry: Mutex::new(registry),
+            rpc_address: rpc.address(),
+            started: Instant::now(),
+            sync,
+            running: Mutex::new(Some(Running { consensus, rpc, tasks })),
+        })
     }
 
-    /// Answers what JSON-RPC requests are in progress, then stops. What was finalized is on disk either way.
-    pub async fn stop(self) {
-        let Self { rpc, tasks, consensus, .. } = self;
+    /// Answers what JSON-RPC requests are in progress, then ends consensus; does nothing the second time. Whoever still
+    /// holds the node can read its state. What was finalized is on disk either way.
+    pub async fn stop(&self) {
+        let running = self.running.lock().take();
+        let Some(Running { consensus, rpc, tasks }) = running else { return };
         if !rpc.shutdown(limits::RPC_GRACE).await {
             tracing::warn!("some JSON-RPC requests were cut off");
         }
         for task in tasks {
             task.abort();
+            // Only then is its handle of consensus gone.
+            let _ = task.await;
         }
-        drop(consensus);
+        let (ended, end) = oneshot::channel();
+        // Not one of the runtime's blocking threads: the process would wait for those, however long that takes.
+        let stopping = thread::Builder::new().name("stop".to_owned()).spawn(move || {
+            // The last handle, but for those of questions being answered: joins the thread of consensus.
+            drop(consensus);
+            let _ = ended.send(());
+        });
+        if let Err(error) = stopping {
+            tracing::warn!(%error, "no thread for stopping: consensus was stopped without a bound on the time");
+        } else if tokio::time::timeout(limits::CONSENSUS_GRACE, end).await.is_err() {
+            tracing::warn!("consensus did not stop in time and ends with the process");
+        }
     }
 
     /// Where JSON-RPC is served, with the port that was bound.
     pub const fn rpc_address(&self) -> SocketAddr {
-        self.rpc.address()
+        self.rpc_address
     }
 
     /// The last finalized block and state.
@@ -179,7 +215,7 @@ impl Node {
 
     /// What was last heard of each peer.
     pub fn peers(&self) -> Vec<PeerStatus> {
-        self.consensus.peers()
+        self.sync.heard()
     }
 
     /// Counts and recent blocks.
@@ -204,7 +240,7 @@ impl Node {
 
     /// Whether consensus still runs; where it does not, the process must be restarted.
     pub fn is_running(&self) -> bool {
-        self.consensus.is_running()
+        self.sync.consensus.upgrade().is_some_and(|consensus| consensus.is_running())
     }
 
     /// Time since the start.
@@ -220,7 +256,9 @@ impl Node {
         }
         // Each encoding ends with the end marker, which may stand only once.
         let own = text.trim_end().trim_end_matches("# EOF");
-        format!("{own}{}", self.consensus.metrics())
+        let theirs =
+            self.sync.consensus.upgrade().map_or_else(|| "# EOF\n".to_owned(), |consensus| consensus.metrics());
+        format!("{own}{theirs}")
     }
 }
 
@@ -249,9 +287,10 @@ impl StateSource for LatestState {
         let state = &self.0.head().state;
         let Ok(Some(account)) = state.account(address) else { return AccountView::default() };
         // Only a delegation (EIP-7702) may send: its code is the 23-byte designator.
-        let has_code = account.code_hash != KECCAK256_EMPTY
-            && state.code(&account.code_hash).ok().flatten().is_none_or(|code| !is_delegation(&code));
-        AccountView { nonce: account.nonce, balance: account.balance, has_code }
+        let is_contract = account.code_hash != KECCAK256_EMPTY;
+        let delegated =
+            is_contract && state.code(&account.code_hash).ok().flatten().is_some_and(|code| is_delegation(&code));
+        AccountView { nonce: account.nonce, balance: account.balance, has_code: is_contract && !delegated, delegated }
     }
 }
 
@@ -263,17 +302,26 @@ fn is_delegation(code: &[u8]) -> bool {
 /// How far this box is, against what its peers say.
 struct Sync {
     started_at: u64,
-    /// How many boxes may lie: the f of 3f + 1 validators.
+    /// The boxes that vote, and how many of them may lie: the f of 3f + 1.
+    validators: Vec<PublicKey>,
     faulty_max: usize,
     store: Arc<Store>,
-    consensus: Arc<Consensus>,
+    consensus: Weak<Consensus>,
+}
+
+impl Sync {
+    /// What was last heard of each peer; nothing once consensus has ended.
+    fn heard(&self) -> Vec<PeerStatus> {
+        self.consensus.upgrade().map(|consensus| consensus.peers()).unwrap_or_default()
+    }
 }
 
 impl SyncSource for Sync {
     fn status(&self) -> Option<SyncStatus> {
         let current_block = self.store.head().block.number();
-        let peers = self.consensus.peers();
-        let mut heights: Vec<u64> = peers.iter().filter(|peer| peer.connected).map(|peer| peer.height).collect();
+        let peers = self.heard();
+        let heard = peers.iter().filter(|peer| peer.connected && self.validators.contains(&peer.public_key));
+        let mut heights: Vec<u64> = heard.map(|peer| peer.height).collect();
         heights.sort_unstable_by_key(|height| std::cmp::Reverse(*height));
         // At least one honest box claims this height or a higher one, whatever the faulty ones say.
         let highest_block = heights.get(self.faulty_max).copied().unwrap_or(0);
@@ -285,6 +333,6 @@ impl SyncSource for Sync {
     }
 
     fn peers(&self) -> usize {
-        self.consensus.peers().iter().filter(|peer| peer.connected).count()
+        self.heard().iter().filter(|peer| peer.connected).count()
     }
 }

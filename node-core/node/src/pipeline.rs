@@ -1,8 +1,8 @@
 //! The way of a transaction through the node, and the node's answers to consensus.
 //!
 //! client -> RPC or gossip -> `Pool` (decode, verify, admit) -> `build` on the leader (the best transactions, executed
-//! into a block) -> `verify` on every validator (signatures, header, execution, all before the vote) -> finality ->
-//! `commit` (one synced batch) -> events to subscribers, receipts to readers.
+//! into a block) -> `verify` on every validator (header, signatures, execution, all before it votes to notarize) ->
+//! finality -> `commit` (one synced batch) -> events to subscribers, receipts to readers.
 //!
 //! Two threads do the heavy work, so that consensus never waits behind it: one executes (proposals, verifications), one
 //! commits. An executed block waits in the `Tree` until it is finalized or its height is.
@@ -26,7 +26,8 @@ use dolmen_types::{
 use tokio::sync::{broadcast, mpsc};
 
 use crate::{
-    limits::{BUILD_TIME, CLOCK_AHEAD},
+    gossip::pool_ms,
+    limits::{BUILD_TIME, CLOCK_AHEAD, UNCOMMITTED_BLOCKS_MAX},
     metrics::Metrics,
     tree::{Layer, Tree},
     worker::{Cancelled, Worker},
@@ -89,6 +90,14 @@ impl Application for Handle {
         self.0.tree.contains(hash)
     }
 
+    async fn execute(&self, blocks: Vec<Arc<Block>>) {
+        let pipeline = self.0.clone();
+        let executed = self.0.execution.run(move |cancelled| pipeline.execute_missing(&blocks, cancelled)).await;
+        if let Some(Err(error)) = executed {
+            tracing::warn!(error = &error as &dyn std::error::Error, "cannot execute a block that a quorum notarized");
+        }
+    }
+
     async fn propose(&self, lineage: Lineage) -> Option<Arc<Block>> {
         let parent = lineage.parent.clone();
         let settings = &self.0.settings;
@@ -98,6 +107,7 @@ impl Application for Handle {
         // At most until `latest`: a clock that was set back must not stop the chain until it has caught up.
         let early = Duration::from_millis(earliest.saturating_sub(now_ms()));
         tokio::time::sleep_until((Instant::now() + early).min(latest).into()).await;
+        self.commits_behind(parent.number(), latest).await;
         let mut activity = self.0.pool.activity();
         loop {
             activity.borrow_and_update();
@@ -168,6 +178,19 @@ impl Application for Handle {
     }
 }
 
+impl Handle {
+    /// Waits, until `latest` at most, while so many blocks up to `height` are not committed that another would only
+    /// lengthen the queue: a chain goes no faster than the disks of its boxes.
+    async fn commits_behind(&self, height: u64, latest: Instant) {
+        let mut events = self.0.events.subscribe();
+        while height > self.height() + UNCOMMITTED_BLOCKS_MAX {
+            if tokio::time::timeout_at(latest.into(), events.recv()).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
 impl Pipeline {
     /// Builds a block on the lineage's parent; `None` where there is nothing to put in it and `even_empty` is not set.
     fn build(
@@ -176,10 +199,11 @@ impl Pipeline {
         even_empty: bool,
         cancelled: &Cancelled,
     ) -> Result<Option<Arc<Block>>, PipelineError> {
-        self.execute_missing(lineage, cancelled)?;
+        self.execute_missing(&lineage.missing, cancelled)?;
         let parent = &lineage.parent;
         let base = self.tree.base(parent).ok_or(PipelineError::NoParentState)?;
-        let mut best = Best(self.pool.best_after(&base.used_nonces), None);
+        let used_nonces = self.tree.used_nonces(&base.hashes.uncommitted);
+        let mut best = Best(self.pool.best_after(&used_nonces), None);
         if !even_empty && best.is_empty() {
             return Ok(None);
         }
@@ -198,7 +222,7 @@ impl Pipeline {
         }
         self.metrics.build_seconds.observe(started.elapsed().as_secs_f64());
         let block = executed.block.clone();
-        self.tree.insert(Arc::new(Layer { executed, transactions }));
+        self.tree.insert(Arc::new(Layer { executed, transactions, ancestors: base.hashes.uncommitted }));
         Ok(Some(block))
     }
 
@@ -217,7 +241,7 @@ impl Pipeline {
         if self.tree.get(&block.hash()).is_some() {
             return Ok(());
         }
-        self.execute_missing(lineage, cancelled)?;
+        self.execute_missing(&lineage.missing, cancelled)?;
         let started = Instant::now();
         self.tree.insert(Arc::new(self.execute(&lineage.parent, block, cancelled)?));
         self.metrics.verify_seconds.observe(started.elapsed().as_secs_f64());
@@ -225,8 +249,8 @@ impl Pipeline {
     }
 
     /// Executes ancestors that this box did not see in time; a quorum notarized each.
-    fn execute_missing(&self, lineage: &Lineage, cancelled: &Cancelled) -> Result<(), PipelineError> {
-        for block in &lineage.missing {
+    fn execute_missing(&self, missing: &[Arc<Block>], cancelled: &Cancelled) -> Result<(), PipelineError> {
+        for block in missing {
             if !self.tree.contains(&block.hash()) {
                 let parent = block.header().parent_hash;
                 let layer = self.execute_on(&parent, block.clone(), cancelled)?;
@@ -253,7 +277,7 @@ impl Pipeline {
         let transactions = self.senders.verify_all(block.transactions())?;
         let executed =
             self.executor.execute(&base.state, &base.hashes, block, &transactions, &|| cancelled.is_set())?;
-        Ok(Layer { executed, transactions })
+        Ok(Layer { executed, transactions, ancestors: base.hashes.uncommitted })
     }
 
     /// Makes a finalized block durable and tells everyone. Repeated for a block that was committed before.
@@ -275,9 +299,9 @@ impl Pipeline {
         let started = Instant::now();
         self.store.commit(&layer.executed)?;
         self.metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
-        self.tree.finalize(block.number());
+        self.tree.finalize(block);
         let changed = layer.executed.diff.accounts.iter().map(|change| change.address);
-        self.pool.finalized(&layer.transactions, changed, now_ms());
+        self.pool.finalized(&layer.transactions, changed, pool_ms());
         self.metrics.finalized(&layer, self.proposer(block), now_ms(), self.tree.len());
         let senders = layer.transactions.iter().map(VerifiedTransaction::sender).collect();
         // No receiver is no error: nobody subscribed.

@@ -12,12 +12,17 @@ use dolmen_store::{Executed, State, Store, StoreError};
 use dolmen_types::Block;
 use parking_lot::Mutex;
 
-use crate::limits::{SPECULATIVE_BLOCKS_MAX, UNCOMMITTED_BLOCKS_MAX};
+use crate::limits::SPECULATIVE_BLOCKS_MAX;
+
+/// Ancestors that the EVM may ask the hash of (`BLOCKHASH`).
+const HASHES: usize = 256;
 
 /// A block that this box executed, with its verified transactions.
 pub(crate) struct Layer {
     pub(crate) executed: Executed,
     pub(crate) transactions: Vec<VerifiedTransaction>,
+    /// Hashes of the ancestors that were not committed when it was executed, newest first, [`HASHES`] at most.
+    pub(crate) ancestors: Arc<[B256]>,
 }
 
 impl Layer {
@@ -27,8 +32,7 @@ impl Layer {
 }
 
 /// Executed blocks by hash. A layer's state shares all that it did not change with its parent's, and stands by itself: a
-/// layer may go while its children stay. What must stay until the commit is how they are linked, since the EVM reads the
-/// hashes of ancestors.
+/// layer may go while its children stay.
 pub(crate) struct Tree {
     store: Arc<Store>,
     layers: Mutex<Layers>,
@@ -39,40 +43,27 @@ struct Layers {
     by_hash: HashMap<B256, Arc<Layer>>,
     /// In order of insertion, for the bound.
     order: VecDeque<B256>,
-    /// Height and parent of every executed block above the head, by hash.
-    links: HashMap<B256, (u64, B256)>,
 }
 
-impl Layers {
-    /// The blocks from `hash` back to the head, newest first; `None` where they do not lead there.
-    fn ancestors(&self, mut hash: B256, head: &Block) -> Option<Vec<(u64, B256)>> {
-        let mut ancestors = Vec::new();
-        while hash != head.hash() {
-            let (number, parent) = *self.links.get(&hash)?;
-            ancestors.push((number, hash));
-            hash = parent;
-        }
-        Some(ancestors)
-    }
-}
-
-/// A block to build on: its state, and what its unfinalized ancestors did.
+/// A block to build on: its state, and the uncommitted blocks that lead to it.
 pub(crate) struct Base {
     pub(crate) state: State,
-    /// Next nonce of every sender in the unfinalized ancestors.
-    pub(crate) used_nonces: HashMap<Address, u64>,
     pub(crate) hashes: AncestorHashes,
 }
 
-/// Hashes of unfinalized ancestors over those of the finalized chain.
+/// Hashes of uncommitted ancestors over those of the finalized chain.
 pub(crate) struct AncestorHashes {
-    recent: HashMap<u64, B256>,
+    /// The child's height.
+    height: u64,
+    /// The parent's hash first, see [`Layer::ancestors`].
+    pub(crate) uncommitted: Arc<[B256]>,
     store: Arc<Store>,
 }
 
 impl BlockHashes for AncestorHashes {
     fn block_hash(&self, number: u64) -> Result<Option<B256>, StoreError> {
-        match self.recent.get(&number) {
+        let back = self.height.checked_sub(number + 1).and_then(|back| usize::try_from(back).ok());
+        match back.and_then(|back| self.uncommitted.get(back)) {
             Some(hash) => Ok(Some(*hash)),
             None => self.store.hash_of(number),
         }
@@ -96,10 +87,6 @@ impl Tree {
     pub(crate) fn insert(&self, layer: Arc<Layer>) {
         let hash = layer.block().hash();
         let mut layers = self.layers.lock();
-        if layers.links.len() >= UNCOMMITTED_BLOCKS_MAX {
-            return;
-        }
-        layers.links.insert(hash, (layer.block().number(), layer.block().header().parent_hash));
         if layers.by_hash.insert(hash, layer).is_none() {
             layers.order.push_back(hash);
         }
@@ -112,32 +99,44 @@ impl Tree {
     /// What to build on or execute after the block `parent`; `None` where its state is not at hand.
     pub(crate) fn base(&self, parent: &Block) -> Option<Base> {
         // The layers first: a block finalized in between is then found in either place, with the same state.
-        let layers = self.layers.lock();
+        let layer = self.get(&parent.hash());
         let head = self.store.head();
-        let state = match layers.by_hash.get(&parent.hash()) {
-            Some(layer) => layer.executed.state.clone(),
-            None if head.block.hash() == parent.hash() => head.state.clone(),
+        let (state, uncommitted) = match layer {
+            Some(layer) => {
+                let ancestors = layer.ancestors.iter().take(HASHES - 1);
+                (layer.executed.state.clone(), std::iter::once(&parent.hash()).chain(ancestors).copied().collect())
+            }
+            None if head.block.hash() == parent.hash() => (head.state.clone(), Arc::default()),
             None => return None,
         };
-        let ancestors = layers.ancestors(parent.hash(), &head.block)?;
-        let mut used_nonces: HashMap<Address, u64> = HashMap::new();
-        for layer in ancestors.iter().filter_map(|(_, hash)| layers.by_hash.get(hash)) {
-            for transaction in &layer.transactions {
-                let next = used_nonces.entry(transaction.sender()).or_default();
-                *next = (*next).max(transaction.nonce() + 1);
-            }
-        }
-        let hashes = AncestorHashes { recent: ancestors.into_iter().collect(), store: self.store.clone() };
-        Some(Base { state, used_nonces, hashes })
+        let hashes = AncestorHashes { height: parent.number() + 1, uncommitted, store: self.store.clone() };
+        Some(Base { state, hashes })
     }
 
-    /// Forgets every block up to a finalized height: they are in the store or will never be.
-    pub(crate) fn finalize(&self, height: u64) {
+    /// Next nonce of every sender in those of the blocks that are still here, which are the uncommitted ones.
+    pub(crate) fn used_nonces(&self, blocks: &[B256]) -> HashMap<Address, u64> {
+        let layers: Vec<_> = {
+            let layers = self.layers.lock();
+            blocks.iter().filter_map(|hash| layers.by_hash.get(hash).cloned()).collect()
+        };
+        let mut used: HashMap<Address, u64> = HashMap::new();
+        for transaction in layers.iter().flat_map(|layer| &layer.transactions) {
+            let next = used.entry(transaction.sender()).or_default();
+            *next = (*next).max(transaction.nonce() + 1);
+        }
+        used
+    }
+
+    /// Forgets every block up to a finalized one, and those beside it: they are in the store or will never be.
+    pub(crate) fn finalize(&self, finalized: &Block) {
         let mut layers = self.layers.lock();
-        layers.by_hash.retain(|_, layer| layer.block().number() > height);
-        let Layers { by_hash, order, links } = &mut *layers;
+        layers.by_hash.retain(|_, layer| {
+            let above = layer.block().number().saturating_sub(finalized.number());
+            let at = usize::try_from(above).ok().and_then(|above| above.checked_sub(1));
+            at.is_some_and(|at| layer.ancestors.get(at).is_none_or(|ancestor| *ancestor == finalized.hash()))
+        });
+        let Layers { by_hash, order } = &mut *layers;
         order.retain(|hash| by_hash.contains_key(hash));
-        links.retain(|_, (number, _)| *number > height);
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -152,7 +151,7 @@ mod tests {
     use dolmen_execution::{BlockLimits, Executor, Transactions};
     use dolmen_store::Options;
     use dolmen_types::{
-        Genesis, PublicKey, Validator,
+        Genesis, Validator,
         block::{Proposal, next_header},
         genesis::GenesisFile,
     };
@@ -170,7 +169,9 @@ mod tests {
     }
 
     fn store(path: &std::path::Path) -> Arc<Store> {
-        let validator = Validator { name: "a".into(), public_key: PublicKey([1; 32]), fee_recipient: Address::ZERO };
+        // RFC 8032, section 7.1, test 1.
+        let public_key = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a".parse().unwrap();
+        let validator = Validator { name: "a".into(), public_key, fee_recipient: Address::ZERO };
         let genesis: Genesis = GenesisFile {
             chain_id: 1,
             timestamp_ms: 1_790_000_000_000,
@@ -197,7 +198,11 @@ mod tests {
         let header = next_header(parent.header(), parent.hash(), proposal);
         let limits = BlockLimits { bytes_max: 1 << 20, deadline: Instant::now() + Duration::from_secs(60) };
         let built = Executor::new(1).build(&base.state, &base.hashes, header, &mut Nothing, limits).unwrap();
-        Arc::new(Layer { executed: built.executed, transactions: built.transactions })
+        Arc::new(Layer {
+            executed: built.executed,
+            transactions: built.transactions,
+            ancestors: base.hashes.uncommitted,
+        })
     }
 
     /// More uncommitted blocks than layers are kept: `BLOCKHASH` must still see all of them, or boxes would disagree.
@@ -222,19 +227,22 @@ mod tests {
     }
 
     #[test]
-    fn a_block_that_does_not_lead_to_the_head_has_no_base() {
+    fn finality_ends_the_blocks_beside_it_with_all_that_follow() {
         let dir = tempfile::tempdir().unwrap();
         let tree = Tree::new(store(dir.path()));
         let genesis = tree.store.head().block.clone();
         let (left, right) = (child(&tree, &genesis, false), child(&tree, &genesis, true));
         tree.insert(left.clone());
         tree.insert(right.clone());
-        let grandchild = child(&tree, right.block(), false);
-        tree.insert(grandchild.clone());
+        let (after_left, after_right) = (child(&tree, left.block(), false), child(&tree, right.block(), false));
+        tree.insert(after_left.clone());
+        tree.insert(after_right.clone());
         tree.store.commit(&left.executed).unwrap();
-        assert!(tree.base(left.block()).is_some());
+        tree.finalize(left.block());
+        assert!(tree.base(left.block()).is_some(), "the head");
+        assert!(tree.base(after_left.block()).is_some());
         assert!(tree.base(right.block()).is_none(), "its sibling was finalized");
-        tree.finalize(1);
-        assert!(tree.base(grandchild.block()).is_none());
+        assert!(tree.base(after_right.block()).is_none());
+        assert_eq!(tree.len(), 1);
     }
 }

@@ -58,13 +58,14 @@ fn check_gas(transaction: &Transaction, config: &PoolConfig) -> Result<(), AddEr
     Ok(())
 }
 
-/// Checks a transaction against its sender's account, leaving out what else the sender has in the pool.
+/// Checks a transaction against its sender's account, leaving out what else the sender has in the pool. Gives the most
+/// wei that it can take from the account.
 pub(crate) fn check_account(
     transaction: &Transaction,
     sender: Address,
     account: &AccountView,
     config: &PoolConfig,
-) -> Result<(), AddError> {
+) -> Result<U256, AddError> {
     let (fee, base_fee) = (transaction.max_fee_per_gas(), config.base_fee_per_gas);
     if fee < u128::from(base_fee) {
         return Err(AddError::FeeCapTooLow { sender, fee, base_fee });
@@ -76,18 +77,10 @@ pub(crate) fn check_account(
     if nonce < next {
         return Err(AddError::NonceTooLow { next, nonce });
     }
-    let (balance, cost) = (account.balance, cost(transaction));
-    if cost > balance {
-        return Err(AddError::InsufficientFunds { balance, cost });
-    }
-    Ok(())
-}
-
-/// The most wei that a transaction can take from its sender. Saturates: no balance reaches 2^256 - 1.
-pub(crate) fn cost(transaction: &Transaction) -> U256 {
     // 64 and 128 bits: the product fits.
     let fees = U256::from(transaction.gas_limit()) * U256::from(transaction.max_fee_per_gas());
-    fees.saturating_add(transaction.value())
+    let (balance, cost) = (account.balance, fees.checked_add(transaction.value()));
+    cost.filter(|cost| *cost <= balance).ok_or(AddError::InsufficientFunds { balance, cost: cost.unwrap_or(U256::MAX) })
 }
 
 /// What the proposer earns per gas, wei.

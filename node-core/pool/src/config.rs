@@ -19,6 +19,10 @@ pub struct PoolConfig {
     pub per_sender_max: usize,
     /// Most queued transactions of one sender; below `per_sender_max`, so that the one that closes a gap has room.
     pub queued_per_sender_max: usize,
+    /// Most encoded bytes of one sender.
+    pub per_sender_bytes_max: usize,
+    /// Most encoded bytes of one sender's queued transactions; below `per_sender_bytes_max` for the same reason.
+    pub queued_per_sender_bytes_max: usize,
     /// How far a nonce may lie beyond the sender's next executable one.
     pub future_nonce_gap_max: u64,
     /// How long a transaction may stay queued, milliseconds.
@@ -30,8 +34,10 @@ pub struct PoolConfig {
     /// How long after an announcement a local transaction that is still here is announced again, milliseconds; the
     /// wait doubles each time.
     pub rebroadcast_after_ms: u64,
-    /// Most transactions that one [`Pool::rebroadcast`](crate::Pool::rebroadcast) schedules.
+    /// Most transactions that one [`Pool::rebroadcast`](crate::Pool::rebroadcast) announces again.
     pub rebroadcast_max: usize,
+    /// Encoded bytes after which it announces no more.
+    pub rebroadcast_bytes_max: usize,
 }
 
 /// Why a [`PoolConfig`] cannot work.
@@ -75,6 +81,10 @@ impl PoolConfig {
             per_sender_max: 4096,
             // A load balancer that spreads one sender over several boxes opens gaps that gossip closes in some 100 ms.
             queued_per_sender_max: 1024,
+            // A sixteenth of the pool: 1 KiB for each of its transactions, some 170 of the largest contracts.
+            per_sender_bytes_max: 4 << 20,
+            // The same for each of the queued ones.
+            queued_per_sender_bytes_max: 1 << 20,
             // A nonce further ahead than the sender's room here cannot become executable from the pool alone.
             future_nonce_gap_max: 4096,
             // Geth's lifetime.
@@ -85,8 +95,10 @@ impl PoolConfig {
             outgoing_max: 8192,
             // Well beyond the time to finality, so that only what a peer lost is sent twice.
             rebroadcast_after_ms: 5000,
-            // About one gossip message of plain transfers.
+            // About one gossip message of plain transfers,
             rebroadcast_max: 1024,
+            // and of any others.
+            rebroadcast_bytes_max: 262_144,
         }
     }
 
@@ -98,17 +110,23 @@ impl PoolConfig {
             ("queued_per_sender_max", self.queued_per_sender_max),
             ("outgoing_max", self.outgoing_max),
             ("rebroadcast_max", self.rebroadcast_max),
+            ("rebroadcast_bytes_max", self.rebroadcast_bytes_max),
         ];
         if let Some((name, _)) = bounds.iter().find(|(_, value)| *value == 0) {
             return Err(ConfigError::Zero(name));
         }
-        if self.total_bytes_max <= self.tx_bytes_max {
-            return Err(ConfigError::Order { smaller: "tx_bytes_max", larger: "total_bytes_max" });
+        let tx_bytes = ("tx_bytes_max", self.tx_bytes_max);
+        let queued_bytes = ("queued_per_sender_bytes_max", self.queued_per_sender_bytes_max);
+        let orders = [
+            (tx_bytes, ("total_bytes_max", self.total_bytes_max)),
+            (tx_bytes, queued_bytes),
+            (queued_bytes, ("per_sender_bytes_max", self.per_sender_bytes_max)),
+            (("queued_per_sender_max", self.queued_per_sender_max), ("per_sender_max", self.per_sender_max)),
+        ];
+        match orders.iter().find(|(smaller, larger)| smaller.1 >= larger.1) {
+            Some(&((smaller, _), (larger, _))) => Err(ConfigError::Order { smaller, larger }),
+            None => Ok(()),
         }
-        if self.per_sender_max <= self.queued_per_sender_max {
-            return Err(ConfigError::Order { smaller: "queued_per_sender_max", larger: "per_sender_max" });
-        }
-        Ok(())
     }
 }
 
@@ -125,6 +143,9 @@ mod tests {
         assert_eq!(queued.check(), Err(order));
         let bytes = PoolConfig { total_bytes_max: 131_072, ..config };
         assert_eq!(bytes.check(), Err(ConfigError::Order { smaller: "tx_bytes_max", larger: "total_bytes_max" }));
+        let bytes = PoolConfig { per_sender_bytes_max: 1 << 20, ..config };
+        let order = ConfigError::Order { smaller: "queued_per_sender_bytes_max", larger: "per_sender_bytes_max" };
+        assert_eq!(bytes.check(), Err(order));
         assert_eq!(PoolConfig { outgoing_max: 0, ..config }.check(), Err(ConfigError::Zero("outgoing_max")));
     }
 }

@@ -149,18 +149,35 @@ pub enum AddError {
         /// What the replacement adds, wei.
         bumped: U256,
     },
-    /// The sender has as many transactions here as it may have.
+    /// The sender has as many transactions here, or bytes of them, as it may have.
     #[error("account limit exceeded: pooled {pooled} txs")]
     AccountLimitExceeded {
         /// The sender's transactions in the pool.
         pooled: usize,
     },
+    /// The sender is a delegated account (EIP-7702), or will be once a transaction of the pool is executed, and has an
+    /// executable transaction here: another account may empty it, so it has no more than one.
+    #[error("in-flight transaction limit reached for delegated accounts")]
+    InFlightLimit,
+    /// The same of a sender without an executable transaction here: its first must be the next.
+    #[error("gapped-nonce tx from delegated accounts")]
+    GappedDelegated,
+    /// An EIP-7702 authorization of an account that has more than one transaction here.
+    #[error("authority already reserved")]
+    AuthorityReserved,
     /// A replacement that does not pay enough more than what it would replace.
     #[error("replacement transaction underpriced")]
     ReplacementUnderpriced,
     /// The pool is full and holds nothing that is worth less.
     #[error("txpool is full")]
     PoolFull,
+}
+
+impl AddError {
+    /// Whether the signature is not valid on this chain: no box that checked it announces such a transaction.
+    pub const fn is_bad_signature(&self) -> bool {
+        matches!(self, Self::InvalidSender(_) | Self::Unprotected)
+    }
 }
 
 /// What is missing, wei: the error does not carry it, being large enough.

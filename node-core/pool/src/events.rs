@@ -6,7 +6,13 @@ use std::sync::{
 };
 
 use alloy_primitives::B256;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{
+    broadcast::{
+        self,
+        error::{RecvError, TryRecvError},
+    },
+    watch,
+};
 
 /// Batches of hashes that a slow subscriber may fall behind; each batch is what one operation made executable.
 const PENDING_HASHES_BATCHES: usize = 1024;
@@ -42,7 +48,7 @@ impl Events {
     }
 
     pub(crate) fn hashes(&self) -> PendingHashes {
-        PendingHashes { hashes: self.hashes.subscribe(), lagged: Arc::clone(&self.lagged) }
+        PendingHashes { hashes: self.hashes.subscribe(), lagged: Arc::clone(&self.lagged), missed: 0 }
     }
 
     pub(crate) fn lagged(&self) -> u64 {
@@ -51,25 +57,44 @@ impl Events {
 }
 
 /// Hashes of transactions as they become executable, for `newPendingTransactions`. A subscriber that falls more than
-/// 1,024 batches behind loses the oldest; [`Pool::lagged_batches`](crate::Pool::lagged_batches) counts the losses.
+/// 1,024 batches behind loses the oldest and learns of it from [`Self::take_missed`];
+/// [`Pool::lagged_batches`](crate::Pool::lagged_batches) counts the losses of all.
 #[derive(Debug)]
 pub struct PendingHashes {
     hashes: broadcast::Receiver<Arc<[B256]>>,
     lagged: Arc<AtomicU64>,
+    missed: u64,
 }
 
 impl PendingHashes {
-    /// The next batch; `None` once the pool is gone. Cancel safe.
+    /// The next batch; `None` once the pool is gone, or where batches were missed before it. Cancel safe.
     pub async fn recv(&mut self) -> Option<Arc<[B256]>> {
-        loop {
-            match self.hashes.recv().await {
-                Ok(batch) => return Some(batch),
-                Err(broadcast::error::RecvError::Closed) => return None,
-                Err(broadcast::error::RecvError::Lagged(batches)) => {
-                    self.lagged.fetch_add(batches, Ordering::Relaxed);
-                }
-            }
+        match self.hashes.recv().await {
+            Ok(batch) => Some(batch),
+            Err(RecvError::Closed) => None,
+            Err(RecvError::Lagged(batches)) => self.miss(batches),
         }
+    }
+
+    /// The next batch if there is one already; `None` as with [`Self::recv`], too. Unlike a poll of that it always sees
+    /// what is there: tokio's budget of a task does not count.
+    pub fn try_recv(&mut self) -> Option<Arc<[B256]>> {
+        match self.hashes.try_recv() {
+            Ok(batch) => Some(batch),
+            Err(TryRecvError::Empty | TryRecvError::Closed) => None,
+            Err(TryRecvError::Lagged(batches)) => self.miss(batches),
+        }
+    }
+
+    /// How many batches were missed since this was last asked. The next batch is the oldest that is left.
+    pub const fn take_missed(&mut self) -> u64 {
+        std::mem::replace(&mut self.missed, 0)
+    }
+
+    fn miss(&mut self, batches: u64) -> Option<Arc<[B256]>> {
+        self.missed += batches;
+        self.lagged.fetch_add(batches, Ordering::Relaxed);
+        None
     }
 }
 
@@ -78,19 +103,31 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_slow_subscriber_loses_the_oldest_and_is_counted() {
+    async fn a_slow_subscriber_is_told_what_it_missed() {
         let events = Events::new();
         let mut hashes = events.hashes();
         for index in 0..PENDING_HASHES_BATCHES + 3 {
             events.publish(1, vec![B256::with_last_byte(u8::try_from(index % 256).unwrap())]);
         }
+        assert!(hashes.recv().await.is_none());
+        assert_eq!((hashes.take_missed(), hashes.take_missed(), events.lagged()), (3, 0, 3));
         assert_eq!(hashes.recv().await.unwrap()[..], [B256::with_last_byte(3)]);
-        assert_eq!(events.lagged(), 3);
         drop(events);
         for _ in 1..PENDING_HASHES_BATCHES {
-            assert!(hashes.recv().await.is_some());
+            assert!(hashes.try_recv().is_some());
         }
-        assert!(hashes.recv().await.is_none());
+        assert!(hashes.try_recv().is_none() && hashes.recv().await.is_none());
+        assert_eq!(hashes.take_missed(), 0);
+    }
+
+    /// Beyond the 128 operations after which tokio makes a task yield.
+    #[tokio::test]
+    async fn all_that_is_there_is_taken_without_waiting() {
+        let events = Events::new();
+        let mut hashes = events.hashes();
+        (0..200).for_each(|_| events.publish(1, vec![B256::ZERO]));
+        assert_eq!(std::iter::from_fn(|| hashes.try_recv()).count(), 200);
+        assert_eq!(hashes.take_missed(), 0);
     }
 
     #[tokio::test]

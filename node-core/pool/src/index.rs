@@ -2,7 +2,12 @@
 
 use std::{cmp::Reverse, collections::BTreeSet};
 
-use alloy_primitives::{Address, B256, map::B256Map};
+use alloy_primitives::{
+    Address,
+    map::{AddressMap, B256Map},
+};
+
+use crate::VerifiedTransaction;
 
 /// Order of a sender's first pending transaction: highest effective tip first, then the one that came first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,6 +49,8 @@ pub(crate) struct Index {
     pub(crate) tails: BTreeSet<TailKey>,
     /// Every queued transaction.
     pub(crate) queued: BTreeSet<QueuedKey>,
+    /// How many EIP-7702 authorizations of each account the transactions carry.
+    pub(crate) authorities: AddressMap<usize>,
     /// Encoded bytes of every transaction.
     pub(crate) bytes: usize,
 }
@@ -68,16 +75,28 @@ impl Index {
         *slot = new;
     }
 
-    /// Notes a transaction's place and size.
-    pub(crate) fn add(&mut self, hash: B256, sender: Address, nonce: u64, len: usize) {
-        self.by_hash.insert(hash, (sender, nonce));
-        self.bytes += len;
+    /// Notes a transaction's place, size and authorities.
+    pub(crate) fn add(&mut self, transaction: &VerifiedTransaction) {
+        self.by_hash.insert(transaction.hash(), (transaction.sender(), transaction.nonce()));
+        self.bytes += transaction.encoded_len();
+        for authority in transaction.authorities().iter().flatten() {
+            *self.authorities.entry(*authority).or_default() += 1;
+        }
     }
 
-    /// Forgets a transaction's place and size.
-    pub(crate) fn forget(&mut self, hash: &B256, len: usize) {
-        if self.by_hash.remove(hash).is_some() {
-            self.bytes -= len;
+    /// Forgets what [`Self::add`] noted.
+    pub(crate) fn forget(&mut self, transaction: &VerifiedTransaction) {
+        if self.by_hash.remove(&transaction.hash()).is_none() {
+            return;
+        }
+        self.bytes -= transaction.encoded_len();
+        for authority in transaction.authorities().iter().flatten() {
+            if let Some(count) = self.authorities.get_mut(authority) {
+                *count -= 1;
+                if *count == 0 {
+                    self.authorities.remove(authority);
+                }
+            }
         }
     }
 }

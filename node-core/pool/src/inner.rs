@@ -1,6 +1,9 @@
 //! What the pool's lock protects, and the operations on it. No IO, no clock, no signature check.
 
+use alloy_consensus::Transaction as _;
+use alloy_eips::eip2718::Encodable2718 as _;
 use alloy_primitives::{Address, B256, U256, map::AddressMap};
+use dolmen_types::Transaction;
 
 use crate::{
     AccountView, AddError, PoolConfig, VerifiedTransaction,
@@ -16,14 +19,21 @@ pub(crate) struct Inner {
     pub(crate) config: PoolConfig,
     pub(crate) senders: AddressMap<Sender>,
     pub(crate) index: Index,
-    /// Counts finalizations: an account read before the last one may be old.
-    pub(crate) generation: u64,
     next_sequence: u64,
+}
+
+/// What adding a transaction takes.
+struct Terms {
+    /// The most wei that it can take from its sender.
+    cost: U256,
+    tip: u128,
+    /// What must go to make room.
+    victims: Vec<(Address, u64)>,
 }
 
 impl Inner {
     pub(crate) fn new(config: PoolConfig) -> Self {
-        Self { config, senders: AddressMap::default(), index: Index::default(), generation: 0, next_sequence: 0 }
+        Self { config, senders: AddressMap::default(), index: Index::default(), next_sequence: 0 }
     }
 
     /// The transaction with this hash.
@@ -52,20 +62,13 @@ impl Inner {
         self.update_account(address, account, now_ms, changes);
         let empty = Sender::new(address, account);
         let sender = self.senders.get(&address).unwrap_or(&empty);
-        check_account(transaction.transaction(), address, sender.account(), &self.config)?;
-        let cost = admission::cost(transaction.transaction());
-        let tip = admission::effective_tip(transaction.transaction(), self.config.base_fee_per_gas);
-        check_place(sender, &transaction, cost, &self.config)?;
-
-        let old = sender.entries().get(&nonce);
-        let newcomer = Newcomer { sender: address, pending: nonce <= sender.pending_end(), tip };
-        let shortage = Shortage {
-            count: (self.index.len() + usize::from(old.is_none())).saturating_sub(self.config.transactions_max),
-            bytes: (self.index.bytes + transaction.encoded_len())
-                .saturating_sub(old.map_or(0, |old| old.transaction.encoded_len()))
-                .saturating_sub(self.config.total_bytes_max),
-        };
-        for (victim, nonce) in self.victims(newcomer, shortage).ok_or(AddError::PoolFull)? {
+        let Terms { cost, tip, victims } = self.terms(sender, address, transaction.transaction())?;
+        let is_reserved =
+            |authority: &Address| self.senders.get(authority).is_some_and(|sender| sender.entries().len() > 1);
+        if transaction.authorities().iter().flatten().any(is_reserved) {
+            return Err(AddError::AuthorityReserved);
+        }
+        for (victim, nonce) in victims {
             self.remove(victim, nonce, now_ms, changes);
         }
 
@@ -74,9 +77,44 @@ impl Inner {
         let entry = Entry { transaction, tip, cost, sequence, queued_ms: now_ms };
         let sender = self.senders.entry(address).or_insert(empty);
         let replaced = sender.put(entry, &mut self.index, changes);
-        sender.settle(now_ms, self.config.queued_per_sender_max, &mut self.index, changes);
+        sender.settle(now_ms, &self.config, &mut self.index, changes);
         let placement = if sender.is_pending(nonce) { Placement::Pending } else { Placement::Queued };
         Ok(Added { hash, placement, replaced })
+    }
+
+    /// Checks what [`Self::insert`] will check, but for the authorities, before these are recovered.
+    pub(crate) fn check(
+        &self,
+        transaction: &Transaction,
+        address: Address,
+        account: &AccountView,
+    ) -> Result<(), AddError> {
+        let empty = Sender::new(address, *account);
+        let sender = self.senders.get(&address).unwrap_or(&empty);
+        // Where one of the views is old, the insertion finds out which.
+        if sender.account() == account {
+            self.terms(sender, address, transaction)?;
+        }
+        Ok(())
+    }
+
+    /// Checks a transaction of `sender` by the rules of the account and of the pool.
+    fn terms(&self, sender: &Sender, address: Address, transaction: &Transaction) -> Result<Terms, AddError> {
+        let (nonce, len) = (transaction.nonce(), transaction.encode_2718_len());
+        let cost = check_account(transaction, address, sender.account(), &self.config)?;
+        let is_delegated = sender.account().delegated || self.index.authorities.contains_key(&address);
+        check_place(sender, transaction, Size { cost, len }, is_delegated, &self.config)?;
+        let tip = admission::effective_tip(transaction, self.config.base_fee_per_gas);
+        let old = sender.entries().get(&nonce);
+        let newcomer = Newcomer { sender: address, pending: nonce <= sender.pending_end(), tip };
+        let shortage = Shortage {
+            count: (self.index.len() + usize::from(old.is_none())).saturating_sub(self.config.transactions_max),
+            bytes: (self.index.bytes + len)
+                .saturating_sub(old.map_or(0, |old| old.transaction.encoded_len()))
+                .saturating_sub(self.config.total_bytes_max),
+        };
+        let victims = self.victims(newcomer, shortage).ok_or(AddError::PoolFull)?;
+        Ok(Terms { cost, tip, victims })
     }
 
     /// Takes a newer view of an account into its sender's transactions, if it has any.
@@ -117,18 +155,27 @@ impl Inner {
 
     fn settle(&mut self, address: Address, now_ms: u64, changes: &mut Changes) {
         let Some(sender) = self.senders.get_mut(&address) else { return };
-        sender.settle(now_ms, self.config.queued_per_sender_max, &mut self.index, changes);
+        sender.settle(now_ms, &self.config, &mut self.index, changes);
         if sender.entries().is_empty() {
             self.senders.remove(&address);
         }
     }
 }
 
+/// What a transaction takes of its sender's share.
+#[derive(Clone, Copy)]
+struct Size {
+    cost: U256,
+    /// Encoded bytes.
+    len: usize,
+}
+
 /// Checks a transaction against what its sender has in the pool.
 fn check_place(
     sender: &Sender,
-    transaction: &VerifiedTransaction,
-    cost: U256,
+    transaction: &Transaction,
+    Size { cost, len }: Size,
+    is_delegated: bool,
     config: &PoolConfig,
 ) -> Result<(), AddError> {
     let (nonce, next) = (transaction.nonce(), sender.pending_end());
@@ -137,14 +184,27 @@ fn check_place(
     }
     let old = sender.entries().get(&nonce);
     check_funds(sender, nonce, cost, old.map(|old| old.cost))?;
-    if let Some(old) = old {
-        let enough =
-            admission::outbids(transaction.transaction(), old.transaction.transaction(), config.price_bump_percent);
-        return if enough { Ok(()) } else { Err(AddError::ReplacementUnderpriced) };
-    }
+    let is_queued = nonce > next;
     let pooled = sender.entries().len();
-    let queued_full = nonce > next && sender.queued_len() >= config.queued_per_sender_max;
-    if pooled >= config.per_sender_max || queued_full {
+    if let Some(old) = old {
+        if !admission::outbids(transaction, old.transaction.transaction(), config.price_bump_percent) {
+            return Err(AddError::ReplacementUnderpriced);
+        }
+    } else {
+        if is_delegated && sender.pending_len() > 0 {
+            return Err(AddError::InFlightLimit);
+        }
+        if is_delegated && is_queued {
+            return Err(AddError::GappedDelegated);
+        }
+        let queued_full = is_queued && sender.queued_len() >= config.queued_per_sender_max;
+        if pooled >= config.per_sender_max || queued_full {
+            return Err(AddError::AccountLimitExceeded { pooled });
+        }
+    }
+    let with = |bytes: usize| bytes - old.map_or(0, |old| old.transaction.encoded_len()) + len;
+    let queued_full = is_queued && with(sender.queued_bytes()) > config.queued_per_sender_bytes_max;
+    if with(sender.bytes()) > config.per_sender_bytes_max || queued_full {
         return Err(AddError::AccountLimitExceeded { pooled });
     }
     Ok(())
@@ -153,14 +213,16 @@ fn check_place(
 /// Checks that the balance pays for the sender's pending transactions and this one, as Geth does.
 fn check_funds(sender: &Sender, nonce: u64, cost: U256, old_cost: Option<U256>) -> Result<(), AddError> {
     let (balance, queued) = (sender.account().balance, sender.pending_cost());
+    // A sum above 2^256 - 1 is one that nobody has to spend.
+    let exceeds = |queued: U256| queued.checked_add(cost).is_none_or(|sum| sum > balance);
     if let Some(old_cost) = old_cost.filter(|_| sender.is_pending(nonce)) {
-        if (queued - old_cost).saturating_add(cost) > balance {
+        if exceeds(queued - old_cost) {
             let bumped = cost.saturating_sub(old_cost);
             return Err(AddError::InsufficientFundsForReplacement { balance, queued, bumped });
         }
         return Ok(());
     }
-    if queued.saturating_add(cost) > balance {
+    if exceeds(queued) {
         return Err(AddError::InsufficientFundsAfterPending { balance, queued, cost });
     }
     Ok(())

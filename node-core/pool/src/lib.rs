@@ -12,6 +12,8 @@
 //! - A full pool makes room by dropping the last transaction of some sender, so that it never opens a gap: queued ones
 //!   first, then the lowest effective tip, and only for a newcomer that is worth more.
 //! - Only queued transactions expire, as in Geth.
+//! - A delegated account (EIP-7702), or one that a transaction here would delegate, has one executable transaction, for
+//!   others can make it spend. An account with more than one transaction cannot be delegated from here. As in Geth.
 //!
 //! Error messages are Geth's, word for word where Geth has one, because wallets and libraries match on them.
 //!

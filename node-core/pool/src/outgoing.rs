@@ -31,7 +31,8 @@ pub(crate) struct Outgoing {
     again_max: usize,
     again_after_ms: u64,
     next_number: u64,
-    overflowed: u64,
+    /// How many found the schedule full since this was last asked.
+    refused: u64,
 }
 
 impl Outgoing {
@@ -43,7 +44,7 @@ impl Outgoing {
             again_max: config.transactions_max,
             again_after_ms: config.rebroadcast_after_ms,
             next_number: 0,
-            overflowed: 0,
+            refused: 0,
         }
     }
 
@@ -52,7 +53,6 @@ impl Outgoing {
         if self.queue.len() < self.queue_max {
             self.queue.push_back(Announcement { transaction, times: 0 });
         } else {
-            self.overflowed += 1;
             self.schedule(transaction.hash(), 0, now_ms);
         }
     }
@@ -84,14 +84,9 @@ impl Outgoing {
         }
     }
 
-    /// Takes at most `max` hashes that are due again.
-    pub(crate) fn due(&mut self, now_ms: u64, max: usize) -> Vec<(B256, u32)> {
-        let mut due = Vec::new();
-        while due.len() < max {
-            let Some(first) = self.again.first_entry().filter(|first| first.key().0 <= now_ms) else { break };
-            due.push(first.remove());
-        }
-        due
+    /// Takes one that is due again: its hash, and how often it was announced.
+    pub(crate) fn due(&mut self, now_ms: u64) -> Option<(B256, u32)> {
+        self.again.first_entry().filter(|first| first.key().0 <= now_ms).map(|first| first.remove())
     }
 
     /// Queues a transaction that was due again.
@@ -103,18 +98,17 @@ impl Outgoing {
         }
     }
 
-    /// Transactions waiting to be announced.
-    pub(crate) fn len(&self) -> usize {
-        self.queue.len()
-    }
-
-    /// How many new transactions found the queue full.
-    pub(crate) const fn overflowed(&self) -> u64 {
-        self.overflowed
+    /// How many found the schedule full since this was last asked.
+    pub(crate) const fn take_refused(&mut self) -> u64 {
+        std::mem::replace(&mut self.refused, 0)
     }
 
     fn schedule(&mut self, hash: B256, times: u32, now_ms: u64) {
-        if times >= ANNOUNCEMENTS_MAX || self.again.len() >= self.again_max {
+        if times >= ANNOUNCEMENTS_MAX {
+            return;
+        }
+        if self.again.len() >= self.again_max {
+            self.refused += 1;
             return;
         }
         // 5 s, then 10 s, 20 s and so on.

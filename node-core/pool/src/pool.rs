@@ -1,7 +1,17 @@
 //! The pool as the rest of the node sees it.
 
-use std::{collections::HashMap, hash::BuildHasher, sync::Arc};
+use std::{
+    collections::HashMap,
+    hash::BuildHasher,
+    iter::Peekable,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    vec,
+};
 
+use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, B256, map::AddressSet};
 use dolmen_types::Transaction;
 use parking_lot::Mutex;
@@ -23,6 +33,14 @@ use crate::{
 /// Transactions or senders handled under one lock: some 200 us, so that a proposer or an RPC call waits no longer.
 const LOCKED_MAX: usize = 256;
 
+/// Signatures that one job on rayon's threads checks, some 3 ms of one core's work: the signatures of a block and the
+/// hashing of its state wait there behind one such job, not behind a whole message of a peer.
+const JOB_SIGNATURES_MAX: usize = 64;
+
+/// Due announcements that one rebroadcast looks at: three seconds of local transactions at 5,000 a second, so that what
+/// is in blocks by then does not pile up.
+const REBROADCAST_EXAMINED_MAX: usize = 16_384;
+
 /// Transactions waiting for a block. Thread-safe; the lock is held for short steps only, and never while a signature
 /// is checked, state is read (but for the instant of a finalization) or bytes are encoded.
 pub struct Pool {
@@ -30,6 +48,8 @@ pub struct Pool {
     state: Arc<dyn StateSource>,
     cache: Arc<SenderCache>,
     inner: Mutex<Inner>,
+    /// Counts finalizations, under the lock: an account read before the last one may be old.
+    generation: AtomicU64,
     outgoing: Mutex<Outgoing>,
     outgoing_ready: Notify,
     events: Events,
@@ -74,6 +94,7 @@ impl Pool {
             state,
             cache,
             inner: Mutex::new(Inner::new(config)),
+            generation: AtomicU64::new(0),
             outgoing: Mutex::new(Outgoing::new(&config)),
             outgoing_ready: Notify::new(),
             events: Events::new(),
@@ -95,34 +116,36 @@ impl Pool {
         result.pop().expect("one result for each transaction")
     }
 
-    /// Adds many, verifying in parallel; one result for each, in order.
+    /// Adds many, verifying in parallel, some at a time; one result for each, in order.
     pub fn add_batch(
         &self,
         transactions: Vec<Transaction>,
         origin: Origin,
         now_ms: u64,
     ) -> Vec<Result<Added, AddError>> {
-        let known: Vec<bool> = {
-            let inner = self.inner.lock();
-            transactions.iter().map(|transaction| inner.get(transaction.tx_hash()).is_some()).collect()
-        };
-        let admit = |(transaction, known)| if known { Err(AddError::AlreadyKnown) } else { self.admit(transaction) };
-        let mut candidates: Vec<_> = transactions.into_par_iter().zip(known).map(admit).collect();
-        let mut results = Vec::with_capacity(candidates.len());
-        while !candidates.is_empty() {
-            let rest = candidates.split_off(candidates.len().min(LOCKED_MAX));
-            results.extend(self.insert(std::mem::replace(&mut candidates, rest), origin, now_ms));
+        let mut results = Vec::with_capacity(transactions.len());
+        let mut transactions = transactions.into_iter().peekable();
+        while transactions.peek().is_some() {
+            let job = next_job(&mut transactions);
+            let known: Vec<bool> = {
+                let inner = self.inner.lock();
+                job.iter().map(|transaction| inner.get(transaction.tx_hash()).is_some()).collect()
+            };
+            let admit =
+                |(transaction, known)| if known { Err(AddError::AlreadyKnown) } else { self.admit(transaction) };
+            let candidates = job.into_par_iter().zip(known).map(admit).collect();
+            results.extend(self.insert(candidates, origin, now_ms));
         }
         results
     }
 
-    /// Everything that needs no lock: the rules, the signature, the sender's account.
+    /// Everything that changes nothing: the rules, the signature, the sender's account.
     fn admit(&self, transaction: Transaction) -> Result<Candidate, AddError> {
         let cached = self.cache.get(transaction.tx_hash());
         let subject = cached.as_ref().map_or(&transaction, VerifiedTransaction::transaction);
         check_alone(subject, &self.config)?;
         // Before the account is read: one read in an older generation is read again.
-        let generation = self.inner.lock().generation;
+        let generation = self.generation.load(Ordering::Acquire);
         let chain_id = self.config.chain_id;
         let sender = match &cached {
             Some(cached) => cached.sender(),
@@ -130,7 +153,10 @@ impl Pool {
         };
         let account = self.state.account(&sender);
         check_account(subject, sender, &account, &self.config)?;
-        // Only now, because each authorization costs a recovery.
+        // Each authorization costs a recovery: only for what the pool would take.
+        if cached.is_none() && subject.authorization_list().is_some() {
+            self.inner.lock().check(subject, sender, &account)?;
+        }
         let transaction = cached.unwrap_or_else(|| {
             let verified = verified::complete(transaction, sender, chain_id);
             self.cache.insert_all(std::slice::from_ref(&verified));
@@ -145,23 +171,26 @@ impl Pool {
         origin: Origin,
         now_ms: u64,
     ) -> Vec<Result<Added, AddError>> {
-        let (mut changes, mut announce) = (Changes::default(), Vec::new());
+        let (mut changes, mut count, mut announce) = (Changes::default(), 0, Vec::new());
         let mut inner = self.inner.lock();
+        let current = self.generation.load(Ordering::Acquire);
         let results: Vec<_> = candidates
             .into_iter()
             .map(|candidate| {
                 let Candidate { transaction, mut account, generation } = candidate?;
-                if generation != inner.generation {
+                if generation != current {
                     account = self.state.account(&transaction.sender());
                 }
-                let added = inner.insert(transaction.clone(), account, now_ms, &mut changes)?;
-                announce.push(transaction);
+                let local = (origin == Origin::Local).then(|| transaction.clone());
+                let added = inner.insert(transaction, account, now_ms, &mut changes)?;
+                count += 1;
+                announce.extend(local);
                 Ok(added)
             })
             .collect();
         drop(inner);
-        self.events.publish(announce.len(), changes.promoted);
-        if origin == Origin::Local && !announce.is_empty() {
+        self.events.publish(count, changes.promoted);
+        if !announce.is_empty() {
             let mut outgoing = self.outgoing.lock();
             announce.into_iter().for_each(|transaction| outgoing.push(transaction, now_ms));
             drop(outgoing);
@@ -171,7 +200,8 @@ impl Pool {
     }
 
     /// The executable transactions on the finalized state, best first.
-    pub fn best(&self) -> BestTransactions<'_> {
+    #[cfg(test)]
+    pub(crate) fn best(&self) -> BestTransactions<'_> {
         BestTransactions::new(&self.inner, [])
     }
 
@@ -189,9 +219,9 @@ impl Pool {
     pub fn finalized(&self, block: &[VerifiedTransaction], changed: impl IntoIterator<Item = Address>, now_ms: u64) {
         let touched: AddressSet = block.iter().map(VerifiedTransaction::sender).chain(changed).collect();
         let present: Vec<Address> = {
-            let mut inner = self.inner.lock();
+            let inner = self.inner.lock();
             // From here on, whoever read an account before reads it again.
-            inner.generation += 1;
+            self.generation.fetch_add(1, Ordering::Release);
             touched.into_iter().filter(|address| inner.senders.contains_key(address)).collect()
         };
         let mut changes = Changes::default();
@@ -204,13 +234,6 @@ impl Pool {
         }
         tracing::debug!(dropped = changes.dropped, promoted = changes.promoted.len(), "block left the pool");
         self.events.publish(0, changes.promoted);
-    }
-
-    /// Removes a transaction that a block builder found to be invalid; later ones of its sender become queued.
-    pub fn remove(&self, hash: &B256, now_ms: u64) -> Option<VerifiedTransaction> {
-        let mut inner = self.inner.lock();
-        let (sender, nonce) = *inner.index.by_hash.get(hash)?;
-        inner.remove(sender, nonce, now_ms, &mut Changes::default())
     }
 
     /// Drops what has been queued for longer than the lifetime; returns how many.
@@ -272,27 +295,33 @@ impl Pool {
     }
 
     /// Queues local transactions again that were announced a while ago and are still in the pool, at most
-    /// `rebroadcast_max`; returns how many. To be called every second or so.
+    /// `rebroadcast_max` and about `rebroadcast_bytes_max`; returns how many. To be called every second or so.
     pub fn rebroadcast(&self, now_ms: u64) -> usize {
-        let due = self.outgoing.lock().due(now_ms, self.config.rebroadcast_max);
-        let present: Vec<_> = {
-            let inner = self.inner.lock();
-            due.into_iter().filter_map(|(hash, times)| Some((inner.get(&hash)?.clone(), times))).collect()
-        };
-        let count = present.len();
+        let (mut count, mut bytes) = (0, 0);
+        'due: for _ in 0..REBROADCAST_EXAMINED_MAX / LOCKED_MAX {
+            // Nobody else holds both.
+            let (mut outgoing, inner) = (self.outgoing.lock(), self.inner.lock());
+            for _ in 0..LOCKED_MAX {
+                if count == self.config.rebroadcast_max || bytes >= self.config.rebroadcast_bytes_max {
+                    break 'due;
+                }
+                let Some((hash, times)) = outgoing.due(now_ms) else { break 'due };
+                // What left the pool counts for nothing: it must not keep the others waiting.
+                if let Some(transaction) = inner.get(&hash) {
+                    count += 1;
+                    bytes += transaction.encoded_len();
+                    outgoing.push_again(transaction.clone(), times, now_ms);
+                }
+            }
+        }
+        let refused = self.outgoing.lock().take_refused();
+        if refused > 0 {
+            tracing::warn!(refused, "too many local transactions wait for another announcement: these get no more");
+        }
         if count > 0 {
-            let mut outgoing = self.outgoing.lock();
-            present.into_iter().for_each(|(transaction, times)| outgoing.push_again(transaction, times, now_ms));
-            drop(outgoing);
             self.outgoing_ready.notify_one();
         }
         count
-    }
-
-    /// Local transactions waiting to be announced, and how many ever found that queue full.
-    pub fn outgoing_status(&self) -> (usize, u64) {
-        let outgoing = self.outgoing.lock();
-        (outgoing.len(), outgoing.overflowed())
     }
 
     /// How much the pool holds.
@@ -339,4 +368,16 @@ impl Pool {
         }
         content
     }
+}
+
+/// Takes as many transactions as have [`JOB_SIGNATURES_MAX`] signatures, authorizations included; at least one.
+fn next_job(transactions: &mut Peekable<vec::IntoIter<Transaction>>) -> Vec<Transaction> {
+    let count = |transaction: &Transaction| 1 + transaction.authorization_list().map_or(0, <[_]>::len);
+    let (mut job, mut signatures) = (Vec::new(), 0);
+    while let Some(next) = transactions.next_if(|next| job.is_empty() || signatures + count(next) <= JOB_SIGNATURES_MAX)
+    {
+        signatures += count(&next);
+        job.push(next);
+    }
+    job
 }

@@ -5,7 +5,7 @@ use std::{cmp::Reverse, collections::BTreeMap};
 use alloy_primitives::{Address, B256, U256};
 
 use crate::{
-    AccountView, VerifiedTransaction,
+    AccountView, PoolConfig, VerifiedTransaction,
     index::{HeadKey, Index, QueuedKey, TailKey},
 };
 
@@ -73,6 +73,9 @@ pub(crate) struct Sender {
     pending_start: u64,
     pending_end: u64,
     pending_cost: U256,
+    /// Encoded bytes of all transactions, and of the pending ones.
+    bytes: usize,
+    pending_bytes: usize,
     head: Option<HeadKey>,
     tail: Option<TailKey>,
 }
@@ -86,6 +89,8 @@ impl Sender {
             pending_start: account.nonce,
             pending_end: account.nonce,
             pending_cost: U256::ZERO,
+            bytes: 0,
+            pending_bytes: 0,
             head: None,
             tail: None,
         }
@@ -116,7 +121,17 @@ impl Sender {
         self.entries.len() - self.pending_len()
     }
 
-    fn pending_len(&self) -> usize {
+    /// Encoded bytes of its transactions.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Encoded bytes of its queued transactions.
+    pub(crate) const fn queued_bytes(&self) -> usize {
+        self.bytes - self.pending_bytes
+    }
+
+    pub(crate) fn pending_len(&self) -> usize {
         usize::try_from(self.pending_end - self.pending_start).expect("the run's transactions are in memory")
     }
 
@@ -130,22 +145,26 @@ impl Sender {
     /// Puts a transaction at its nonce; returns the hash of the one that was there. [`Self::settle`] must follow.
     pub(crate) fn put(&mut self, entry: Entry, index: &mut Index, changes: &mut Changes) -> Option<B256> {
         let nonce = entry.transaction.nonce();
-        let hash = entry.transaction.hash();
         let old = self.entries.remove(&nonce);
         if let Some(old) = &old {
-            index.forget(&old.transaction.hash(), old.transaction.encoded_len());
+            self.forget(old, index);
         }
         if self.is_pending(nonce) {
-            let freed = old.as_ref().map_or(U256::ZERO, |old| old.cost);
-            self.pending_cost = (self.pending_cost - freed).saturating_add(entry.cost);
-            changes.promoted.push(hash);
+            if let Some(old) = &old {
+                self.pending_cost -= old.cost;
+                self.pending_bytes -= old.transaction.encoded_len();
+            }
+            self.pending_cost = self.pending_cost.saturating_add(entry.cost);
+            self.pending_bytes += entry.transaction.encoded_len();
+            changes.promoted.push(entry.transaction.hash());
         } else {
             if let Some(old) = &old {
                 index.queued.remove(&self.queued_key(old));
             }
             index.queued.insert(self.queued_key(&entry));
         }
-        index.add(hash, self.address, nonce, entry.transaction.encoded_len());
+        self.bytes += entry.transaction.encoded_len();
+        index.add(&entry.transaction);
         self.entries.insert(nonce, Box::new(entry));
         old.map(|old| old.transaction.hash())
     }
@@ -160,21 +179,23 @@ impl Sender {
         }
         let entry = self.entries.remove(&nonce)?;
         index.queued.remove(&self.queued_key(&entry));
-        index.forget(&entry.transaction.hash(), entry.transaction.encoded_len());
+        self.forget(&entry, index);
         Some(entry.transaction)
     }
 
-    /// Restores the rules: no used nonce, the longest affordable run is pending, at most `queued_max` queued.
-    pub(crate) fn settle(&mut self, now_ms: u64, queued_max: usize, index: &mut Index, changes: &mut Changes) {
+    /// Restores the rules: no used nonce, the longest affordable run is pending, the queue within its bounds.
+    pub(crate) fn settle(&mut self, now_ms: u64, config: &PoolConfig, index: &mut Index, changes: &mut Changes) {
         self.drop_unusable(index, changes);
         while self.pending_cost > self.account.balance && self.pending_end > self.pending_start {
             self.demote_last(now_ms, index);
         }
         self.promote(index, changes);
-        while self.queued_len() > queued_max {
+        while self.queued_len() > config.queued_per_sender_max
+            || self.queued_bytes() > config.queued_per_sender_bytes_max
+        {
             let Some((_, entry)) = self.entries.pop_last() else { break };
             index.queued.remove(&self.queued_key(&entry));
-            index.forget(&entry.transaction.hash(), entry.transaction.encoded_len());
+            self.forget(&entry, index);
             changes.dropped += 1;
         }
         self.reindex(index);
@@ -190,10 +211,11 @@ impl Sender {
             if self.is_pending(nonce) {
                 self.pending_start = nonce + 1;
                 self.pending_cost -= entry.cost;
+                self.pending_bytes -= entry.transaction.encoded_len();
             } else {
                 index.queued.remove(&self.queued_key(&entry));
             }
-            index.forget(&entry.transaction.hash(), entry.transaction.encoded_len());
+            self.forget(&entry, index);
             changes.dropped += 1;
         }
         self.pending_start = self.account.nonce;
@@ -208,6 +230,7 @@ impl Sender {
         let entry = self.entries.get_mut(&self.pending_end).expect("the pending run has no gap");
         entry.queued_ms = now_ms;
         self.pending_cost -= entry.cost;
+        self.pending_bytes -= entry.transaction.encoded_len();
         index.queued.insert(queued_key(self.address, entry));
     }
 
@@ -218,8 +241,15 @@ impl Sender {
             index.queued.remove(&queued_key(self.address, entry));
             changes.promoted.push(entry.transaction.hash());
             self.pending_cost = cost;
+            self.pending_bytes += entry.transaction.encoded_len();
             self.pending_end += 1;
         }
+    }
+
+    /// Takes an entry that left `entries` out of the counts of all.
+    fn forget(&mut self, entry: &Entry, index: &mut Index) {
+        self.bytes -= entry.transaction.encoded_len();
+        index.forget(&entry.transaction);
     }
 
     fn reindex(&mut self, index: &mut Index) {

@@ -11,6 +11,8 @@ pub struct AccountView {
     pub balance: U256,
     /// The account has code that is not an EIP-7702 delegation designator, so it may not send (EIP-3607).
     pub has_code: bool,
+    /// The account's code is such a designator: others can make it spend, so the pool takes one transaction at a time.
+    pub delegated: bool,
 }
 
 /// Reads the latest finalized state.

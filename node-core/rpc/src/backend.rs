@@ -9,6 +9,7 @@ mod fees;
 mod logs;
 mod recent;
 mod send;
+mod waiting;
 
 use std::{num::NonZeroUsize, sync::Arc};
 
@@ -18,14 +19,16 @@ use dolmen_pool::{Pool, SenderCache};
 use dolmen_store::Store;
 use dolmen_types::{Block, Receipt};
 use parking_lot::Mutex;
-use tokio::sync::{Semaphore, broadcast};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 
 pub use blocks::FoundTransaction;
 pub use calls::{CallRequest, HeaderOverrides};
 pub(crate) use fees::BLOB_BASE_FEE;
 pub use logs::{BlockRange, LogCriteria, locate, matching_logs};
+pub(crate) use logs::{FoundLogs, limit_error};
 pub use recent::FinalizedBlock;
 use recent::RecentBlocks;
+use waiting::Waiting;
 
 use crate::{RpcError, RpcLimits};
 
@@ -93,7 +96,11 @@ pub struct Backend {
     parts: BackendParts,
     reads: Arc<Semaphore>,
     heavy: Arc<Semaphore>,
+    searches: Arc<Semaphore>,
+    sends: Arc<Semaphore>,
     filter_values: Arc<Semaphore>,
+    subscriptions: Arc<Semaphore>,
+    waiting: Arc<Waiting>,
     recent: Mutex<RecentBlocks>,
     verified: SenderCache,
     /// The last suggested tip and the height it was computed at.
@@ -108,6 +115,10 @@ impl Backend {
         let backend = Arc::new(Self {
             reads: Arc::new(Semaphore::new(parts.limits.reads_concurrent_max)),
             heavy: Arc::new(Semaphore::new(parts.limits.heavy_concurrent_max)),
+            searches: Arc::new(Semaphore::new(parts.limits.searches_concurrent_max)),
+            sends: Arc::new(Semaphore::new(parts.limits.sends_concurrent_max)),
+            subscriptions: Arc::new(Semaphore::new(parts.limits.subscriptions_max)),
+            waiting: Arc::default(),
             filter_values: Arc::new(Semaphore::new(parts.limits.filter_values_max)),
             recent: Mutex::new(RecentBlocks::new(parts.limits.recent_bytes_max)),
             verified: SenderCache::new(parts.chain_id, VERIFIED_MAX, VERIFIED_BYTES_MAX),
@@ -166,7 +177,49 @@ impl Backend {
         self.run(&self.reads, query).await
     }
 
-    /// Runs a query that mostly computes: calls, log searches, proofs, fee histories.
+    /// Room for a subscription; given back when dropped.
+    pub(crate) fn hold_subscription(&self) -> Result<OwnedSemaphorePermit, RpcError> {
+        self.subscriptions.clone().try_acquire_owned().map_err(|_| {
+            let most = self.limits().subscriptions_max;
+            RpcError::Limit(format!("{most} subscriptions are open on this box; end some first or ask another box"))
+        })
+    }
+
+    /// Runs a query that needs the whole of one block. `height` says which, `None` where there is none. Where the block
+    /// is kept decoded it is a read; else decoding it may take as long as a call, and waits for its turn among them.
+    pub async fn read_block<R: Send + 'static>(
+        self: &Arc<Self>,
+        height: impl FnOnce(&Self) -> Result<Option<u64>, RpcError> + Send + 'static,
+        query: impl FnOnce(&Self) -> Result<R, RpcError> + Clone + Send + 'static,
+    ) -> Result<R, RpcError> {
+        let first = query.clone();
+        let kept = move |backend: &Self| match height(backend)? {
+            Some(number) if !backend.is_kept(number) => Ok(None),
+            _ => first(backend).map(Some),
+        };
+        match self.read(kept).await? {
+            Some(found) => Ok(found),
+            None => self.compute(query).await,
+        }
+    }
+
+    /// Takes a transaction in: apart from the reads, so that those cannot keep it out.
+    pub async fn send<R: Send + 'static>(
+        self: &Arc<Self>,
+        query: impl FnOnce(&Self) -> Result<R, RpcError> + Send + 'static,
+    ) -> Result<R, RpcError> {
+        self.run(&self.sends, query).await
+    }
+
+    /// Runs a log search: apart from what computes, so that a few long ones cannot keep calls waiting.
+    pub async fn search<R: Send + 'static>(
+        self: &Arc<Self>,
+        query: impl FnOnce(&Self) -> Result<R, RpcError> + Send + 'static,
+    ) -> Result<R, RpcError> {
+        self.run(&self.searches, query).await
+    }
+
+    /// Runs a query that mostly computes: calls, proofs, fee histories.
     pub async fn compute<R: Send + 'static>(
         self: &Arc<Self>,
         query: impl FnOnce(&Self) -> Result<R, RpcError> + Send + 'static,
@@ -221,8 +274,16 @@ mod tests {
         running.await.expect("the first query runs");
         let second = chain.backend.compute(|_| Ok(())).await.expect_err("the only turn is taken");
         assert_eq!(second.code(), -32005);
-        // Reads have turns of their own.
+        // Reads, searches and sending have turns of their own.
         chain.backend.read(|_| Ok(())).await.expect("reads go on");
+        chain.backend.search(|_| Ok(())).await.expect("searches go on");
+        chain.backend.send(|_| Ok(())).await.expect("sending goes on");
+        // A block that is kept needs no turn among the calls; one that is not does.
+        let head = |_: &Backend| Ok(Some(0));
+        chain.backend.read_block(head, |backend| backend.block_at(0)).await.expect("at hand");
+        let unknown = |_: &Backend| Ok(Some(1));
+        let second = chain.backend.read_block(unknown, |backend| backend.block_at(1)).await.expect_err("not at hand");
+        assert_eq!(second.code(), -32005);
         release.send(()).expect("the first query waits");
         first.await.expect("no panic").expect("released");
         chain.backend.compute(|_| Ok(())).await.expect("the turn came back");

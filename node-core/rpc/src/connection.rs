@@ -2,14 +2,15 @@
 //!
 //! jsonrpsee limits requests, not connections, answers WebSocket messages without counting them, and waits for a slow
 //! reader for ever. This wrapper around the socket holds the connection's place among all connections until the socket
-//! is dropped, stops reading while too many requests are in progress or the peer does not read its answers, and fails
-//! where the peer is silent or stalls for too long.
+//! is dropped, stops reading while too many requests are in progress or too much of their answers is unsent, and fails
+//! where the peer is silent for too long or takes too little. An answer counts as unsent from when it is computed until
+//! its bytes go out here; where all connections together have too many of those, the one with the most is closed.
 
 use std::{
     io,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
@@ -17,6 +18,7 @@ use std::{
 };
 
 use futures::task::AtomicWaker;
+use parking_lot::Mutex;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -26,13 +28,60 @@ use tokio::{
 
 use crate::RpcLimits;
 
+/// The answers that all connections have not taken yet.
+#[derive(Debug)]
+pub(crate) struct Unsent {
+    bytes: AtomicUsize,
+    bytes_max: usize,
+    connections: Mutex<Vec<Weak<ConnectionControl>>>,
+}
+
+impl Unsent {
+    pub(crate) fn new(limits: &RpcLimits) -> Arc<Self> {
+        Arc::new(Self {
+            bytes: AtomicUsize::new(0),
+            bytes_max: limits.unsent_bytes_all_max,
+            connections: Mutex::default(),
+        })
+    }
+
+    fn join(&self, connection: &Arc<ConnectionControl>) {
+        let mut connections = self.connections.lock();
+        connections.retain(|other| other.strong_count() > 0);
+        connections.push(Arc::downgrade(connection));
+    }
+
+    fn close_worst(&self) {
+        let connections: Vec<_> = self.connections.lock().iter().filter_map(Weak::upgrade).collect();
+        let worst =
+            connections.iter().map(|connection| (connection.unsent(), connection)).max_by_key(|(most, _)| *most);
+        if let Some((unsent, worst)) = worst
+            && unsent > 0
+        {
+            tracing::warn!(unsent, "closing the RPC connection with the most unread answers: all have too many");
+            worst.close();
+        }
+    }
+
+    fn remove(&self, bytes: usize) {
+        self.bytes.fetch_sub(bytes, Ordering::AcqRel);
+    }
+}
+
 /// What requests and subscriptions know of their connection.
 #[derive(Debug)]
 pub(crate) struct ConnectionControl {
     in_progress: AtomicUsize,
     in_progress_max: usize,
+    unsent: AtomicUsize,
+    unsent_max: usize,
+    all: Arc<Unsent>,
+    /// A request began or ended since the reading side last looked.
+    active: AtomicBool,
+    websocket: AtomicBool,
     closed: AtomicBool,
     reader: AtomicWaker,
+    writer: AtomicWaker,
 }
 
 /// A request in progress.
@@ -40,13 +89,21 @@ pub(crate) struct ConnectionControl {
 pub(crate) struct InProgress(Arc<ConnectionControl>);
 
 impl ConnectionControl {
-    pub(crate) fn new(limits: &RpcLimits) -> Arc<Self> {
-        Arc::new(Self {
+    pub(crate) fn new(limits: &RpcLimits, all: &Arc<Unsent>) -> Arc<Self> {
+        let control = Arc::new(Self {
             in_progress: AtomicUsize::new(0),
             in_progress_max: limits.requests_per_connection_max,
+            unsent: AtomicUsize::new(0),
+            unsent_max: limits.unsent_bytes_max,
+            all: all.clone(),
+            active: AtomicBool::new(false),
+            websocket: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             reader: AtomicWaker::new(),
-        })
+            writer: AtomicWaker::new(),
+        });
+        all.join(&control);
+        control
     }
 
     /// Counts a request until the result is dropped.
@@ -55,24 +112,76 @@ impl ConnectionControl {
         InProgress(self.clone())
     }
 
-    /// Closes the connection.
+    /// Something happened that starts the time of silence anew: the head of a request is complete.
+    pub(crate) fn touch(&self) {
+        self.active.store(true, Ordering::Release);
+    }
+
+    /// The connection is one of WebSocket from now on.
+    pub(crate) fn upgrade(&self) {
+        self.websocket.store(true, Ordering::Release);
+    }
+
+    /// Counts bytes that wait for the socket until they are written.
+    pub(crate) fn charge(&self, bytes: usize) {
+        if self.is_closed() {
+            return;
+        }
+        // First in the sum, from which nothing may be taken that is not yet in it.
+        let all = self.all.bytes.fetch_add(bytes, Ordering::AcqRel) + bytes;
+        self.unsent.fetch_add(bytes, Ordering::AcqRel);
+        if all > self.all.bytes_max {
+            self.all.close_worst();
+        }
+    }
+
+    /// Bytes were written, or never will be. More than was charged is nothing: headers and frames are not counted.
+    pub(crate) fn discharge(&self, bytes: usize) {
+        let take = |unsent: usize| Some(unsent.saturating_sub(bytes));
+        let before = self.unsent.fetch_update(Ordering::AcqRel, Ordering::Acquire, take).unwrap_or_default();
+        self.all.remove(before.min(bytes));
+        if before > self.unsent_max && before.saturating_sub(bytes) <= self.unsent_max {
+            self.reader.wake();
+        }
+    }
+
+    /// Closes the connection. What it has not sent is dropped by whoever was about to send it, and no longer counts.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Release);
+        self.all.remove(self.unsent.swap(0, Ordering::AcqRel));
         self.reader.wake();
+        self.writer.wake();
     }
 
     fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }
 
-    fn in_progress(&self) -> usize {
-        self.in_progress.load(Ordering::Acquire)
+    /// Whether nothing is computed and nothing waits to be written.
+    fn is_idle(&self) -> bool {
+        self.in_progress.load(Ordering::Acquire) == 0 && self.unsent() == 0
+    }
+
+    fn unsent(&self) -> usize {
+        self.unsent.load(Ordering::Acquire)
+    }
+
+    /// Whether the next request must wait.
+    fn is_full(&self) -> bool {
+        self.in_progress.load(Ordering::Acquire) >= self.in_progress_max || self.unsent() > self.unsent_max
+    }
+}
+
+impl Drop for ConnectionControl {
+    fn drop(&mut self) {
+        self.all.remove(*self.unsent.get_mut());
     }
 }
 
 impl Drop for InProgress {
     fn drop(&mut self) {
         self.0.in_progress.fetch_sub(1, Ordering::AcqRel);
+        self.0.touch();
         self.0.reader.wake();
     }
 }
@@ -83,10 +192,19 @@ pub(crate) struct Connection<S> {
     control: Arc<ConnectionControl>,
     idle: Pin<Box<Sleep>>,
     idle_max: Duration,
-    /// Runs while the peer does not take what is written.
-    stall: Option<Pin<Box<Sleep>>>,
+    /// The last write had to wait for the peer.
+    blocked: bool,
+    /// Runs from such a write until nothing is left to write.
+    stall: Option<Stall>,
     stall_max: Duration,
+    stall_bytes: usize,
     _place: Place,
+}
+
+/// A time in which the peer must take some bytes, and how many it took.
+struct Stall {
+    ends: Pin<Box<Sleep>>,
+    written: usize,
 }
 
 /// A connection's place among all of them, and in the gauge that counts them.
@@ -110,37 +228,69 @@ impl Drop for Place {
 
 impl<S> Connection<S> {
     pub(crate) fn new(socket: S, control: Arc<ConnectionControl>, place: Place, limits: &RpcLimits) -> Self {
-        let (idle_max, stall_max) = (limits.idle_max, limits.write_stall_max);
-        Self { socket, control, idle: Box::pin(sleep(idle_max)), idle_max, stall: None, stall_max, _place: place }
+        Self {
+            socket,
+            control,
+            idle: Box::pin(sleep(limits.idle_max)),
+            idle_max: limits.idle_max,
+            blocked: false,
+            stall: None,
+            stall_max: limits.write_stall_max,
+            stall_bytes: limits.write_stall_bytes,
+            _place: place,
+        }
     }
 
-    /// Whether the peer has been silent for too long with nothing in progress.
+    fn prolong(&mut self) {
+        self.idle.as_mut().reset(Instant::now() + self.idle_max);
+    }
+
+    /// Whether the peer has been silent for too long with nothing to answer.
     fn poll_idle(&mut self, context: &mut Context<'_>) -> bool {
         while self.idle.as_mut().poll(context).is_ready() {
-            if self.control.in_progress() == 0 {
+            if self.control.is_idle() {
                 return true;
             }
-            self.idle.as_mut().reset(Instant::now() + self.idle_max);
+            self.prolong();
         }
         false
     }
 
-    /// Notes how a write went; fails where the peer has not read for too long.
-    fn after_write<R>(&mut self, result: Poll<io::Result<R>>, context: &mut Context<'_>) -> Poll<io::Result<R>> {
-        if result.is_ready() {
-            if self.stall.take().is_some() {
+    /// Fails where the connection was closed; else sees to it that the writing side is woken by that.
+    fn check_open(&self, context: &Context<'_>) -> io::Result<()> {
+        self.control.writer.register(context.waker());
+        if self.control.is_closed() { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
+    }
+
+    /// Notes how a write went; fails where the peer takes too little.
+    fn after_write(&mut self, result: Poll<io::Result<usize>>, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(result) = result {
+            let written = *result.as_ref().unwrap_or(&0);
+            self.control.discharge(written);
+            if let Some(stall) = &mut self.stall {
+                stall.written += written;
+            }
+            if self.control.unsent() == 0 {
+                self.stall = None;
+            }
+            if std::mem::take(&mut self.blocked) {
                 self.control.reader.wake();
             }
-            return result;
+            return Poll::Ready(result);
         }
-        let stall_max = self.stall_max;
-        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(stall_max)));
-        if stall.as_mut().poll(context).is_pending() {
-            return Poll::Pending;
+        self.blocked = true;
+        let (stall_max, stall_bytes) = (self.stall_max, self.stall_bytes);
+        let stall = self.stall.get_or_insert_with(|| Stall { ends: Box::pin(sleep(stall_max)), written: 0 });
+        while stall.ends.as_mut().poll(context).is_ready() {
+            if stall.written < stall_bytes {
+                // The reading side must learn of it, too.
+                self.control.close();
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the peer does not read")));
+            }
+            stall.written = 0;
+            stall.ends.as_mut().reset(Instant::now() + stall_max);
         }
-        // The reading side must learn of it, too.
-        self.control.close();
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the peer does not read")))
+        Poll::Pending
     }
 }
 
@@ -154,13 +304,20 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
         if self.control.is_closed() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
-        if self.stall.is_some() || self.control.in_progress() >= self.control.in_progress_max {
+        // On HTTP bytes alone prolong nothing: a request that trickles in would hold its place for ever.
+        if self.control.active.swap(false, Ordering::AcqRel) {
+            self.prolong();
+        }
+        if self.blocked || self.control.is_full() {
             return Poll::Pending;
         }
         match Pin::new(&mut self.socket).poll_read(context, buffer) {
             Poll::Ready(result) => {
-                let expires = Instant::now() + self.idle_max;
-                self.idle.as_mut().reset(expires);
+                if self.control.websocket.load(Ordering::Acquire) {
+                    self.prolong();
+                } else if self.poll_idle(context) {
+                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the request takes too long")));
+                }
                 Poll::Ready(result)
             }
             Poll::Pending if self.poll_idle(context) => {
@@ -173,6 +330,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.check_open(context)?;
         let result = Pin::new(&mut self.socket).poll_write(context, bytes);
         self.after_write(result, context)
     }
@@ -191,6 +349,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.check_open(context)?;
         let result = Pin::new(&mut self.socket).poll_write_vectored(context, slices);
         self.after_write(result, context)
     }
@@ -214,10 +373,17 @@ mod tests {
     fn connection(
         limits: &RpcLimits,
     ) -> (Connection<DuplexStream>, Arc<ConnectionControl>, DuplexStream, Arc<Semaphore>) {
+        joined(limits, &Unsent::new(limits))
+    }
+
+    fn joined(
+        limits: &RpcLimits,
+        all: &Arc<Unsent>,
+    ) -> (Connection<DuplexStream>, Arc<ConnectionControl>, DuplexStream, Arc<Semaphore>) {
         let (ours, theirs) = duplex(16);
         let places = Arc::new(Semaphore::new(1));
         let place = Place::new(places.clone().try_acquire_owned().expect("free"), Gauge::default());
-        let control = ConnectionControl::new(limits);
+        let control = ConnectionControl::new(limits, all);
         (Connection::new(ours, control.clone(), place, limits), control, theirs, places)
     }
 
@@ -225,7 +391,10 @@ mod tests {
         RpcLimits {
             idle_max: Duration::from_secs(100),
             write_stall_max: Duration::from_secs(10),
+            write_stall_bytes: 8,
             requests_per_connection_max: 2,
+            unsent_bytes_max: 100,
+            unsent_bytes_all_max: 250,
             ..Default::default()
         }
     }
@@ -254,6 +423,76 @@ mod tests {
         assert_eq!(connection.write_all(&[0; 17]).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
         assert_eq!(started.elapsed().as_secs(), 10);
         assert_eq!(connection.read_u8().await.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_takes_too_little_is_closed() {
+        let (mut connection, control, mut peer, _places) = connection(&limits());
+        control.charge(90);
+        // Nine bytes in ten seconds are enough, four are not.
+        let reading = tokio::spawn(async move {
+            for taken in [9, 9, 4, 4] {
+                tokio::time::sleep(Duration::from_secs(9)).await;
+                peer.read_exact(&mut vec![0; taken]).await.unwrap();
+            }
+            peer
+        });
+        let started = Instant::now();
+        assert_eq!(connection.write_all(&[0; 90]).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(started.elapsed().as_secs(), 30);
+        drop(reading);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_trickles_in_is_given_up() {
+        let (mut connection, control, mut peer, _places) = connection(&limits());
+        let trickle = tokio::spawn(async move {
+            while peer.write_u8(1).await.is_ok() {
+                tokio::time::sleep(Duration::from_secs(30)).await;
+            }
+        });
+        let started = Instant::now();
+        drop(control.begin());
+        let error = loop {
+            if let Err(error) = connection.read_u8().await {
+                break error;
+            }
+        };
+        assert_eq!((error.kind(), started.elapsed().as_secs()), (io::ErrorKind::TimedOut, 100));
+        drop(connection);
+        trickle.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_unsent_stops_the_reading() {
+        let (mut connection, control, mut peer, _places) = connection(&limits());
+        peer.write_u8(1).await.unwrap();
+        control.charge(101);
+        assert!(timeout(Duration::from_secs(1), connection.read_u8()).await.is_err());
+        connection.write_u8(2).await.unwrap();
+        assert_eq!(connection.read_u8().await.unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn the_connection_with_the_most_unsent_is_closed() {
+        let limits = limits();
+        let all = Unsent::new(&limits);
+        let (mut slow, slow_control, _slow_peer, _) = joined(&limits, &all);
+        let (mut quick, quick_control, mut quick_peer, _) = joined(&limits, &all);
+        slow_control.charge(150);
+        // Its socket is full: it waits when it is closed.
+        let writing = tokio::spawn(async move { slow.write_all(&[0; 150]).await });
+        tokio::task::yield_now().await;
+        quick_control.charge(120);
+        assert_eq!(writing.await.unwrap().unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
+        assert_eq!(all.bytes.load(Ordering::Acquire), 120);
+        quick_peer.write_u8(1).await.unwrap();
+        quick.write_all(&[0; 16]).await.unwrap();
+        assert_eq!(all.bytes.load(Ordering::Acquire), 104);
+        // What will never be sent goes with its connection.
+        slow_control.charge(1);
+        drop((quick, quick_control));
+        assert_eq!(all.bytes.load(Ordering::Acquire), 0);
     }
 
     #[tokio::test(start_paused = true)]

@@ -52,28 +52,28 @@ pub(crate) fn block_transaction(block: &Block, index: usize, sender: Address) ->
         block_number: Some(block.number()),
         transaction_index: Some(index as u64),
         effective_gas_price: Some(transaction.effective_gas_price(block.header().base_fee_per_gas)),
-        block_timestamp: None,
+        block_timestamp: Some(block.header().timestamp),
     }
 }
 
-/// A transaction that has no block yet.
-pub(crate) fn pooled_transaction(verified: &VerifiedTransaction, base_fee: u64) -> TransactionJson {
+/// A transaction that has no block yet. What it will pay is not known: `gasPrice` is the most, as Geth shows it.
+pub(crate) fn pooled_transaction(verified: &VerifiedTransaction) -> TransactionJson {
     let transaction = verified.transaction();
     RpcTx {
         inner: Recovered::new_unchecked(transaction.clone(), verified.sender()),
         block_hash: None,
         block_number: None,
         transaction_index: None,
-        effective_gas_price: Some(transaction.effective_gas_price(Some(base_fee))),
+        effective_gas_price: Some(transaction.max_fee_per_gas()),
         block_timestamp: None,
     }
 }
 
 /// A transaction wherever it was found.
-pub(crate) fn found_transaction(found: &FoundTransaction, base_fee: u64) -> TransactionJson {
+pub(crate) fn found_transaction(found: &FoundTransaction) -> TransactionJson {
     match found {
         FoundTransaction::Finalized { block, index, sender } => block_transaction(block.block(), *index, *sender),
-        FoundTransaction::Pooled(verified) => pooled_transaction(verified, base_fee),
+        FoundTransaction::Pooled(verified) => pooled_transaction(verified),
     }
 }
 
@@ -247,7 +247,7 @@ mod tests {
         assert_eq!(create["gasUsed"], "0xea60");
         assert_eq!(create["status"], "0x0");
         assert_eq!(create["type"], "0x0");
-        assert_eq!(create["to"], Value::Null);
+        assert_eq!(create.get("to"), Some(&Value::Null));
         assert_eq!(create["contractAddress"], json!(SENDER.create(4)));
     }
 
@@ -276,6 +276,7 @@ mod tests {
                 "hash": block.transactions()[0].hash(),
                 "blockHash": block.hash(),
                 "blockNumber": "0x7",
+                "blockTimestamp": "0x6553f100",
                 "transactionIndex": "0x0",
                 "from": SENDER.to_string().to_lowercase(),
             })
@@ -283,7 +284,7 @@ mod tests {
         let legacy = serde_json::to_value(block_transaction(&block, 1, SENDER)).unwrap();
         assert_eq!(legacy["gasPrice"], "0x9");
         assert_eq!(legacy["v"], "0xa96");
-        assert_eq!(legacy["to"], Value::Null);
+        assert_eq!(legacy.get("to"), Some(&Value::Null));
         assert!(legacy.get("yParity").is_none());
     }
 

@@ -3,7 +3,7 @@
 use alloy_primitives::{B256, Bytes, U256, hex};
 use dolmen_execution::CallError;
 use dolmen_pool::{AddError, VerifyAllError};
-use dolmen_store::{LogQueryError, StoreError};
+use dolmen_store::StoreError;
 use dolmen_types::transaction::DecodeError;
 use jsonrpsee::types::ErrorObjectOwned;
 
@@ -16,6 +16,9 @@ pub enum RpcError {
     /// A subscription over HTTP, which has no way back.
     #[error("notifications not supported")]
     NoNotifications,
+    /// A subscription in a batch.
+    #[error("eth_subscribe cannot be in a batch; send it on its own")]
+    SubscriptionInBatch,
     /// No such subscription.
     #[error("no {0:?} subscription in eth namespace")]
     NoSubscription(String),
@@ -48,6 +51,11 @@ pub enum RpcError {
     /// No such filter, or it expired.
     #[error("filter not found")]
     FilterNotFound,
+    /// A filter of pending transactions was not polled in time.
+    #[error(
+        "{0} announcements of pending transactions were lost before this poll; poll more often. The filter goes on"
+    )]
+    MissedTransactions(u64),
     /// More asked for than one request may get.
     #[error("{0}")]
     Limit(String),
@@ -100,12 +108,13 @@ impl RpcError {
             Self::HeaderNotFound
             | Self::UnknownBlock
             | Self::FilterNotFound
+            | Self::MissedTransactions(_)
             | Self::Decode(_)
             | Self::Add(_)
             | Self::Call(_)
             | Self::NotKept(_) => -32000,
             // As Geth.
-            Self::BatchTooLarge { .. } => -32600,
+            Self::BatchTooLarge { .. } | Self::SubscriptionInBatch => -32600,
             // EIP-1474: limit exceeded.
             Self::Limit(_) => -32005,
             Self::Reverted(_) => 3,
@@ -135,21 +144,14 @@ impl From<StoreError> for RpcError {
     }
 }
 
-impl From<LogQueryError> for RpcError {
-    fn from(error: LogQueryError) -> Self {
-        match error {
-            LogQueryError::Store(error) => error.into(),
-            error => Self::Limit(error.to_string()),
-        }
-    }
-}
-
 impl From<CallError> for RpcError {
     fn from(error: CallError) -> Self {
         match error {
             CallError::State(error) => error.into(),
             CallError::Reverted(output) => Self::Reverted(output),
-            error @ CallError::BothStateAndDiff(_) => Self::InvalidParams(error.to_string()),
+            error @ (CallError::BothStateAndDiff(_) | CallError::PrecompileCode(_)) => {
+                Self::InvalidParams(error.to_string())
+            }
             error => Self::Call(error.to_string()),
         }
     }
@@ -279,6 +281,8 @@ mod tests {
         assert_eq!(object(StoreError::UnknownBlock { number: 9, head: 1 }.into()).1, "header not found");
         let damaged = object(StoreError::Damaged { what: "header", key: "00".into() }.into());
         assert_eq!(damaged.0, -32603);
-        assert_eq!(object(LogQueryError::TooManyResults(7).into()).0, -32005);
+        assert_eq!(object(RpcError::Limit("too much".to_owned())).0, -32005);
+        assert_eq!(object(RpcError::SubscriptionInBatch).0, -32600);
+        assert_eq!(object(RpcError::MissedTransactions(3)).0, -32000);
     }
 }

@@ -1,9 +1,10 @@
-//! Around every JSON-RPC call: Geth's words for unknown methods, the connection's count, metrics; and batches.
+//! Around every JSON-RPC call: Geth's words for unknown methods, the connection's counts of requests and of bytes to
+//! send, metrics; and batches.
 
 use std::{sync::Arc, time::Instant};
 
 use jsonrpsee::{
-    MethodResponse, Methods,
+    Extensions, MethodResponse, Methods,
     core::middleware::{Batch, BatchEntry, Notification, RpcServiceT},
     server::BatchResponseBuilder,
     types::{ErrorObjectOwned, Id, Request},
@@ -19,7 +20,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::{RpcError, RpcLimits, http::Caller};
+use crate::{RpcError, RpcLimits, connection::ConnectionControl, http::Caller};
 
 /// The longest method name that an error repeats.
 const METHOD_NAME_MAX: usize = 64;
@@ -102,7 +103,7 @@ impl<S> RpcMiddleware<S> {
 
 impl Shared {
     /// The method's registered name, or why it cannot be called.
-    fn method(&self, request: &Request<'_>) -> Result<&'static str, RpcError> {
+    fn method(&self, request: &Request<'_>, in_batch: bool) -> Result<&'static str, RpcError> {
         let Some((name, _)) = self.methods.method_with_name(request.method_name()) else {
             let name: String = request.method_name().chars().take(METHOD_NAME_MAX).collect();
             return Err(RpcError::MethodNotFound(name));
@@ -110,6 +111,10 @@ impl Shared {
         let websocket = request.extensions().get::<Caller>().is_none_or(|caller| caller.websocket);
         if !websocket && matches!(name, "eth_subscribe" | "eth_unsubscribe") {
             return Err(RpcError::NoNotifications);
+        }
+        // jsonrpsee would answer it twice: at once and in the batch.
+        if in_batch && name == "eth_subscribe" {
+            return Err(RpcError::SubscriptionInBatch);
         }
         Ok(name)
     }
@@ -119,9 +124,9 @@ impl<S> RpcMiddleware<S>
 where
     S: RpcServiceT<MethodResponse = MethodResponse> + Send + Sync,
 {
-    async fn answer(&self, request: Request<'_>) -> MethodResponse {
+    async fn answer(&self, request: Request<'_>, in_batch: bool) -> MethodResponse {
         let started = Instant::now();
-        match self.shared.method(&request) {
+        match self.shared.method(&request, in_batch) {
             Ok(name) => {
                 let response = self.inner.call(request).await;
                 self.shared.metrics.observe(name, response.as_error_code(), started);
@@ -144,7 +149,7 @@ where
         let mut notified = false;
         for entry in batch {
             let response = match entry {
-                Ok(BatchEntry::Call(request)) => self.answer(request).await,
+                Ok(BatchEntry::Call(request)) => self.answer(request, true).await,
                 Ok(BatchEntry::Notification(_)) => {
                     notified = true;
                     continue;
@@ -165,6 +170,20 @@ where
     }
 }
 
+fn connection_of(extensions: &Extensions) -> Option<Arc<ConnectionControl>> {
+    extensions.get::<Caller>().map(|caller| caller.connection.clone())
+}
+
+/// An answer is still the connection's after it is computed, until the peer took it. That to a subscription is not
+/// counted: jsonrpsee has sent it by now.
+fn charge(connection: Option<&ConnectionControl>, response: &MethodResponse) {
+    if let Some(connection) = connection
+        && !(response.is_notification() || response.is_subscription())
+    {
+        connection.charge(response.as_json().get().len());
+    }
+}
+
 fn error_response(id: Id<'_>, error: RpcError) -> MethodResponse {
     MethodResponse::error(id, ErrorObjectOwned::from(error))
 }
@@ -180,18 +199,22 @@ where
     fn call<'a>(&self, request: Request<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
         let service = self.clone();
         async move {
-            let _in_progress = request.extensions().get::<Caller>().map(|caller| caller.connection.begin());
-            service.answer(request).await
+            let connection = connection_of(request.extensions());
+            let _in_progress = connection.as_ref().map(ConnectionControl::begin);
+            let response = service.answer(request, false).await;
+            charge(connection.as_deref(), &response);
+            response
         }
     }
 
     fn batch<'a>(&self, batch: Batch<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
         let service = self.clone();
         async move {
-            let first = batch.iter().flatten().next();
-            let caller = first.and_then(|entry| entry.extensions().get::<Caller>());
-            let _in_progress = caller.map(|caller| caller.connection.begin());
-            service.answer_batch(batch).await
+            let connection = batch.iter().flatten().next().and_then(|entry| connection_of(entry.extensions()));
+            let _in_progress = connection.as_ref().map(ConnectionControl::begin);
+            let response = service.answer_batch(batch).await;
+            charge(connection.as_deref(), &response);
+            response
         }
     }
 

@@ -17,7 +17,7 @@ pub(crate) fn register(methods: &mut Methods) {
     methods.add("net_listening", 0, async |_, _| Ok(true));
     methods.add("net_peerCount", 0, async |backend: Arc<Backend>, _| Ok(U64::from(backend.sync().peers())));
     methods.add("rpc_modules", 0, async |_, _| {
-        Ok(BTreeMap::from(["eth", "net", "rpc", "txpool", "web3"].map(|namespace| (namespace, "1.0"))))
+        Ok(BTreeMap::from(["debug", "eth", "net", "rpc", "txpool", "web3"].map(|namespace| (namespace, "1.0"))))
     });
     methods.add("txpool_status", 0, async |backend: Arc<Backend>, _| {
         let status = backend.pool().status();
@@ -28,18 +28,13 @@ pub(crate) fn register(methods: &mut Methods) {
 
 fn register_txpool_content(methods: &mut Methods) {
     methods.add("txpool_content", 0, async |backend: Arc<Backend>, _| {
-        let query = |backend: &Backend| {
-            let fee = backend.base_fee();
-            Ok(content(backend, |transaction| convert::pooled_transaction(transaction, fee)))
-        };
-        backend.read(query).await
+        backend.read(|backend| Ok(content(backend, convert::pooled_transaction))).await
     });
     methods.add("txpool_contentFrom", 1, async |backend: Arc<Backend>, args| {
         let address: Address = args.required(0)?;
         let query = move |backend: &Backend| {
-            let fee = backend.base_fee();
             let SenderContent { pending, queued } = backend.pool().content(&address);
-            let show = |list: &[VerifiedTransaction]| by_nonce(list, |one| convert::pooled_transaction(one, fee));
+            let show = |list: &[VerifiedTransaction]| by_nonce(list, convert::pooled_transaction);
             Ok(Content { pending: show(&pending), queued: show(&queued) })
         };
         backend.read(query).await

@@ -1,8 +1,10 @@
 //! `eth_subscribe`: new heads, logs and pending transactions over WebSocket.
 //!
 //! Nothing is buffered without bound: a subscription reads the node's announcements from a queue that all share, and
-//! writes to its connection's bounded queue. A connection that does not take a message in time is closed; one that
-//! falls behind the shared queue is told so and its subscription ends, so that no subscriber sees a gap as silence.
+//! writes to its connection's bounded queue, whose bytes count as the connection's unsent ones. A connection that does
+//! not take a message in time is closed; a subscription that falls behind the shared queue, of blocks or of pending
+//! transactions, is told so and ends, so that no subscriber sees a gap as silence. Logs are found and sent one at a
+//! time.
 
 use std::sync::Arc;
 
@@ -42,6 +44,9 @@ impl IdProvider for HexIds {
     }
 }
 
+/// Logs that a subscription compares before it lets others run: some 50 µs.
+const LOGS_AT_ONCE: usize = 256;
+
 /// What a subscription reports.
 #[derive(Debug)]
 enum Kind {
@@ -75,8 +80,9 @@ async fn serve(
     backend: Arc<Backend>,
     extensions: Extensions,
 ) -> Result<(), SubscriptionError> {
-    let kind = match kind(params, &backend) {
-        Ok(kind) => kind,
+    let opened = kind(params, &backend).and_then(|kind| Ok((kind, backend.hold_subscription()?)));
+    let (kind, _room) = match opened {
+        Ok(opened) => opened,
         Err(error) => {
             pending.reject(ErrorObjectOwned::from(error)).await;
             return Ok(());
@@ -89,15 +95,11 @@ async fn serve(
     let ended = match kind {
         Kind::NewHeads => {
             drop(hashes);
-            subscriber
-                .follow(blocks, |finalized| {
-                    vec![convert::header(finalized.block.header().clone(), finalized.block.hash())]
-                })
-                .await
+            subscriber.follow_blocks(blocks, None).await
         }
         Kind::Logs(filter, _room) => {
             drop(hashes);
-            subscriber.follow(blocks, |finalized| matching_logs(&finalized.block, &finalized.receipts, &filter)).await
+            subscriber.follow_blocks(blocks, Some(&filter)).await
         }
         Kind::PendingHashes => {
             drop(blocks);
@@ -110,8 +112,8 @@ async fn serve(
     };
     match ended {
         Ended::Quietly => Ok(()),
-        Ended::Missed(blocks) => {
-            Err(format!("{blocks} blocks were missed because this subscriber fell behind; subscribe again").into())
+        Ended::Missed(count, what) => {
+            Err(format!("{count} {what} were missed because this subscriber fell behind; subscribe again").into())
         }
     }
 }
@@ -120,8 +122,8 @@ async fn serve(
 enum Ended {
     /// The client went, unsubscribed or was closed; or the node stops.
     Quietly,
-    /// It fell that many blocks behind.
-    Missed(u64),
+    /// It fell that many of these behind.
+    Missed(u64, &'static str),
 }
 
 struct Subscriber {
@@ -131,28 +133,45 @@ struct Subscriber {
 }
 
 impl Subscriber {
-    async fn follow<T: Serialize>(
+    /// Sends the header of every block, or the logs that pass a filter.
+    async fn follow_blocks(
         &self,
         mut blocks: tokio::sync::broadcast::Receiver<Arc<Finalized>>,
-        messages: impl Fn(&Finalized) -> Vec<T>,
+        logs: Option<&LogFilter>,
     ) -> Ended {
         loop {
             let finalized = tokio::select! {
                 () = self.sink.closed() => return Ended::Quietly,
                 finalized = blocks.recv() => finalized,
             };
-            match finalized {
-                Ok(finalized) => {
-                    for message in messages(&finalized) {
-                        if !self.send(&message).await {
-                            return Ended::Quietly;
-                        }
-                    }
+            let sent = match (finalized, logs) {
+                (Ok(finalized), Some(filter)) => self.send_logs(&finalized, filter).await,
+                (Ok(finalized), None) => {
+                    let header = finalized.block.header().clone();
+                    self.send(&convert::header(header, finalized.block.hash())).await
                 }
-                Err(RecvError::Lagged(missed)) => return Ended::Missed(missed),
-                Err(RecvError::Closed) => return Ended::Quietly,
+                (Err(RecvError::Lagged(missed)), _) => return Ended::Missed(missed, "blocks"),
+                (Err(RecvError::Closed), _) => return Ended::Quietly,
+            };
+            if !sent {
+                return Ended::Quietly;
             }
         }
+    }
+
+    async fn send_logs(&self, finalized: &Finalized, filter: &LogFilter) -> bool {
+        let logs = matching_logs(&finalized.block, &finalized.receipts, filter);
+        for (compared, log) in logs.enumerate() {
+            if compared % LOGS_AT_ONCE == LOGS_AT_ONCE - 1 {
+                tokio::task::yield_now().await;
+            }
+            if let Some(log) = log
+                && !self.send(&log).await
+            {
+                return false;
+            }
+        }
+        true
     }
 
     async fn follow_pool(&self, mut hashes: dolmen_pool::PendingHashes, full: bool) -> Ended {
@@ -161,12 +180,17 @@ impl Subscriber {
                 () = self.sink.closed() => return Ended::Quietly,
                 batch = hashes.recv() => batch,
             };
-            let Some(batch) = batch else { return Ended::Quietly };
+            let Some(batch) = batch else {
+                return match hashes.take_missed() {
+                    0 => Ended::Quietly,
+                    missed => Ended::Missed(missed, "announcements of transactions"),
+                };
+            };
             for hash in &*batch {
                 let sent = if full {
                     // One that left the pool meanwhile is no longer pending.
                     let Some(transaction) = self.backend.pool().get(hash) else { continue };
-                    self.send(&convert::pooled_transaction(&transaction, self.backend.base_fee())).await
+                    self.send(&convert::pooled_transaction(&transaction)).await
                 } else {
                     self.send(hash).await
                 };
@@ -184,9 +208,18 @@ impl Subscriber {
             return false;
         };
         let json: Box<JsonRawValue> = json;
+        let bytes = json.get().len();
+        if let Some(caller) = &self.caller {
+            caller.connection.charge(bytes);
+        }
         match self.sink.send_timeout(json, self.backend.limits().write_stall_max).await {
             Ok(()) => true,
-            Err(SendTimeoutError::Closed(_)) => false,
+            Err(SendTimeoutError::Closed(_)) => {
+                if let Some(caller) = &self.caller {
+                    caller.connection.discharge(bytes);
+                }
+                false
+            }
             Err(SendTimeoutError::Timeout(_)) => {
                 tracing::debug!(subscription = ?self.sink.subscription_id(), "closing a subscriber that does not read");
                 if let Some(caller) = &self.caller {

@@ -21,8 +21,9 @@ use tokio::{
 };
 
 use crate::{
-    Backend, RpcLimits,
-    connection::{Connection, ConnectionControl, Place},
+    AllowedHosts, Backend, RpcLimits,
+    connection::{Connection, ConnectionControl, Place, Unsent},
+    debug,
     eth::{self, filters::Filters},
     http::HttpService,
     methods::Methods,
@@ -46,8 +47,19 @@ pub struct RpcServer {
 }
 
 impl RpcServer {
-    /// Serves JSON-RPC on `listener`, with the limits of `backend`. Needs a tokio runtime.
+    /// Serves JSON-RPC on `listener`, with the limits of `backend`, to requests that name no host beyond those that
+    /// always are allowed. Needs a tokio runtime.
     pub fn start(listener: StdTcpListener, backend: Arc<Backend>, registry: &mut Registry) -> io::Result<Self> {
+        Self::start_for(AllowedHosts::default(), listener, backend, registry)
+    }
+
+    /// As [`Self::start`], to requests that name one of `hosts`, too.
+    pub fn start_for(
+        hosts: AllowedHosts,
+        listener: StdTcpListener,
+        backend: Arc<Backend>,
+        registry: &mut Registry,
+    ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;
         let address = listener.local_addr()?;
@@ -56,7 +68,7 @@ impl RpcServer {
             Arc::new(Shared { methods: method_table(backend), metrics: RpcMetrics::register(registry), limits });
         let (stop, handle) = stop_channel();
         let places = Arc::new(Semaphore::new(limits.connections_max as usize));
-        tokio::spawn(accept(listener, stop, places.clone(), shared));
+        tokio::spawn(accept(listener, stop, places.clone(), shared, Arc::new(hosts)));
         tracing::info!(%address, "JSON-RPC is served");
         Ok(Self { address, handle, places, connections_max: limits.connections_max })
     }
@@ -80,6 +92,7 @@ fn method_table(backend: Arc<Backend>) -> MethodTable {
     let filters = Arc::new(Filters::new(*backend.limits()));
     let mut methods = Methods::new(backend);
     eth::register(&mut methods, &filters);
+    debug::register(&mut methods);
     net_web3_txpool::register(&mut methods);
     pubsub::register(&mut methods);
     methods.finish()
@@ -100,8 +113,15 @@ fn server_config(limits: &RpcLimits) -> ServerConfig {
         .build()
 }
 
-async fn accept(listener: TcpListener, stop: StopHandle, places: Arc<Semaphore>, shared: Arc<Shared>) {
+async fn accept(
+    listener: TcpListener,
+    stop: StopHandle,
+    places: Arc<Semaphore>,
+    shared: Arc<Shared>,
+    hosts: Arc<AllowedHosts>,
+) {
     let (config, limits) = (server_config(&shared.limits), shared.limits);
+    let unsent = Unsent::new(&limits);
     let layer = shared.clone();
     let middleware = RpcServiceBuilder::new().layer_fn(move |service| RpcMiddleware::new(service, layer.clone()));
     let services = Server::builder().set_config(config).set_rpc_middleware(middleware).to_service_builder();
@@ -113,9 +133,9 @@ async fn accept(listener: TcpListener, stop: StopHandle, places: Arc<Semaphore>,
             () = &mut stopped => return,
         };
         let Some((socket, place)) = admit(accepted, &places, &shared.metrics).await else { continue };
-        let control = ConnectionControl::new(&limits);
+        let control = ConnectionControl::new(&limits, &unsent);
         let service = services.clone().build(shared.methods.clone(), stop.clone());
-        let service = HttpService::new(service, control.clone());
+        let service = HttpService::new(service, control.clone(), hosts.clone());
         let connection = Connection::new(socket, control, place, &limits);
         let stopped = stop.clone().shutdown();
         tokio::spawn(async move {

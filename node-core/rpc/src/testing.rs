@@ -51,7 +51,7 @@ struct Latest(Arc<Store>);
 impl StateSource for Latest {
     fn account(&self, address: &Address) -> AccountView {
         let account = self.0.head().state.account(address).unwrap().unwrap_or_default();
-        AccountView { nonce: account.nonce, balance: account.balance, has_code: false }
+        AccountView { nonce: account.nonce, balance: account.balance, has_code: false, delegated: false }
     }
 }
 

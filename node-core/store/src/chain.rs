@@ -1,6 +1,6 @@
 //! Reads of finalized blocks, receipts and transaction positions.
 
-use std::sync::atomic::Ordering;
+use std::{cmp::Ordering, sync::atomic};
 
 use alloy_consensus::Header;
 use alloy_primitives::B256;
@@ -24,6 +24,16 @@ pub struct TransactionPosition {
 impl Store {
     /// The header at a height, `None` above the head.
     pub fn header(&self, number: u64) -> Result<Option<Header>, StoreError> {
+        if self.is_above_head(number) { Ok(None) } else { self.read_header(number) }
+    }
+
+    /// Whether a height is above the head: a commit writes its block before it becomes the head, and none shows until
+    /// then.
+    fn is_above_head(&self, number: u64) -> bool {
+        number > self.head().block.number()
+    }
+
+    fn read_header(&self, number: u64) -> Result<Option<Header>, StoreError> {
         let key = height_key(number);
         let Some(bytes) = self.db.get(cf::HEADERS, &key)? else { return Ok(None) };
         Header::decode(&mut &*bytes).map(Some).map_err(|_| damaged("header", &key))
@@ -32,22 +42,26 @@ impl Store {
     /// The block at a height, `None` above the head.
     pub fn block(&self, number: u64) -> Result<Option<Block>, StoreError> {
         let head = self.head();
-        if number == head.block.number() {
-            return Ok(Some((*head.block).clone()));
+        match number.cmp(&head.block.number()) {
+            Ordering::Less => self.read_block(number),
+            Ordering::Equal => Ok(Some((*head.block).clone())),
+            Ordering::Greater => Ok(None),
         }
-        self.read_block(number)
     }
 
+    /// The block at a height, be it the head's or not.
     pub(crate) fn read_block(&self, number: u64) -> Result<Option<Block>, StoreError> {
         let key = height_key(number);
-        let Some(header) = self.header(number)? else { return Ok(None) };
+        let Some(header) = self.read_header(number)? else { return Ok(None) };
         let body = self.db.get(cf::BODIES, &key)?.ok_or_else(|| damaged("body", &key))?;
         Block::from_parts(header, &body).map(Some).map_err(|_| damaged("body", &key))
     }
 
     /// Height of the finalized block with this hash.
     pub fn number_of(&self, hash: &B256) -> Result<Option<u64>, StoreError> {
-        self.db.get(cf::HASHES, hash.as_slice())?.map(|height| read_height(&height, "height of a block")).transpose()
+        let height = self.db.get(cf::HASHES, hash.as_slice())?;
+        let number = height.map(|height| read_height(&height, "height of a block")).transpose()?;
+        Ok(number.filter(|number| !self.is_above_head(*number)))
     }
 
     /// Hash of the finalized block at a height.
@@ -57,6 +71,9 @@ impl Store {
 
     /// The receipts of the block at a height, one a transaction.
     pub fn receipts(&self, number: u64) -> Result<Option<Vec<Receipt>>, StoreError> {
+        if self.is_above_head(number) {
+            return Ok(None);
+        }
         let key = height_key(number);
         let Some(bytes) = self.db.get(cf::RECEIPTS, &key)? else { return Ok(None) };
         receipt::decode_list(&bytes).map(Some).map_err(|_| damaged("receipts", &key))
@@ -69,11 +86,11 @@ impl Store {
         let (number, index) = bytes.split_at_checked(8).ok_or_else(bad)?;
         let number = read_height(number, "transaction position")?;
         let index = index.try_into().map(u32::from_be_bytes).map_err(|_| bad())?;
-        Ok(Some(TransactionPosition { number, index }))
+        Ok((!self.is_above_head(number)).then_some(TransactionPosition { number, index }))
     }
 
     /// Lowest height whose state can still be read.
     pub fn history_floor(&self) -> u64 {
-        self.floor.load(Ordering::Acquire)
+        self.floor.load(atomic::Ordering::Acquire)
     }
 }

@@ -12,7 +12,7 @@ use crate::{
 
 /// Contract code: committed code on disk, and the code that unfinalized blocks deploy in memory until their height
 /// is finalized one way or the other.
-pub struct CodeStore {
+pub(crate) struct CodeStore {
     db: Arc<Db>,
     pending: RwLock<HashMap<B256, (Bytes, u64)>>,
 }
@@ -23,7 +23,7 @@ impl CodeStore {
     }
 
     /// The code with this hash, or `None` where no block deployed it.
-    pub fn get(&self, hash: &B256) -> Result<Option<Bytes>, StoreError> {
+    pub(crate) fn get(&self, hash: &B256) -> Result<Option<Bytes>, StoreError> {
         if let Some((code, _)) = self.pending.read().get(hash) {
             return Ok(Some(code.clone()));
         }

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use alloy_primitives::B256;
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBPinnableSlice, Options,
-    WriteBatch, WriteOptions,
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBPinnableSlice, Direction,
+    IteratorMode, Options, PrefixRange, ReadOptions, WriteBatch, WriteOptions,
 };
 
 use crate::StoreError;
@@ -21,7 +21,7 @@ pub(crate) mod cf {
     pub(crate) const HEADERS: &str = "headers";
     /// height -> RLP block body, compressed.
     pub(crate) const BODIES: &str = "bodies";
-    /// height -> RLP list of receipts, compressed.
+    /// height -> RLP list of receipts without their bloom filters, compressed.
     pub(crate) const RECEIPTS: &str = "receipts";
     /// height -> 256-byte bloom, only for blocks that have logs.
     pub(crate) const BLOOMS: &str = "blooms";
@@ -84,7 +84,25 @@ pub(crate) struct Db {
 }
 
 impl Db {
+    /// Opens the database in `path`, creating it where there is none. A database of another format is refused before
+    /// anything in it is changed: opening adds the column families that it lacks.
     pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
+        if let Some(stamp) = read_stamp(path) {
+            check_version(&stamp)?;
+        }
+        let db = Self::open_families(path)?;
+        match db.get(cf::META, meta::VERSION)? {
+            Some(stamp) => check_version(&stamp)?,
+            None => {
+                let mut batch = db.batch();
+                batch.put(cf::META, meta::VERSION, &FORMAT_VERSION.to_be_bytes());
+                batch.commit()?;
+            }
+        }
+        Ok(db)
+    }
+
+    fn open_families(path: &Path) -> Result<Self, StoreError> {
         let mut options = Options::default();
         options.create_if_missing(true);
         options.create_missing_column_families(true);
@@ -98,7 +116,7 @@ impl Db {
         let families = cf::ALL.map(|name| ColumnFamilyDescriptor::new(name, family_options(name, &cache)));
         match DB::open_cf_descriptors(&options, path, families) {
             Ok(db) => Ok(Self { db, path: path.to_owned() }),
-            Err(source) if source.as_ref().contains("LOCK") => Err(StoreError::Locked(path.to_owned())),
+            Err(source) if says_in_use(source.as_ref()) => Err(StoreError::Locked(path.to_owned())),
             Err(source) => Err(StoreError::Database { operation: "open", path: path.to_owned(), source }),
         }
     }
@@ -116,9 +134,12 @@ impl Db {
         self.db.get_pinned_cf(self.family(family), key).map_err(self.error("read"))
     }
 
-    /// First entry whose key is `from` or follows it.
-    pub(crate) fn seek(&self, family: &str, from: &[u8]) -> Result<Option<Entry>, StoreError> {
-        self.scan(family, from).next().transpose()
+    /// First entry whose key begins with `prefix` and is `from` or follows it.
+    pub(crate) fn seek(&self, family: &str, prefix: &[u8], from: &[u8]) -> Result<Option<Entry>, StoreError> {
+        let mut options = ReadOptions::default();
+        // Where there is no such entry, RocksDB would else walk over all that was deleted behind the prefix.
+        options.set_iterate_range(PrefixRange(prefix));
+        self.iterate(family, from, options).next().transpose()
     }
 
     /// Entries in key order, starting at `from`.
@@ -127,8 +148,16 @@ impl Db {
         family: &str,
         from: &[u8],
     ) -> impl Iterator<Item = Result<Entry, StoreError>> + use<'a> {
-        let mode = rocksdb::IteratorMode::From(from, rocksdb::Direction::Forward);
-        let mut options = rocksdb::ReadOptions::default();
+        self.iterate(family, from, ReadOptions::default())
+    }
+
+    fn iterate<'a>(
+        &'a self,
+        family: &str,
+        from: &[u8],
+        mut options: ReadOptions,
+    ) -> impl Iterator<Item = Result<Entry, StoreError>> + use<'a> {
+        let mode = IteratorMode::From(from, Direction::Forward);
         options.set_total_order_seek(true);
         self.db.iterator_cf_opt(self.family(family), options, mode).map(|entry| entry.map_err(self.error("scan")))
     }
@@ -159,6 +188,27 @@ impl Batch<'_> {
         options.set_sync(true);
         self.db.db.write_opt(self.batch, &options).map_err(self.db.error("write"))
     }
+}
+
+/// The version stamp of the database in `path`, read without its lock and without a change to it; `None` where there is
+/// none yet. Whatever else keeps it from being read here keeps the database from being opened, with an error that says
+/// more.
+fn read_stamp(path: &Path) -> Option<Vec<u8>> {
+    let db = DB::open_cf_for_read_only(&Options::default(), path, [cf::META], false).ok()?;
+    db.get_cf(db.cf_handle(cf::META)?, meta::VERSION).ok()?
+}
+
+fn check_version(stamp: &[u8]) -> Result<(), StoreError> {
+    let found = stamp.try_into().map(u32::from_be_bytes).map_err(|_| damaged("version", meta::VERSION))?;
+    if found == FORMAT_VERSION { Ok(()) } else { Err(StoreError::Version { found, expected: FORMAT_VERSION }) }
+}
+
+/// Whether RocksDB's message says that the lock is held: by another process, or by this one. Other errors name the lock
+/// file too, such as a refused permission.
+fn says_in_use(message: &str) -> bool {
+    ["IO error: While lock file: ", "IO error: lock hold by current process"]
+        .iter()
+        .any(|start| message.starts_with(start))
 }
 
 fn family_options(name: &str, cache: &Cache) -> Options {
@@ -204,4 +254,63 @@ pub(crate) fn read_height(bytes: &[u8], what: &'static str) -> Result<u64, Store
 /// The error for a record that breaks the format.
 pub(crate) fn damaged(what: &'static str, key: &[u8]) -> StoreError {
     StoreError::Damaged { what, key: alloy_primitives::hex::encode_prefixed(key) }
+}
+
+#[cfg(test)]
+mod tests {
+    use rocksdb::{PerfContext, PerfMetric, PerfStatsLevel, perf::set_perf_stats};
+
+    use super::*;
+
+    #[test]
+    fn another_format_is_refused_before_anything_is_added() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut options = Options::default();
+        options.create_if_missing(true);
+        options.create_missing_column_families(true);
+        let db = DB::open_cf(&options, dir.path(), [cf::META]).unwrap();
+        db.put_cf(db.cf_handle(cf::META).unwrap(), meta::VERSION, 99_u32.to_be_bytes()).unwrap();
+        // The version is told even while another program has it open.
+        assert!(matches!(Db::open(dir.path()), Err(StoreError::Version { found: 99, expected: FORMAT_VERSION })));
+        drop(db);
+        assert!(matches!(Db::open(dir.path()), Err(StoreError::Version { found: 99, expected: FORMAT_VERSION })));
+        let mut families = DB::list_cf(&options, dir.path()).unwrap();
+        families.sort();
+        assert_eq!(families, ["default", cf::META]);
+    }
+
+    #[test]
+    fn only_a_held_lock_is_in_use() {
+        let dir = tempfile::tempdir().unwrap();
+        let _db = Db::open(dir.path()).unwrap();
+        assert!(matches!(Db::open(dir.path()), Err(StoreError::Locked(_))));
+        assert!(says_in_use("IO error: While lock file: /data/chain/LOCK: Resource temporarily unavailable"));
+        assert!(!says_in_use("IO error: while open a file for lock: /data/chain/LOCK: Permission denied"));
+        assert!(!says_in_use("Corruption: CURRENT file does not end with newline: /srv/LOCKERS/chain/CURRENT"));
+    }
+
+    /// Pruning leaves many deleted entries; a read of a key without history must not walk over its neighbours'.
+    #[test]
+    fn a_seek_stays_within_its_prefix() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Db::open(dir.path()).unwrap();
+        let (key, neighbour) = ([1; 32], [2; 32]);
+        let mut batch = db.batch();
+        for height in 0..100 {
+            batch.put(cf::ACCOUNT_HISTORY, &history_key(&neighbour, height), &[]);
+        }
+        for height in 0..100 {
+            batch.delete(cf::ACCOUNT_HISTORY, &history_key(&neighbour, height));
+        }
+        batch.put(cf::ACCOUNT_HISTORY, &history_key(&neighbour, 100), &[7]);
+        batch.put(cf::ACCOUNT_HISTORY, &history_key(&key, 3), &[9]);
+        batch.commit().unwrap();
+        let seek = |height| db.seek(cf::ACCOUNT_HISTORY, &key, &history_key(&key, height)).unwrap();
+        assert_eq!(seek(2).map(|(_, value)| value.to_vec()), Some(vec![9]));
+        set_perf_stats(PerfStatsLevel::EnableCount);
+        let mut counters = PerfContext::default();
+        counters.reset();
+        assert_eq!(seek(4), None);
+        assert_eq!(counters.metric(PerfMetric::InternalDeleteSkippedCount), 0);
+    }
 }

@@ -1,11 +1,13 @@
 //! What a box knows of its chain, on disk and in memory.
 //!
 //! RocksDB holds the finalized chain: headers, bodies, receipts, the flat state by hashed key, and for a configured
-//! depth the values that each block replaced. The keccak trie over the state ([`trie`]) lives in memory and is rebuilt
+//! depth the values that each block replaced. The keccak trie over the state (`trie`) lives in memory and is rebuilt
 //! from the flat state at start-up, where its root must equal the head's `stateRoot`: recovery after a crash and a
-//! check of the whole state are the same step. One [`Store::commit`] is one atomic, synced `WriteBatch`.
+//! check of all accounts and slots (not of their code, which is only named by its hash) are the same step. One
+//! [`Store::commit`] is one atomic, synced `WriteBatch`.
 //!
-//! Reads of the latest state never touch the disk; a [`State`] is a version of the trie that costs nothing to keep.
+//! Accounts and slots of the latest state are read from memory, code from the disk; a [`State`] is a version of the
+//! trie that costs nothing to keep.
 
 mod chain;
 mod code;
@@ -14,12 +16,11 @@ mod history;
 mod logs;
 mod state;
 mod store;
-pub mod trie;
+mod trie;
 
 pub use chain::TransactionPosition;
-pub use code::CodeStore;
-pub use history::{HistoricalState, PROOF_DEPTH_MAX};
-pub use logs::{LogFilter, LogMatch, LogQueryError};
+pub use history::PROOF_DEPTH_MAX;
+pub use logs::{LogFilter, LogLimit, LogLimits, LogMatch, LogPage};
 pub use state::{Account, AccountChange, AccountProof, SlotChange, State, StateDiff, StateReader};
 pub use store::{Executed, Head, Options, Store, genesis_block};
 
@@ -105,13 +106,17 @@ pub enum StoreError {
         floor: u64,
     },
     /// Rebuilding the trie that far back would take too long.
-    #[error("proofs reach back {max} blocks; block {number} is older (the head is {head})")]
+    #[error(
+        "proofs undo at most {max} {what}; block {number} is further back (the head is {head}): ask for a later one"
+    )]
     ProofTooOld {
         /// The height asked for.
         number: u64,
         /// Height of the head.
         head: u64,
-        /// Most blocks back.
+        /// How much is undone at most.
         max: u64,
+        /// Of what: blocks, or what they changed.
+        what: &'static str,
     },
 }

@@ -1,21 +1,24 @@
 //! `eth_getLogs`: finding logs by address and topics through the bloom filters of the blocks that have any.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Instant};
 
-use alloy_primitives::{Address, B256, Bloom, BloomInput, Log};
+use alloy_primitives::{Address, B256, Bloom, BloomInput, Log, keccak256};
+use dolmen_types::receipt;
 
 use crate::{
     Store, StoreError,
     db::{cf, damaged, height_key, read_height},
 };
 
-/// Which logs to find.
+/// Which logs to find. The default finds every log.
 #[derive(Clone, Debug, Default)]
 pub struct LogFilter {
-    /// Any of these addresses; empty: every address.
-    pub addresses: HashSet<Address>,
-    /// For each place any of these topics; empty: every topic. At most four places.
-    pub topics: Vec<HashSet<B256>>,
+    addresses: HashSet<Address>,
+    topics: Vec<HashSet<B256>>,
+    /// keccak of each address, which is what a bloom filter is asked for.
+    address_hashes: Vec<B256>,
+    /// The same for the topics, by place.
+    topic_hashes: Vec<Vec<B256>>,
 }
 
 /// A log and where it stands.
@@ -31,21 +34,55 @@ pub struct LogMatch {
     pub log_index: u32,
 }
 
-/// Why a search for logs was given up.
-#[derive(Debug, thiserror::Error)]
-pub enum LogQueryError {
-    /// More results than allowed.
-    #[error("query returned more than {0} results; narrow the block range or the filter")]
-    TooManyResults(usize),
-    /// More blocks to look into than allowed.
-    #[error("query looks into more than {0} blocks with logs; narrow the block range")]
-    TooManyBlocks(usize),
-    /// The database failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
+/// Bounds of one search.
+#[derive(Clone, Copy, Debug)]
+pub struct LogLimits {
+    /// Blocks with logs whose bloom filters are asked.
+    pub blocks_max: usize,
+    /// Logs returned, in whole blocks: the first block with results may hold more.
+    pub results_max: usize,
+    /// Bytes of the addresses, topics and data returned. No block, not even the first, brings more.
+    pub bytes_max: usize,
+    /// When to stop.
+    pub deadline: Instant,
+}
+
+/// What stopped a search before its last block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLimit {
+    /// [`LogLimits::blocks_max`].
+    Blocks,
+    /// [`LogLimits::results_max`].
+    Results,
+    /// [`LogLimits::bytes_max`].
+    Bytes,
+    /// [`LogLimits::deadline`].
+    Time,
+}
+
+/// Logs of whole blocks in chain order.
+#[derive(Clone, Debug, Default)]
+pub struct LogPage {
+    /// The logs found.
+    pub logs: Vec<LogMatch>,
+    /// Where the search stopped early: the first block that is not in `logs`, and why.
+    pub stopped: Option<(u64, LogLimit)>,
 }
 
 impl LogFilter {
+    /// `addresses`: any of these, empty for every address. `topics`: for each place any of these, empty for every
+    /// topic.
+    pub fn new(addresses: HashSet<Address>, topics: Vec<HashSet<B256>>) -> Self {
+        let address_hashes = addresses.iter().map(keccak256).collect();
+        let topic_hashes = topics.iter().map(|any| any.iter().map(keccak256).collect()).collect();
+        Self { addresses, topics, address_hashes, topic_hashes }
+    }
+
+    /// How many addresses and topics it holds.
+    pub fn values(&self) -> usize {
+        self.addresses.len() + self.topics.iter().map(HashSet::len).sum::<usize>()
+    }
+
     /// Whether a log passes.
     pub fn matches(&self, log: &Log) -> bool {
         let topics = log.topics();
@@ -56,55 +93,78 @@ impl LogFilter {
 
     /// Whether a block with this bloom filter may hold a log that passes.
     pub fn may_match(&self, bloom: &Bloom) -> bool {
-        let has = |bytes: &[u8]| bloom.contains_input(BloomInput::Raw(bytes));
-        (self.addresses.is_empty() || self.addresses.iter().any(|address| has(address.as_slice())))
-            && self.topics.iter().all(|any| any.is_empty() || any.iter().any(|topic| has(topic.as_slice())))
+        let has_any = |hashes: &[B256]| {
+            hashes.is_empty() || hashes.iter().any(|hash| bloom.contains_input(BloomInput::Hash(*hash)))
+        };
+        has_any(&self.address_hashes) && self.topic_hashes.iter().all(|any| has_any(any))
     }
 }
 
 impl Store {
-    /// Logs of the blocks `from..=to` that pass the filter, in chain order, looking into at most `blocks_max` blocks
-    /// that have logs and returning at most `results_max` of them.
-    pub fn logs(
-        &self,
-        filter: &LogFilter,
-        from: u64,
-        to: u64,
-        blocks_max: usize,
-        results_max: usize,
-    ) -> Result<Vec<LogMatch>, LogQueryError> {
-        let mut results = Vec::new();
-        for (visited, entry) in self.db.scan(cf::BLOOMS, &height_key(from)).enumerate() {
+    /// Logs of the blocks `from..=to` that pass the filter, in chain order, as far as the limits allow. Blocks above
+    /// the head have none.
+    pub fn logs(&self, filter: &LogFilter, from: u64, to: u64, limits: &LogLimits) -> Result<LogPage, StoreError> {
+        let to = to.min(self.head().block.number());
+        let mut page = LogPage::default();
+        let mut bytes_left = limits.bytes_max;
+        for (looked_at, entry) in self.db.scan(cf::BLOOMS, &height_key(from)).enumerate() {
             let (key, bloom) = entry?;
             let number = read_height(&key, "bloom")?;
             if number > to {
                 break;
             }
-            if visited >= blocks_max {
-                return Err(LogQueryError::TooManyBlocks(blocks_max));
+            if looked_at >= limits.blocks_max {
+                page.stopped = Some((number, LogLimit::Blocks));
+                break;
+            }
+            if Instant::now() >= limits.deadline {
+                page.stopped = Some((number, LogLimit::Time));
+                break;
             }
             let bloom = Bloom::try_from(&*bloom).map_err(|_| damaged("bloom", &key))?;
-            if filter.may_match(&bloom) {
-                self.matching_logs(filter, number, &mut results)?;
+            if !filter.may_match(&bloom) {
+                continue;
             }
-            if results.len() > results_max {
-                return Err(LogQueryError::TooManyResults(results_max));
+            let Some(found) = self.matching_logs(filter, number, &mut bytes_left)? else {
+                page.stopped = Some((number, LogLimit::Bytes));
+                break;
+            };
+            if !found.is_empty() && !page.logs.is_empty() && page.logs.len() + found.len() > limits.results_max {
+                page.stopped = Some((number, LogLimit::Results));
+                break;
             }
+            page.logs.extend(found);
         }
-        Ok(results)
+        Ok(page)
     }
 
-    fn matching_logs(&self, filter: &LogFilter, number: u64, out: &mut Vec<LogMatch>) -> Result<(), StoreError> {
-        let receipts = self.receipts(number)?.ok_or_else(|| damaged("receipts", &height_key(number)))?;
+    /// The logs of one block that pass, taken off `bytes_left`; `None` where they are more than that.
+    fn matching_logs(
+        &self,
+        filter: &LogFilter,
+        number: u64,
+        bytes_left: &mut usize,
+    ) -> Result<Option<Vec<LogMatch>>, StoreError> {
+        let key = height_key(number);
+        let receipts = self.db.get(cf::RECEIPTS, &key)?.ok_or_else(|| damaged("receipts", &key))?;
+        let receipts = receipt::decode_logs(&receipts).map_err(|_| damaged("receipts", &key))?;
+        let mut found = Vec::new();
         let mut log_index = 0;
-        for (transaction_index, receipt) in (0_u32..).zip(&receipts) {
-            for log in receipt.logs() {
-                if filter.matches(log) {
-                    out.push(LogMatch { log: log.clone(), number, transaction_index, log_index });
+        for (transaction_index, logs) in (0_u32..).zip(receipts) {
+            for log in logs {
+                if filter.matches(&log) {
+                    let Some(left) = bytes_left.checked_sub(size(&log)) else { return Ok(None) };
+                    *bytes_left = left;
+                    found.push(LogMatch { log, number, transaction_index, log_index });
                 }
                 log_index += 1;
             }
         }
-        Ok(())
+        Ok(Some(found))
     }
+}
+
+/// Bytes of a log's address, topics and data.
+fn size(log: &Log) -> usize {
+    Address::len_bytes() + log.topics().len() * B256::len_bytes() + log.data.data.len()
 }

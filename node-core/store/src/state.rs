@@ -61,9 +61,9 @@ pub struct AccountChange {
     pub address: Address,
     /// The account before the block, `None` where it did not exist.
     pub before: Option<Account>,
-    /// The account after, `None` where the block removed it; its slots are then all gone.
+    /// The account after, `None` where the block removed it; its slots are then all gone, listed below or not.
     pub after: Option<Account>,
-    /// Changed slots.
+    /// Changed slots. What they hold after is ignored where the account is removed.
     pub slots: Vec<SlotChange>,
 }
 
@@ -146,6 +146,11 @@ impl State {
 
     pub(crate) fn slot_hashed(&self, account: &B256, slot: &B256) -> U256 {
         self.accounts.get(account).and_then(|leaf| leaf.storage.get(slot)).copied().unwrap_or_default()
+    }
+
+    /// All slots of an account, by hash.
+    pub(crate) fn slots_hashed<'a>(&'a self, account: &B256) -> impl Iterator<Item = (&'a B256, &'a U256)> + use<'a> {
+        self.accounts.get(account).into_iter().flat_map(|leaf| leaf.storage.iter())
     }
 
     pub(crate) const fn code_store(&self) -> &Arc<CodeStore> {

@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use alloy_primitives::{Address, B256, keccak256};
+use alloy_primitives::{Address, B256, U256, keccak256};
 use alloy_rlp::Decodable as _;
 use dolmen_types::{Block, Genesis, Receipt, receipt};
 use parking_lot::RwLock;
@@ -17,7 +17,8 @@ use parking_lot::RwLock;
 use crate::{
     Account, AccountChange, SlotChange, State, StateDiff, StoreError,
     code::CodeStore,
-    db::{self, Batch, Db, FORMAT_VERSION, cf, damaged, height_key, history_key, meta, slot_key},
+    db::{self, Batch, Db, cf, damaged, height_key, history_key, meta, slot_key},
+    history::history_family,
     state::{AccountLeaf, root_from_nothing},
     trie::{StorageTrie, Trie},
 };
@@ -64,7 +65,6 @@ impl Store {
     pub fn open(path: &Path, genesis: &Genesis, options: Options) -> Result<Self, StoreError> {
         let db = Arc::new(Db::open(path)?);
         let code = Arc::new(CodeStore::new(db.clone()));
-        check_version(&db)?;
         if db.get(cf::META, meta::GENESIS)?.is_none() {
             let (block, diff) = genesis_with_diff(genesis);
             write_genesis(&db, &block, &diff)?;
@@ -116,7 +116,7 @@ impl Store {
         }
         let mut batch = self.db.batch();
         write_block(&mut batch, block, &executed.receipts);
-        write_diff(&mut batch, &executed.diff, block.number());
+        write_diff(&mut batch, &executed.diff, Some(&head.state), block.number());
         self.prune_history(&mut batch, block.number())?;
         batch.commit()?;
         *self.head.write() = Arc::new(Head { block: block.clone(), state: executed.state.clone() });
@@ -133,8 +133,7 @@ impl Store {
             // Raised first: a reader checks the floor after it read, and must not miss a value that is gone.
             self.floor.store(pruned, Ordering::Release);
             for key in self.changed_keys(pruned)? {
-                let family = if key.len() == 32 { cf::ACCOUNT_HISTORY } else { cf::SLOT_HISTORY };
-                batch.delete(family, &history_key(&key, pruned));
+                batch.delete(history_family(&key), &history_key(&key, pruned));
             }
             batch.delete(cf::CHANGES, &height_key(pruned));
             batch.put(cf::META, meta::FLOOR, &height_key(pruned));
@@ -146,16 +145,6 @@ impl Store {
         let (found, expected) = (self.genesis_hash()?, genesis_block(genesis).hash());
         if found == expected { Ok(()) } else { Err(StoreError::OtherChain { found, expected }) }
     }
-}
-
-fn check_version(db: &Db) -> Result<(), StoreError> {
-    let Some(stamp) = db.get(cf::META, meta::VERSION)? else {
-        let mut batch = db.batch();
-        batch.put(cf::META, meta::VERSION, &FORMAT_VERSION.to_be_bytes());
-        return batch.commit();
-    };
-    let found = stamp.as_ref().try_into().map(u32::from_be_bytes).map_err(|_| damaged("version", meta::VERSION))?;
-    if found == FORMAT_VERSION { Ok(()) } else { Err(StoreError::Version { found, expected: FORMAT_VERSION }) }
 }
 
 /// Block zero of the chain that a genesis file describes.
@@ -189,7 +178,7 @@ fn genesis_with_diff(genesis: &Genesis) -> (Block, StateDiff) {
 fn write_genesis(db: &Db, block: &Block, diff: &StateDiff) -> Result<(), StoreError> {
     let mut batch = db.batch();
     write_block(&mut batch, block, &[]);
-    write_diff(&mut batch, diff, 0);
+    write_diff(&mut batch, diff, None, 0);
     batch.put(cf::META, meta::GENESIS, block.hash().as_slice());
     batch.commit()
 }
@@ -212,13 +201,22 @@ fn write_block(batch: &mut Batch<'_>, block: &Block, receipts: &[Receipt]) {
     batch.put(cf::META, meta::HEAD, &height);
 }
 
-fn write_diff(batch: &mut Batch<'_>, diff: &StateDiff, height: u64) {
+/// Writes what the block at `height` changed in the state `parent` before it.
+fn write_diff(batch: &mut Batch<'_>, diff: &StateDiff, parent: Option<&State>, height: u64) {
     let mut changed: Vec<Vec<u8>> = Vec::new();
     for change in &diff.accounts {
-        let key = keccak256(change.address);
-        write_account(batch, &key, change, height, &mut changed);
-        for slot in &change.slots {
-            write_slot(batch, &key, slot, height, &mut changed);
+        let account = keccak256(change.address);
+        write_account(batch, &account, change, height, &mut changed);
+        if change.after.is_some() {
+            for SlotChange { slot, before, after } in &change.slots {
+                let key = slot_key(&account, &keccak256(slot.to_be_bytes::<32>()));
+                write_slot(batch, key, before, after, height, &mut changed);
+            }
+        } else {
+            // Slots left behind would belong to no account, and the next start would find them.
+            for (slot, before) in parent.into_iter().flat_map(|state| state.slots_hashed(&account)) {
+                write_slot(batch, slot_key(&account, slot), before, &U256::ZERO, height, &mut changed);
+            }
         }
     }
     for (hash, code) in &diff.codes {
@@ -248,15 +246,21 @@ fn write_account(batch: &mut Batch<'_>, key: &B256, change: &AccountChange, heig
     }
 }
 
-fn write_slot(batch: &mut Batch<'_>, account: &B256, change: &SlotChange, height: u64, changed: &mut Vec<Vec<u8>>) {
-    let key = slot_key(account, &keccak256(change.slot.to_be_bytes::<32>()));
-    if change.after.is_zero() {
+fn write_slot(
+    batch: &mut Batch<'_>,
+    key: [u8; 64],
+    before: &U256,
+    after: &U256,
+    height: u64,
+    changed: &mut Vec<Vec<u8>>,
+) {
+    if after.is_zero() {
         batch.delete(cf::SLOTS, &key);
     } else {
-        batch.put(cf::SLOTS, &key, &change.after.to_be_bytes_trimmed_vec());
+        batch.put(cf::SLOTS, &key, &after.to_be_bytes_trimmed_vec());
     }
     if height > 0 {
-        batch.put(cf::SLOT_HISTORY, &history_key(&key, height), &change.before.to_be_bytes_trimmed_vec());
+        batch.put(cf::SLOT_HISTORY, &history_key(&key, height), &before.to_be_bytes_trimmed_vec());
         changed.push(key.to_vec());
     }
 }
@@ -276,7 +280,7 @@ fn load_state(db: &Arc<Db>, code: Arc<CodeStore>) -> Result<State, StoreError> {
             let (slot, value) = slots.next().expect("peeked")?;
             own.push((
                 B256::try_from(&slot[32..]).map_err(|_| damaged("slot", &slot))?,
-                alloy_primitives::U256::try_from_be_slice(&value).ok_or_else(|| damaged("slot", &slot))?,
+                U256::try_from_be_slice(&value).ok_or_else(|| damaged("slot", &slot))?,
             ));
         }
         leaves.push((

@@ -11,9 +11,12 @@
 use alloy_consensus::{BlockBody, EMPTY_OMMER_ROOT_HASH, Header, constants::EMPTY_WITHDRAWALS, proofs};
 use alloy_eips::{eip2718::Encodable2718 as _, eip4895::Withdrawals, eip7685::EMPTY_REQUESTS_HASH};
 use alloy_primitives::{Address, B64, B256, Bloom, Bytes, U256, keccak256};
-use alloy_rlp::{Decodable as _, Encodable as _};
+use alloy_rlp::{Buf as _, Decodable as _, Encodable as _, Header as RlpHeader};
 
-use crate::Transaction;
+use crate::{Transaction, genesis::GAS_LIMIT_MAX};
+
+/// No transaction uses less gas (EIP-2).
+pub const TRANSACTION_GAS_MIN: u64 = 21_000;
 
 /// Why bytes from a peer or from disk are not a block, or a block breaks a rule that needs no state.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -25,6 +28,12 @@ pub enum BlockError {
         bytes: usize,
         /// The chain's limit.
         max: usize,
+    },
+    /// More transactions than its gas limit has room for.
+    #[error("block has more than {max} transactions, the most that its gas limit has room for")]
+    TransactionCount {
+        /// Most transactions.
+        max: u64,
     },
     /// RLP decoding failed.
     #[error("block is not valid RLP")]
@@ -58,11 +67,13 @@ impl Block {
     }
 
     /// Decodes a block, accepting only its canonical encoding of at most `max` bytes with a body that the header
-    /// commits to, so that two blocks with one hash are the same bytes.
+    /// commits to, so that two blocks with one hash are the same bytes. A body with more transactions than can be
+    /// valid is refused before it takes memory.
     pub fn decode(bytes: &[u8], max: usize) -> Result<Self, BlockError> {
         if bytes.len() > max {
             return Err(BlockError::TooLarge { bytes: bytes.len(), max });
         }
+        check_transaction_count(bytes)?;
         let mut rest = bytes;
         let inner = alloy_consensus::Block::<Transaction>::decode(&mut rest)?;
         if !rest.is_empty() || alloy_rlp::encode(&inner) != bytes {
@@ -126,6 +137,25 @@ impl Block {
     pub fn timestamp_ms(&self) -> Option<u64> {
         timestamp_ms(self.header())
     }
+}
+
+/// Counts the transactions of an encoded block before any is decoded: one of 10 bytes takes some 320 in memory, so the
+/// bound on the bytes alone would let a block grow more than thirtyfold.
+fn check_transaction_count(mut bytes: &[u8]) -> Result<(), BlockError> {
+    let mut block = RlpHeader::decode_bytes(&mut bytes, true)?;
+    let header = Header::decode(&mut block)?;
+    let mut transactions = RlpHeader::decode_bytes(&mut block, true)?;
+    let max = header.gas_limit.min(GAS_LIMIT_MAX) / TRANSACTION_GAS_MIN;
+    let mut count = 0;
+    while !transactions.is_empty() {
+        if count == max {
+            return Err(BlockError::TransactionCount { max });
+        }
+        count += 1;
+        let item = RlpHeader::decode(&mut transactions)?;
+        transactions.advance(item.payload_length);
+    }
+    Ok(())
 }
 
 /// Reads the proposal time in Unix milliseconds from `extraData`.

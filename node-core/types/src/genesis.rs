@@ -1,9 +1,17 @@
 //! The genesis file: what every box of a chain must agree on, and the block zero that follows from it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashSet, btree_map::Entry},
+    fmt,
+    marker::PhantomData,
+};
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
-use serde::{Deserialize, Serialize};
+use curve25519_dalek::edwards::CompressedEdwardsY;
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error as _, MapAccess, Visitor},
+};
 
 use crate::{
     PublicKey,
@@ -22,6 +30,9 @@ pub const GAS_LIMIT_MAX: u64 = 1_000_000_000;
 pub const BLOCK_BYTES: std::ops::RangeInclusive<u32> = 262_144..=8_388_608;
 /// Bounds of the two block intervals, in milliseconds.
 pub const BLOCK_INTERVAL_MS: std::ops::RangeInclusive<u64> = 1..=60_000;
+
+/// Bounds of `timestamp_ms`, the years 2001 to 2200: a time in seconds or microseconds is outside of them.
+pub const TIMESTAMP_MS: std::ops::RangeInclusive<u64> = 978_307_200_000..=7_258_118_400_000;
 
 /// The genesis file as written: JSON, unknown fields refused. [`Genesis::try_from`] checks it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,7 +55,7 @@ pub struct GenesisFile {
     /// The boxes that vote.
     pub validators: Vec<Validator>,
     /// Accounts and contracts that exist from the start.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique_keys")]
     pub accounts: BTreeMap<Address, GenesisAccount>,
 }
 
@@ -73,24 +84,28 @@ pub struct GenesisAccount {
     /// Runtime bytecode.
     #[serde(default, skip_serializing_if = "is_no_code")]
     pub code: Bytes,
-    /// Storage slots; zero values are refused, since a zero slot is an absent one.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    /// Storage slots of a contract; zero values are refused, since a zero slot is an absent one.
+    #[serde(default, deserialize_with = "unique_keys", skip_serializing_if = "BTreeMap::is_empty")]
     pub storage: BTreeMap<B256, B256>,
 }
 
 /// What is wrong with a genesis file: the field, and what it must be.
 #[derive(Debug, thiserror::Error)]
 pub enum GenesisError {
-    /// Not JSON, a field is missing, unknown or of the wrong type.
-    #[error("the genesis file does not have the required form")]
-    Json(#[from] serde_json::Error),
+    /// Not JSON, or a field is missing, unknown, there twice or of the wrong type.
+    #[error("{place} does not have the required form", place = place(.path))]
+    Json {
+        /// The field as far as it is known, such as `validators[2].public_key`; `.` for the whole file.
+        path: String,
+        /// What is wrong there.
+        #[source]
+        source: serde_json::Error,
+    },
     /// `chain_id` is zero or above 2^53 - 1.
     #[error("genesis field `chain_id`: {0} is not between 1 and 2^53 - 1; choose another")]
     ChainId(u64),
     /// `timestamp_ms` cannot be a block time.
-    #[error(
-        "genesis field `timestamp_ms`: {0} is not between 1 and 2^53 - 1; use the current Unix time in milliseconds"
-    )]
+    #[error("genesis field `timestamp_ms`: {0} ms is not in the years 2001 to 2200; {hint}", hint = timestamp_hint(.0))]
     Timestamp(u64),
     /// `gas_limit` is out of bounds.
     #[error("genesis field `gas_limit`: {0} is not between {GAS_LIMIT_MIN} and {GAS_LIMIT_MAX}")]
@@ -127,6 +142,16 @@ pub enum GenesisError {
         /// The repeated value.
         value: String,
     },
+    /// A validator's key is not one that can sign.
+    #[error(
+        "genesis field `validators[{index}].public_key`: `{value}` is not an Ed25519 public key; copy it from `dolmen genesis key`"
+    )]
+    PublicKey {
+        /// Place in the list, from 0.
+        index: usize,
+        /// The value.
+        value: PublicKey,
+    },
     /// A validator's name is empty, too long or has other characters.
     #[error("genesis field `validators[{index}].name`: `{name}` must be 1 to 32 letters, digits, `-`, `_` or `.`")]
     ValidatorName {
@@ -144,6 +169,9 @@ pub enum GenesisError {
     /// An account that has nothing at all.
     #[error("genesis field `accounts.{0}`: the account is empty (no balance, nonce or code); leave it out")]
     EmptyAccount(Address),
+    /// Storage of an account that a contract could still be created at: its slots would become the contract's.
+    #[error("genesis field `accounts.{0}.storage`: storage needs `code`, or a `nonce` of 1 or more; add one of them")]
+    StorageWithoutCode(Address),
     /// A storage slot holds zero.
     #[error("genesis field `accounts.{address}.storage.{slot}`: the value is zero; leave the slot out")]
     ZeroSlot {
@@ -163,7 +191,13 @@ pub struct Genesis {
 impl Genesis {
     /// Reads and checks a genesis file.
     pub fn from_json(json: &[u8]) -> Result<Self, GenesisError> {
-        serde_json::from_slice::<GenesisFile>(json)?.try_into()
+        let mut json = serde_json::Deserializer::from_slice(json);
+        let file: GenesisFile = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+            let path = error.path().to_string();
+            GenesisError::Json { path, source: error.into_inner() }
+        })?;
+        json.end().map_err(|source| GenesisError::Json { path: ".".to_owned(), source })?;
+        file.try_into()
     }
 
     /// The settings and accounts.
@@ -197,7 +231,7 @@ impl TryFrom<GenesisFile> for Genesis {
         if !(1..=SAFE_INTEGER_MAX).contains(&file.chain_id) {
             return Err(GenesisError::ChainId(file.chain_id));
         }
-        if !(1..=SAFE_INTEGER_MAX).contains(&file.timestamp_ms) {
+        if !TIMESTAMP_MS.contains(&file.timestamp_ms) {
             return Err(GenesisError::Timestamp(file.timestamp_ms));
         }
         if !(GAS_LIMIT_MIN..=GAS_LIMIT_MAX).contains(&file.gas_limit) {
@@ -235,6 +269,9 @@ fn check_validators(validators: &[Validator]) -> Result<(), GenesisError> {
         if !names.insert(name) {
             return Err(GenesisError::DuplicateValidator { index, field: "name", value: name.clone() });
         }
+        if CompressedEdwardsY(public_key.0).decompress().is_none() {
+            return Err(GenesisError::PublicKey { index, value: *public_key });
+        }
         if !keys.insert(public_key) {
             return Err(GenesisError::DuplicateValidator { index, field: "public_key", value: public_key.to_string() });
         }
@@ -251,12 +288,68 @@ fn check_accounts(accounts: &BTreeMap<Address, GenesisAccount>) -> Result<(), Ge
         if account.balance.is_zero() && account.nonce == 0 && account.code.is_empty() {
             return Err(GenesisError::EmptyAccount(address));
         }
+        // The EVM asks only for code and nonce before it creates a contract somewhere (EIP-684).
+        if !account.storage.is_empty() && account.nonce == 0 && account.code.is_empty() {
+            return Err(GenesisError::StorageWithoutCode(address));
+        }
         if let Some((&slot, _)) = account.storage.iter().find(|(_, value)| value.is_zero()) {
             return Err(GenesisError::ZeroSlot { address, slot });
         }
         supply = supply.checked_add(account.balance).ok_or(GenesisError::Supply)?;
     }
     Ok(())
+}
+
+/// How an error names a place in the file.
+fn place(path: &str) -> String {
+    if path == "." { "the genesis file".to_owned() } else { format!("genesis field `{path}`") }
+}
+
+/// What to do about a time out of bounds.
+fn timestamp_hint(value: &u64) -> &'static str {
+    let fits = |value: Option<u64>| value.is_some_and(|value| TIMESTAMP_MS.contains(&value));
+    if fits(value.checked_mul(1000)) {
+        "it looks like seconds: use milliseconds"
+    } else if fits(Some(value / 1000)) {
+        "it looks like microseconds: use milliseconds"
+    } else {
+        "use the current Unix time in milliseconds"
+    }
+}
+
+/// Reads a map and refuses a key that comes twice: of its values, all but the last would be lost without a word.
+fn unique_keys<'de, D, K, V>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
+where
+    D: Deserializer<'de>,
+    K: Deserialize<'de> + Ord + fmt::Display,
+    V: Deserialize<'de>,
+{
+    deserializer.deserialize_map(UniqueKeys(PhantomData))
+}
+
+struct UniqueKeys<K, V>(PhantomData<(K, V)>);
+
+impl<'de, K: Deserialize<'de> + Ord + fmt::Display, V: Deserialize<'de>> Visitor<'de> for UniqueKeys<K, V> {
+    type Value = BTreeMap<K, V>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+        let mut map = BTreeMap::new();
+        while let Some((key, value)) = entries.next_entry()? {
+            match map.entry(key) {
+                Entry::Occupied(entry) => {
+                    return Err(A::Error::custom(format_args!("`{}` is listed twice", entry.key())));
+                }
+                Entry::Vacant(entry) => {
+                    entry.insert(value);
+                }
+            }
+        }
+        Ok(map)
+    }
 }
 
 /// Serde's condition for leaving `code` out; a method of `Bytes` reached by deref cannot be named there.

@@ -32,6 +32,9 @@ pub enum DecodeError {
 /// Decodes the bytes that `eth_sendRawTransaction` and gossip carry: one EIP-2718 transaction, no network wrapper.
 pub fn decode(mut bytes: &[u8]) -> Result<Transaction, DecodeError> {
     let first = *bytes.first().ok_or(DecodeError::Empty)?;
+    if first == 0 {
+        return Err(DecodeError::Rlp("a legacy transaction has no type byte: leave out the leading 00".to_owned()));
+    }
     // Below 0x7f the first byte is the type (EIP-2718); naming an unknown one beats the decoder's general error.
     if first < 0x7f && !matches!(first, 1 | 2 | 4) {
         return Err(DecodeError::UnsupportedType(first));
@@ -56,9 +59,11 @@ mod tests {
     #[test]
     fn malformed_bytes_are_named() {
         assert_eq!(decode(&[]), Err(DecodeError::Empty));
-        for ty in [0, 3, 5, 0x6f] {
+        for ty in [3, 5, 0x6f] {
             assert_eq!(decode(&[ty, 0xc0]), Err(DecodeError::UnsupportedType(ty)));
         }
+        let with_type = decode(&[0, 0xc0]).unwrap_err().to_string();
+        assert_eq!(with_type, "rlp: a legacy transaction has no type byte: leave out the leading 00");
         for bytes in [&[2_u8][..], &[2, 0xc0], &[0xc0], &[0xc1, 1], &[0xde, 0xad, 0xbe, 0xef], &[0x80]] {
             assert!(matches!(decode(bytes), Err(DecodeError::Rlp(_))), "{bytes:?} gave {:?}", decode(bytes));
         }

@@ -1,11 +1,13 @@
+mod effects;
+
 use std::time::Duration;
 
-use alloy_consensus::{SignableTransaction as _, TxEip1559};
+use alloy_consensus::{SignableTransaction, Signed, TxEip1559};
 use alloy_eips::{eip2935, eip4788};
 use alloy_primitives::{Signature, TxKind, U256, bytes, keccak256};
 use dolmen_store::{Options, Store};
 use dolmen_types::{
-    Genesis, PublicKey, Transaction, Validator,
+    Genesis, Transaction, Validator,
     block::{Proposal, next_header},
     genesis::{GenesisAccount, GenesisFile},
 };
@@ -47,14 +49,29 @@ fn transfer(index: u8, nonce: u64, to: TxKind, value: u64, input: Bytes) -> Veri
         input,
         ..Default::default()
     };
-    let digest = Message::from_digest(transaction.signature_hash().0);
+    sign(transaction, index)
+}
+
+fn sign_hash(hash: B256, index: u8) -> Signature {
+    let digest = Message::from_digest(hash.0);
     let (recovery, bytes) = SECP256K1.sign_ecdsa_recoverable(digest, &key(index)).serialize_compact();
-    let signature = Signature::from_bytes_and_parity(&bytes, i32::from(recovery) == 1);
-    dolmen_pool::verify(Transaction::from(transaction.into_signed(signature)), CHAIN_ID).unwrap()
+    Signature::from_bytes_and_parity(&bytes, i32::from(recovery) == 1)
+}
+
+fn sign<T: SignableTransaction<Signature>>(unsigned: T, index: u8) -> VerifiedTransaction
+where
+    Signed<T>: Into<Transaction>,
+{
+    let signature = sign_hash(unsigned.signature_hash(), index);
+    dolmen_pool::verify(unsigned.into_signed(signature).into(), CHAIN_ID).unwrap()
 }
 
 impl Chain {
     fn new() -> Self {
+        Self::with([])
+    }
+
+    fn with<const N: usize>(extra: [(Address, GenesisAccount); N]) -> Self {
         let contract = |code| GenesisAccount { nonce: 1, code, ..Default::default() };
         let rich = |index| {
             (address(&key(index)), GenesisAccount { balance: U256::from(10_u64.pow(18)), ..Default::default() })
@@ -69,7 +86,8 @@ impl Chain {
             block_bytes_max: 1 << 20,
             validators: vec![Validator {
                 name: "a".into(),
-                public_key: PublicKey([1; 32]),
+                // RFC 8032, section 7.1, test 1.
+                public_key: "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a".parse().unwrap(),
                 fee_recipient: Address::repeat_byte(0xfe),
             }],
             accounts: [
@@ -82,7 +100,9 @@ impl Chain {
                 (HISTORY_STORAGE_ADDRESS, contract(eip2935::HISTORY_STORAGE_CODE.clone())),
                 (BEACON_ROOTS_ADDRESS, contract(eip4788::BEACON_ROOTS_CODE.clone())),
             ]
-            .into(),
+            .into_iter()
+            .chain(extra)
+            .collect(),
         }
         .try_into()
         .unwrap();
@@ -100,8 +120,12 @@ impl Chain {
 
     fn build(&self, transactions: Vec<VerifiedTransaction>, bytes_max: usize) -> Built {
         let limits = BlockLimits { bytes_max, deadline: Instant::now() + Duration::from_secs(60) };
+        self.build_from(&mut Queue(transactions), limits)
+    }
+
+    fn build_from(&self, source: &mut Queue, limits: BlockLimits) -> Built {
         let state = self.store.head().state.clone();
-        self.executor.build(&state, &*self.store, self.header(), &mut Queue(transactions), limits).unwrap()
+        self.executor.build(&state, &*self.store, self.header(), source, limits).unwrap()
     }
 
     fn execute(&self, block: Block, transactions: &[VerifiedTransaction]) -> Result<Executed, ExecutionError> {
@@ -214,6 +238,55 @@ fn a_builder_leaves_out_what_does_not_fit_or_run() {
     let nonces: Vec<_> = built.transactions.iter().map(|taken| (taken.sender(), taken.nonce())).collect();
     let expected = [(address(&key(1)), 0), (address(&key(2)), 0)];
     assert_eq!(nonces, expected, "the second of the first sender is longer; the next sender's fits");
+}
+
+/// The head may move while the source still yields what it used.
+#[test]
+fn a_used_nonce_does_not_hide_the_next() {
+    let chain = Chain::new();
+    let both: Vec<_> = (0..2).map(|nonce| transfer(1, nonce, TxKind::Call(COUNTER), 0, word(1))).collect();
+    chain.store.commit(&chain.build(both[..1].to_vec(), 1 << 20).executed).unwrap();
+    assert_eq!(chain.build(both.clone(), 1 << 20).transactions, both[1..]);
+}
+
+#[test]
+fn the_search_for_what_fits_ends() {
+    let chain = Chain::new();
+    // Of a sender each, since a source gives nothing more of a sender whose transaction does not fit.
+    let misfits = |first: u8, count: usize| -> Vec<_> {
+        let large = |index| transfer(index, 0, TxKind::Call(COUNTER), 0, Bytes::from(vec![1; 2000]));
+        (first..).take(count).map(large).collect()
+    };
+    let fitting = |nonce| transfer(1, nonce, TxKind::Call(REVERTER), 0, Bytes::new());
+    let limits =
+        BlockLimits { bytes_max: BLOCK_OVERHEAD_BYTES + 1000, deadline: Instant::now() + Duration::from_secs(60) };
+    let parts = [
+        misfits(10, MISFITS_MAX - 1),
+        vec![fitting(0)],
+        misfits(80, MISFITS_MAX - 1),
+        vec![fitting(1)],
+        misfits(150, MISFITS_MAX),
+        vec![fitting(2)],
+    ];
+    let mut source = Queue(parts.concat());
+    assert_eq!(chain.build_from(&mut source, limits).transactions, [fitting(0), fitting(1)]);
+    assert_eq!(source.0, [fitting(2)]);
+
+    // What is left has no room for any transaction: none is asked for.
+    let one = fitting(0).block_len();
+    let limits = BlockLimits { bytes_max: BLOCK_OVERHEAD_BYTES + one + TRANSACTION_BYTES_MIN - 1, ..limits };
+    let mut source = Queue(vec![fitting(0), fitting(1)]);
+    assert_eq!(chain.build_from(&mut source, limits).transactions, [fitting(0)]);
+    assert_eq!(source.0, [fitting(1)]);
+}
+
+#[test]
+fn nothing_is_begun_after_the_deadline() {
+    let chain = Chain::new();
+    let limits = BlockLimits { bytes_max: 1 << 20, deadline: Instant::now() };
+    let built = chain.build_from(&mut Queue(mixed()), limits);
+    assert!(built.transactions.is_empty());
+    assert_eq!(built.executed.block.header().gas_used, 0);
 }
 
 #[test]

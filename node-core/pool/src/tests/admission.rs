@@ -1,4 +1,4 @@
-//! Every rule of admission, with its message word for word.
+//! Every rule of admission but EIP-7702's, with its message word for word.
 
 use alloy_consensus::{TxEip2930, TxEip4844, TxEip7702, TxLegacy};
 use alloy_eips::eip7702::{Authorization, SignedAuthorization};
@@ -145,8 +145,46 @@ fn funds() {
     assert_eq!(error.to_string(), expected);
     assert_eq!(fixture.counts(), (2, 0));
 
-    let overflow = changed(|item| item.value = U256::MAX);
-    assert!(matches!(fixture.add(&overflow), Err(AddError::InsufficientFunds { .. })));
+    // Nobody has more than 2^256 - 1 wei to spend.
+    fixture.set(2, |account| account.balance = U256::MAX);
+    let mut overflow = unsigned(0, 0);
+    overflow.value = U256::MAX;
+    assert!(matches!(fixture.add(&sign(overflow.clone(), 2)), Err(AddError::InsufficientFunds { .. })));
+    overflow.value = U256::MAX - cost;
+    fixture.add(&sign(overflow, 2)).unwrap();
+    let error = fixture.add(&transfer(2, 1, 0)).unwrap_err();
+    assert!(matches!(error, AddError::InsufficientFundsAfterPending { .. }), "{error}");
+}
+
+#[test]
+fn a_sender_is_bounded_by_bytes_too() {
+    let large = |nonce, tip, bytes| {
+        let mut large = unsigned(nonce, tip);
+        (large.input, large.gas_limit) = (Bytes::from(vec![0; bytes]), 200_000);
+        sign(large, 1)
+    };
+    let fixture = Fixture::with(PoolConfig {
+        tx_bytes_max: 1500,
+        queued_per_sender_bytes_max: 2500,
+        per_sender_bytes_max: 4500,
+        ..config()
+    });
+    for nonce in [2, 3] {
+        assert_eq!(fixture.add(&large(nonce, 1, 1000)).unwrap().placement, Placement::Queued);
+    }
+    let full = Err(AddError::AccountLimitExceeded { pooled: 2 });
+    assert_eq!(fixture.add(&large(4, 1, 1000)), full, "the queue of this sender");
+    assert_eq!(fixture.add(&large(3, 200, 1350)), full, "a replacement that grows");
+    // What closes the gap has room.
+    for nonce in [0, 1] {
+        assert_eq!(fixture.add(&large(nonce, 1, 1000)).unwrap().placement, Placement::Pending);
+    }
+    let full = Err(AddError::AccountLimitExceeded { pooled: 4 });
+    assert_eq!(fixture.add(&large(4, 1, 1000)), full);
+    assert_eq!(fixture.add(&large(0, 200, 1350)), full);
+    fixture.add(&large(0, 200, 900)).unwrap();
+    // Another sender has its own.
+    fixture.add_all(&[(2, 0, 1)]);
 }
 
 #[test]
@@ -159,6 +197,8 @@ fn a_batch_gives_each_its_own_result() {
     let results = fixture.pool.add_batch(batch, Origin::Peer, 0);
     assert_eq!(results[0], Err(AddError::AlreadyKnown));
     assert!(matches!(results[600], Err(AddError::InvalidSender(_))));
+    let errors = results.iter().filter_map(|result| result.as_ref().err());
+    assert_eq!(errors.filter(|error| error.is_bad_signature()).count(), 1);
     assert!(results[1..300].iter().all(|result| result.as_ref().unwrap().placement == Placement::Pending));
     assert!(results[301..600].iter().all(|result| result.as_ref().unwrap().placement == Placement::Queued));
     assert_eq!(fixture.counts(), (301, 299));

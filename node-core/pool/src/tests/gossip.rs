@@ -9,6 +9,7 @@ use super::{CHAIN_ID, Fixture, config, sign, transfer, unsigned};
 use crate::{
     Origin, PoolConfig, VerifiedTransaction,
     gossip::{GossipError, GossipLimits, decode_gossip, encode_gossip},
+    outgoing::Outgoing,
     verify,
 };
 
@@ -128,12 +129,48 @@ fn a_full_announcement_queue_leaves_it_to_the_rebroadcast() {
     for nonce in 0..4 {
         fixture.pool.add(transfer(1, nonce, 1), Origin::Local, 0).unwrap();
     }
-    assert_eq!(fixture.pool.outgoing_status(), (2, 2));
     let message = fixture.pool.take_outgoing(&limits(), 0).unwrap();
     assert_eq!(decode_gossip(&message, &limits()).unwrap().len(), 2);
     assert_eq!(fixture.pool.rebroadcast(5000), 1);
     let message = fixture.pool.take_outgoing(&limits(), 5000).unwrap();
     assert_eq!(decode_gossip(&message, &limits()).unwrap(), [transfer(1, 2, 1)]);
+}
+
+/// Adds `count` local transfers of `key`, announced at `now_ms`.
+fn announce(fixture: &Fixture, key: u8, count: u64, now_ms: u64) {
+    for nonce in 0..count {
+        fixture.pool.add(transfer(key, nonce, 1), Origin::Local, now_ms).unwrap();
+    }
+    assert!(fixture.pool.take_outgoing(&limits(), now_ms).is_some());
+}
+
+#[test]
+fn what_is_in_blocks_does_not_keep_the_rest_from_being_announced_again() {
+    let fixture = Fixture::with(PoolConfig { rebroadcast_max: 2, ..config() });
+    announce(&fixture, 1, 600, 0);
+    announce(&fixture, 2, 3, 1);
+    fixture.finalize(1, |account| account.nonce = 600);
+    assert_eq!(fixture.pool.rebroadcast(5001), 2);
+    let message = fixture.pool.take_outgoing(&limits(), 5001).unwrap();
+    assert_eq!(decode_gossip(&message, &limits()).unwrap(), [transfer(2, 0, 1), transfer(2, 1, 1)]);
+    assert_eq!(fixture.pool.rebroadcast(5001), 1);
+}
+
+#[test]
+fn a_rebroadcast_is_bounded_by_bytes() {
+    let fixture = Fixture::with(PoolConfig { rebroadcast_bytes_max: 150, ..config() });
+    announce(&fixture, 1, 3, 0);
+    assert_eq!(fixture.pool.rebroadcast(5000), 2, "103 bytes each");
+    assert_eq!(fixture.pool.rebroadcast(5000), 1);
+}
+
+#[test]
+fn what_finds_the_schedule_full_is_counted() {
+    let mut outgoing = Outgoing::new(&PoolConfig { transactions_max: 1, outgoing_max: 1, ..config() });
+    verified(4).into_iter().for_each(|transaction| outgoing.push(transaction, 0));
+    // One is queued, one scheduled.
+    assert_eq!((outgoing.take_refused(), outgoing.take_refused()), (2, 0));
+    assert!(outgoing.due(4999).is_none() && outgoing.due(5000).is_some() && outgoing.due(5000).is_none());
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Keys, transactions and state for the tests, and the tests that need more than one module.
 
 mod admission;
+mod delegation;
 mod eviction;
 mod gossip;
 mod model;
@@ -81,6 +82,7 @@ impl StateSource for TestState {
 pub(crate) struct Fixture {
     pub(crate) pool: Pool,
     pub(crate) state: Arc<TestState>,
+    pub(crate) cache: Arc<SenderCache>,
 }
 
 pub(crate) fn config() -> PoolConfig {
@@ -96,7 +98,7 @@ impl Fixture {
         let rich = AccountView { balance: U256::from(10).pow(U256::from(18)), ..Default::default() };
         let state = Arc::new(TestState(Mutex::new((1..10).map(|key| (address(key), rich)).collect())));
         let cache = Arc::new(SenderCache::new(CHAIN_ID, NonZeroUsize::new(1000).unwrap(), 1 << 20));
-        Self { pool: Pool::new(config, state.clone(), cache).unwrap(), state }
+        Self { pool: Pool::new(config, state.clone(), cache.clone()).unwrap(), state, cache }
     }
 
     pub(crate) fn add(&self, transaction: &Transaction) -> Result<Added, AddError> {

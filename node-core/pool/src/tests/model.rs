@@ -16,7 +16,7 @@ use super::{Fixture, address, config, transfer, transfer_cost};
 use crate::{
     AddError, Origin, Pool, PoolConfig, StateSource as _,
     inner::Inner,
-    sender::{Entry, Sender},
+    sender::{Changes, Entry, Sender},
 };
 
 const KEYS: std::ops::Range<u8> = 1..5;
@@ -63,7 +63,8 @@ fn signed(key: u8, nonce: u64, tip: u8) -> Transaction {
     signed.entry((key, nonce, tip)).or_insert_with(|| transfer(key, nonce, tip.into())).clone()
 }
 
-/// A pool that is full by bytes after seven or eight transactions, or by count after ten.
+/// A pool that is full by bytes after seven or eight transactions, a sender after five, its queue after two; or by count
+/// after ten.
 fn bounds(by_bytes: bool) -> PoolConfig {
     PoolConfig {
         transactions_max: 10,
@@ -73,6 +74,8 @@ fn bounds(by_bytes: bool) -> PoolConfig {
         lifetime_ms: LIFETIME_MS,
         tx_bytes_max: 120,
         total_bytes_max: if by_bytes { 800 } else { 5000 },
+        per_sender_bytes_max: if by_bytes { 550 } else { 4000 },
+        queued_per_sender_bytes_max: if by_bytes { 250 } else { 3000 },
         ..config()
     }
 }
@@ -145,6 +148,14 @@ fn check_sender(inner: &Inner, sender: &Sender, run: &[&Entry]) {
     assert_eq!(sender.queued_len(), sender.entries().len() - run.len());
     assert!(sender.queued_len() <= inner.config.queued_per_sender_max);
     assert!(sender.entries().len() <= inner.config.per_sender_max);
+    let all = bytes(sender.entries().values().map(|entry| &**entry));
+    assert_eq!((sender.bytes(), sender.queued_bytes()), (all, all - bytes(run.iter().copied())));
+    assert!(all <= inner.config.per_sender_bytes_max);
+    assert!(sender.queued_bytes() <= inner.config.queued_per_sender_bytes_max);
+}
+
+fn bytes<'a>(entries: impl Iterator<Item = &'a Entry>) -> usize {
+    entries.map(|entry| entry.transaction.encoded_len()).sum()
 }
 
 fn key(entry: &Entry) -> (Reverse<u128>, u64) {
@@ -231,7 +242,8 @@ fn apply(fixture: &Fixture, operation: Operation, now_ms: &mut u64) {
         }
         Operation::Remove { key, nonce } => {
             if let Some(hash) = contents(&fixture.pool).get(&(address(key), nonce)) {
-                assert!(fixture.pool.remove(hash, *now_ms).is_some());
+                let mut changes = Changes::default();
+                assert!(fixture.pool.lock().remove(address(key), nonce, *now_ms, &mut changes).is_some());
                 assert!(!fixture.pool.contains(hash));
             }
         }

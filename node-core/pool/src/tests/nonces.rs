@@ -3,7 +3,7 @@
 use alloy_primitives::U256;
 
 use super::{Fixture, address, config, places, transfer, transfer_cost};
-use crate::{AddError, Origin, Placement, PoolConfig, SenderContent};
+use crate::{AddError, Origin, Placement, PoolConfig, SenderContent, sender::Changes};
 
 fn placed(content: SenderContent) -> (Vec<u64>, Vec<u64>) {
     let nonces = |list: Vec<(u8, u64)>| list.into_iter().map(|(_, nonce)| nonce).collect();
@@ -140,9 +140,9 @@ fn an_account_that_got_code_loses_its_transactions() {
 fn removing_one_queues_the_later_ones() {
     let fixture = Fixture::new();
     fixture.add_all(&[(1, 0, 1), (1, 1, 1), (1, 2, 1)]);
-    let hash = *transfer(1, 1, 1).tx_hash();
-    assert_eq!(fixture.pool.remove(&hash, 0).unwrap().hash(), hash);
-    assert_eq!(fixture.pool.remove(&hash, 0), None);
+    let remove = || fixture.pool.lock().remove(address(1), 1, 0, &mut Changes::default());
+    assert_eq!(remove().unwrap().hash(), *transfer(1, 1, 1).tx_hash());
+    assert_eq!(remove(), None);
     assert_eq!(content(&fixture, 1), (vec![0], vec![2]));
     fixture.add_all(&[(1, 1, 1)]);
     assert_eq!(content(&fixture, 1), (vec![0, 1, 2], vec![]));

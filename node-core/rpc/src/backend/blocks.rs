@@ -54,7 +54,7 @@ impl Backend {
             BlockId::Number(_) => Some(latest),
             BlockId::Hash(hash) if hash.block_hash == head.block.hash() => Some(latest),
             // Every stored block is finalized, so `requireCanonical` always holds.
-            BlockId::Hash(hash) => self.store().number_of(&hash.block_hash)?,
+            BlockId::Hash(hash) => self.store().number_of(&hash.block_hash)?.filter(|number| *number <= latest),
         })
     }
 
@@ -71,6 +71,9 @@ impl Backend {
         let head = self.head();
         if head.block.number() == number {
             return Ok(Some(head.block.clone()));
+        }
+        if number > head.block.number() {
+            return Ok(None);
         }
         if let Some(recent) = self.recent.lock().get(number) {
             return Ok(Some(recent.block().clone()));

@@ -83,7 +83,10 @@ impl Backend {
                     backend.remember(&finalized);
                 }
                 // Those blocks are read from the database when asked for.
-                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Lagged(_)) => match backend.upgrade() {
+                    Some(backend) => backend.waiting.lose(),
+                    None => return,
+                },
                 Err(RecvError::Closed) => return,
             }
         }
@@ -92,11 +95,22 @@ impl Backend {
     fn remember(&self, finalized: &Finalized) {
         let block = FinalizedBlock::new(finalized.block.clone(), finalized.receipts.clone());
         let block = FinalizedBlock { senders: OnceLock::from(finalized.senders.clone()), ..block };
-        self.recent.lock().insert(Arc::new(block));
+        let block = Arc::new(block);
+        self.recent.lock().insert(block.clone());
+        self.waiting.resolve(&block);
+    }
+
+    /// Whether the block at a height, with its receipts, is kept decoded.
+    pub(super) fn is_kept(&self, number: u64) -> bool {
+        self.recent.lock().get(number).is_some() || self.head().block.number() == number
     }
 
     /// The finalized block at a height with its receipts, `None` above the head.
     pub fn finalized(&self, number: u64) -> Result<Option<Arc<FinalizedBlock>>, RpcError> {
+        // A commit writes a block before it makes it the head: until then it is none, receipts and all.
+        if number > self.head().block.number() {
+            return Ok(None);
+        }
         if let Some(block) = self.recent.lock().get(number) {
             return Ok(Some(block));
         }
@@ -127,6 +141,11 @@ impl Backend {
             return Ok(senders[index]);
         }
         Ok(self.verified.verify_all(&block.block.transactions()[index..=index])?[0].sender())
+    }
+
+    /// Height of a finalized transaction's block.
+    pub fn height_of(&self, hash: &B256) -> Result<Option<u64>, RpcError> {
+        Ok(self.store().transaction(hash)?.map(|position| position.number))
     }
 
     /// Where a finalized transaction stands: its block and its place in it.
@@ -164,6 +183,23 @@ mod tests {
         // The same block again takes no more room.
         recent.insert(block(4));
         assert!([1, 3, 4].iter().all(|number| recent.get(*number).is_some()));
+    }
+
+    #[tokio::test]
+    async fn a_block_above_the_head_is_none_even_where_it_is_known() {
+        let chain = crate::testing::Chain::new(Default::default());
+        let early = block(1);
+        let finalized = Finalized {
+            block: early.block().clone(),
+            receipts: early.shared_receipts().clone(),
+            senders: Arc::default(),
+        };
+        chain.backend.remember(&finalized);
+        assert!(chain.backend.finalized(1).unwrap().is_none());
+        assert!(chain.backend.block_at(1).unwrap().is_none());
+        let committed = chain.commit(&[]);
+        let found = chain.backend.block_at(1).unwrap().expect("the head");
+        assert_eq!(found.hash(), committed.hash());
     }
 
     #[test]

@@ -5,8 +5,9 @@ use std::{sync::Arc, time::Duration};
 use alloy_primitives::{Address, B256, Bytes};
 use dolmen_pool::{AddError, Origin};
 use dolmen_types::transaction;
-use tokio::{sync::broadcast::error::RecvError, time::Instant};
+use tokio::time::{Instant, timeout_at};
 
+use super::waiting::{Position, Wait};
 use crate::{Backend, FinalizedBlock, RpcError};
 
 impl Backend {
@@ -24,17 +25,21 @@ impl Backend {
         wait: Duration,
     ) -> Result<(Arc<FinalizedBlock>, usize), RpcError> {
         let deadline = Instant::now() + wait;
-        // Subscribed first, so that no block is missed.
-        let mut blocks = self.subscribe();
-        let hash = self.read(move |backend| backend.send_or_find(&bytes)).await?;
+        let (hash, mut next) = self.send(move |backend| backend.send_and_wait(&bytes)).await?;
+        // The transaction is taken: whatever happens from here on, the caller gets its hash.
+        let given_up = || RpcError::NotFinalizedInTime { hash, timeout_ms: wait.as_millis() };
         loop {
-            if let Some(position) = self.read(move |backend| backend.position(&hash)).await? {
-                return Ok(position);
-            }
-            match tokio::time::timeout_at(deadline, blocks.recv()).await {
-                Ok(Ok(_) | Err(RecvError::Lagged(_))) => {}
-                Ok(Err(RecvError::Closed)) => return Err(RpcError::Internal("the node is stopping")),
-                Err(_) => return Err(RpcError::NotFinalizedInTime { hash, timeout_ms: wait.as_millis() }),
+            let mut waiting = match next {
+                Next::Found(position) => return Ok(position),
+                Next::Wait(waiting) => waiting,
+            };
+            match timeout_at(deadline, waiting.position()).await {
+                Ok(Some(position)) => return Ok(position),
+                Ok(None) => {
+                    let again = self.read(move |backend| backend.look_or_wait(hash));
+                    next = timeout_at(deadline, again).await.map_err(|_| given_up())?.map_err(|_| given_up())?;
+                }
+                Err(_) => return Err(given_up()),
             }
         }
     }
@@ -44,17 +49,36 @@ impl Backend {
         self.pool().pending_nonce(address)
     }
 
-    fn send_or_find(&self, bytes: &[u8]) -> Result<B256, RpcError> {
+    fn send_and_wait(&self, bytes: &[u8]) -> Result<(B256, Next), RpcError> {
         let transaction = transaction::decode(bytes)?;
         let hash = *transaction.hash();
-        if self.store().transaction(&hash)?.is_some() {
-            return Ok(hash);
+        // Before all looks, so that no block is missed.
+        let waiting = self.waiting.wait_for(hash);
+        if self.store().transaction(&hash)?.is_none() {
+            match self.pool().add(transaction, Origin::Local, (self.parts.now_ms)()) {
+                Ok(_) | Err(AddError::AlreadyKnown) => {}
+                // It may have been finalized between the look and the pool.
+                Err(error) if self.store().transaction(&hash)?.is_none() => return Err(error.into()),
+                Err(_) => {}
+            }
         }
-        match self.pool().add(transaction, Origin::Local, (self.parts.now_ms)()) {
-            Ok(_) | Err(AddError::AlreadyKnown) => Ok(hash),
-            Err(error) => Err(error.into()),
-        }
+        Ok((hash, self.look(hash, waiting)?))
     }
+
+    fn look_or_wait(&self, hash: B256) -> Result<Next, RpcError> {
+        let waiting = self.waiting.wait_for(hash);
+        self.look(hash, waiting)
+    }
+
+    fn look(&self, hash: B256, waiting: Wait) -> Result<Next, RpcError> {
+        Ok(self.position(&hash)?.map_or(Next::Wait(waiting), Next::Found))
+    }
+}
+
+/// What is to be done about a transaction that was sent.
+enum Next {
+    Found(Position),
+    Wait(Wait),
 }
 
 #[cfg(test)]
@@ -92,5 +116,22 @@ mod tests {
         let error = chain.backend.send_raw_sync(raw, Duration::from_millis(20)).await.expect_err("no block");
         assert!(matches!(error, RpcError::NotFinalizedInTime { hash, .. } if hash == *transfer.hash()));
         assert_eq!(error.code(), 4);
+    }
+
+    #[tokio::test]
+    async fn a_busy_node_still_answers_what_it_took() {
+        let limits = crate::RpcLimits { reads_concurrent_max: 1, heavy_concurrent_max: 1, ..Default::default() };
+        let chain = Chain::new(limits);
+        let (_reads, _heavy) = (chain.backend.reads.acquire().await, chain.backend.heavy.acquire().await);
+        let transfer = chain.transfer(0, 5);
+        let raw = Bytes::from(transfer.encoded_2718());
+        let backend = chain.backend.clone();
+        let waiting = tokio::spawn(async move { backend.send_raw_sync(raw, Duration::from_secs(10)).await });
+        while chain.backend.pool().status().pending == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let block = chain.commit(std::slice::from_ref(&transfer));
+        let (found, index) = waiting.await.unwrap().expect("told by the block itself");
+        assert_eq!((found.block().hash(), index), (block.hash(), 0));
     }
 }

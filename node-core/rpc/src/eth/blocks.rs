@@ -73,9 +73,8 @@ async fn block(
     full: Option<bool>,
 ) -> Result<Option<convert::BlockJson>, RpcError> {
     if !full.unwrap_or(false) {
-        return backend
-            .read(move |backend| Ok(backend.block(id)?.map(|block| convert::block_with_hashes(&block))))
-            .await;
+        let query = move |backend: &Backend| Ok(backend.block(id)?.map(|block| convert::block_with_hashes(&block)));
+        return backend.read_block(move |backend| backend.number_of(id), query).await;
     }
     let query = move |backend: &Backend| {
         let Some(found) = backend.finalized_block(id)? else { return Ok(None) };
@@ -99,7 +98,8 @@ async fn receipts(backend: &Arc<Backend>, id: BlockId) -> Result<Option<Vec<conv
 }
 
 async fn transaction_count(backend: &Arc<Backend>, id: BlockId) -> Result<Option<U64>, RpcError> {
-    backend.read(move |backend| Ok(backend.block(id)?.map(|block| U64::from(block.transactions().len())))).await
+    let query = move |backend: &Backend| Ok(backend.block(id)?.map(|block| U64::from(block.transactions().len())));
+    backend.read_block(move |backend| backend.number_of(id), query).await
 }
 
 async fn uncle_count(backend: &Arc<Backend>, id: BlockId) -> Result<Option<U64>, RpcError> {

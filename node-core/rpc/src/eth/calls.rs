@@ -104,11 +104,8 @@ fn account_override(account: AccountOverrideJson) -> Result<AccountOverride, Rpc
 }
 
 fn header_overrides(block: &BlockOverrides) -> Result<HeaderOverrides, RpcError> {
-    let unsupported = [
-        (block.difficulty.is_some(), "difficulty"),
-        (block.blob_base_fee.is_some(), "blobBaseFee"),
-        (block.beacon_root.is_some(), "beaconRoot"),
-    ];
+    // `difficulty` has had no meaning since the merge: what reads it gets `PREVRANDAO`. Tools set it to zero.
+    let unsupported = [(block.blob_base_fee.is_some(), "blobBaseFee"), (block.beacon_root.is_some(), "beaconRoot")];
     if let Some((_, name)) = unsupported.iter().find(|(given, _)| *given) {
         return Err(RpcError::InvalidParams(format!("block override `{name}` is not supported")));
     }
@@ -186,7 +183,7 @@ mod tests {
         let slots = json!({B256::ZERO.to_string(): B256::with_last_byte(1)});
         let state = json!({address.to_string(): {"balance": "0x7", "nonce": "0x2", "stateDiff": slots}});
         let block = json!({"number": "0x10", "time": "0x20", "gasLimit": "0x30", "feeRecipient": address,
-            "prevRandao": B256::with_last_byte(9), "baseFeePerGas": "0x8",
+            "prevRandao": B256::with_last_byte(9), "baseFeePerGas": "0x8", "difficulty": "0x1",
             "blockHash": {"1": B256::with_last_byte(5)}});
         let request = read(json!([{}, "latest", state, block])).unwrap();
         let account = &request.state[&address];

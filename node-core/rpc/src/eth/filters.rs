@@ -6,7 +6,7 @@ use alloy_eips::BlockNumberOrTag;
 use alloy_primitives::{B256, FixedBytes, U128};
 use alloy_rpc_types_eth::Log;
 use dolmen_pool::PendingHashes;
-use futures::FutureExt as _;
+use dolmen_store::LogLimit;
 use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
@@ -14,7 +14,7 @@ use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use super::logs::LogFilterJson;
 use crate::{
     Backend, RpcError, RpcLimits,
-    backend::{BlockRange, LogCriteria},
+    backend::{BlockRange, FoundLogs, LogCriteria, limit_error},
     methods::Methods,
 };
 
@@ -42,7 +42,7 @@ enum Kind {
 enum Poll {
     Logs { criteria: Arc<LogCriteria>, from: u64, to: u64 },
     Blocks { from: u64, to: u64 },
-    Pending(Vec<B256>),
+    Pending(Result<Vec<B256>, RpcError>),
 }
 
 /// What a poll returns.
@@ -105,7 +105,7 @@ impl Filters {
         })
     }
 
-    /// A poll failed: the next one starts where it did.
+    /// A poll of blocks up to `to` did not get beyond `from`: the next one starts there.
     fn rewind(&self, id: U128, from: u64, to: u64) {
         let rewind = |kind: &mut Kind| match kind {
             Kind::Logs { next, .. } | Kind::Blocks { next } if *next == to + 1 => *next = from,
@@ -116,15 +116,18 @@ impl Filters {
     }
 }
 
-/// The hashes that are ready, about `most` of them.
-fn drain(hashes: &mut PendingHashes, most: usize) -> Vec<B256> {
+/// The hashes that are ready, about `most` of them; an error where some were lost before the poll.
+fn drain(hashes: &mut PendingHashes, most: usize) -> Result<Vec<B256>, RpcError> {
     let mut ready = Vec::new();
     while ready.len() < most
-        && let Some(Some(batch)) = hashes.recv().now_or_never()
+        && let Some(batch) = hashes.try_recv()
     {
         ready.extend_from_slice(&batch);
     }
-    ready
+    match hashes.take_missed() {
+        0 => Ok(ready),
+        missed => Err(RpcError::MissedTransactions(missed)),
+    }
 }
 
 pub(super) fn register(methods: &mut Methods, filters: &Arc<Filters>) {
@@ -142,7 +145,7 @@ pub(super) fn register(methods: &mut Methods, filters: &Arc<Filters>) {
                 Kind::Logs { criteria, .. } => Ok(criteria.clone()),
                 _ => Err(RpcError::FilterNotFound),
             })??;
-            backend.compute(move |backend| backend.logs(&criteria)).await
+            backend.search(move |backend| backend.filter_logs(&criteria)).await
         }
     });
     let of = filters.clone();
@@ -181,12 +184,26 @@ fn register_installing(methods: &mut Methods, filters: &Arc<Filters>) {
 
 async fn changes(backend: &Arc<Backend>, filters: &Filters, id: U128) -> Result<Changes, RpcError> {
     match filters.poll(id, backend.head().block.number())? {
-        Poll::Pending(hashes) => Ok(Changes::Hashes(hashes)),
+        Poll::Pending(hashes) => hashes.map(Changes::Hashes),
         Poll::Logs { from, to, .. } | Poll::Blocks { from, to } if from > to => Ok(Changes::Hashes(Vec::new())),
         Poll::Logs { criteria, from, to } => {
             let query = move |backend: &Backend| new_logs(backend, &criteria, from, to);
-            let logs = backend.compute(query).await.inspect_err(|_| filters.rewind(id, from, to))?;
-            Ok(Changes::Logs(logs))
+            let found = backend.search(query).await.inspect_err(|_| filters.rewind(id, from, to))?;
+            match found.stopped {
+                None => Ok(Changes::Logs(found.logs)),
+                // The blocks that were searched; the rest comes with the next poll.
+                Some((stopped, _)) if stopped > from => {
+                    filters.rewind(id, stopped, to);
+                    Ok(Changes::Logs(found.logs))
+                }
+                Some((stopped, limit)) => {
+                    // A block that alone has too much would stop every poll: this one says so, the next goes on after
+                    // it. Where time ran out the same block may do next time.
+                    let next = if limit == LogLimit::Bytes { stopped + 1 } else { from };
+                    filters.rewind(id, next, to);
+                    Err(limit_error(backend.limits(), limit, from, stopped))
+                }
+            }
         }
         Poll::Blocks { from, to } => {
             let query = move |backend: &Backend| {
@@ -200,8 +217,8 @@ async fn changes(backend: &Arc<Backend>, filters: &Filters, id: U128) -> Result<
     }
 }
 
-/// The logs of the new blocks `from..=to`, as far as they are in the filter's own range.
-fn new_logs(backend: &Backend, criteria: &LogCriteria, from: u64, to: u64) -> Result<Vec<Log>, RpcError> {
+/// The logs of the new blocks `from..=to`, as far as they are in the filter's own range and the limits allow.
+fn new_logs(backend: &Backend, criteria: &LogCriteria, from: u64, to: u64) -> Result<FoundLogs, RpcError> {
     let (mut first, mut last) = (from, to);
     if let BlockRange::Range { from, to } = criteria.range {
         if let Some(BlockNumberOrTag::Number(number)) = from {
@@ -211,7 +228,7 @@ fn new_logs(backend: &Backend, criteria: &LogCriteria, from: u64, to: u64) -> Re
             last = last.min(number);
         }
     }
-    if first > last { Ok(Vec::new()) } else { backend.logs_between(&criteria.filter, first, last) }
+    if first > last { Ok(FoundLogs::default()) } else { backend.logs_between(&criteria.filter, first, last) }
 }
 
 #[cfg(test)]
@@ -283,5 +300,73 @@ mod tests {
         for id in [logs, blocks, pending] {
             assert_eq!(poll(id).await, serde_json::json!([]));
         }
+    }
+    async fn log_filter(chain: &Chain, filters: &Filters) -> U128 {
+        let criteria: LogFilterJson = serde_json::from_value(serde_json::json!({"address": LOGGER})).unwrap();
+        let criteria = Arc::new(criteria.into_criteria(chain.backend.limits()).unwrap());
+        let _room = chain.backend.hold_filter(&criteria.filter).unwrap();
+        let next = chain.backend.head().block.number() + 1;
+        filters.install(Kind::Logs { criteria, next, _room }).unwrap()
+    }
+
+    /// Numbers of the blocks whose logs a poll gives.
+    async fn numbers(chain: &Chain, filters: &Filters, id: U128) -> Result<Vec<u64>, RpcError> {
+        match changes(&chain.backend, filters, id).await? {
+            Changes::Logs(logs) => Ok(logs.iter().filter_map(|log| log.block_number).collect()),
+            Changes::Hashes(hashes) => Ok(hashes.iter().map(|_| 0).collect()),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_poll_that_finds_too_much_gives_whole_blocks_and_goes_on() {
+        let limits = RpcLimits { logs_results_max: 3, ..Default::default() };
+        let chain = Chain::new(limits);
+        let filters = Filters::new(limits);
+        let id = log_filter(&chain, &filters).await;
+        for block in 0..3 {
+            chain.commit(&[chain.log(2 * block, B256::ZERO), chain.log(2 * block + 1, B256::ZERO)]);
+        }
+        let mut seen = Vec::new();
+        for _ in 0..3 {
+            seen.extend(numbers(&chain, &filters, id).await.expect("whole blocks"));
+        }
+        assert_eq!(seen, [1, 1, 2, 2, 3, 3]);
+    }
+
+    #[tokio::test]
+    async fn a_block_that_is_too_large_is_reported_once() {
+        let limits = RpcLimits { logs_bytes_max: 100, ..Default::default() };
+        let chain = Chain::new(limits);
+        let filters = Filters::new(limits);
+        let id = log_filter(&chain, &filters).await;
+        chain.commit(&[chain.log(0, B256::ZERO), chain.log(1, B256::ZERO)]);
+        chain.commit(&[chain.log(2, B256::ZERO)]);
+        let error = numbers(&chain, &filters, id).await.expect_err("168 bytes");
+        assert!(error.code() == -32005 && error.to_string().contains("in block 0x1"), "{error}");
+        assert_eq!(numbers(&chain, &filters, id).await.expect("the next block"), [2]);
+    }
+
+    #[tokio::test]
+    async fn every_pending_transaction_is_in_one_poll_or_said_to_be_lost() {
+        let chain = Chain::new(Default::default());
+        let filters = Filters::new(Default::default());
+        let id = filters.install(Kind::Pending(chain.backend.pool().subscribe())).unwrap();
+        let hashes = (0..200).map(|nonce| {
+            let transfer = chain.transfer(nonce, 1);
+            chain.pool_add(transfer.clone());
+            *transfer.hash()
+        });
+        let hashes: Vec<_> = hashes.collect();
+        let poll = async || match changes(&chain.backend, &filters, id).await {
+            Ok(Changes::Hashes(hashes)) => Ok(hashes),
+            Ok(Changes::Logs(_)) => panic!("hashes"),
+            Err(error) => Err(error),
+        };
+        assert_eq!(poll().await.expect("none lost"), hashes);
+        // Beyond the 1,024 announcements that the pool keeps.
+        (200..1230).for_each(|nonce| chain.pool_add(chain.transfer(nonce, 1)));
+        let lost = poll().await.expect_err("six are gone");
+        assert!(lost.code() == -32000 && lost.to_string().starts_with("6 announcements"), "{lost}");
+        assert_eq!(poll().await.expect("the rest").len(), 1024);
     }
 }

@@ -19,7 +19,7 @@ const TOPICS_MAX: usize = 4;
 pub(super) fn register(methods: &mut Methods) {
     methods.add("eth_getLogs", 1, async |backend: Arc<Backend>, args| {
         let criteria = args.required::<LogFilterJson>(0)?.into_criteria(backend.limits())?;
-        backend.compute(move |backend| backend.logs(&criteria)).await
+        backend.search(move |backend| backend.logs(&criteria)).await
     });
 }
 
@@ -75,7 +75,7 @@ impl LogFilterJson {
         // A null among the alternatives of a place matches anything there.
         let topics =
             topics.into_iter().map(|place| to_set(place.into_iter().collect::<Option<_>>().unwrap_or_default()));
-        Ok(LogCriteria { range, filter: LogFilter { addresses: to_set(addresses), topics: topics.collect() } })
+        Ok(LogCriteria { range, filter: LogFilter::new(to_set(addresses), topics.collect()) })
     }
 }
 
@@ -85,6 +85,7 @@ fn to_set<T: Eq + Hash>(values: Vec<T>) -> HashSet<T> {
 
 #[cfg(test)]
 mod tests {
+    use alloy_primitives::{Bytes, Log};
     use serde_json::{Value, json};
 
     use super::*;
@@ -98,22 +99,27 @@ mod tests {
         read(filter).expect_err("refused").to_string()
     }
 
+    /// Whether a filter lets through a log of this address with these topics.
+    fn passes(criteria: &LogCriteria, address: Address, topics: &[B256]) -> bool {
+        criteria.filter.matches(&Log::new_unchecked(address, topics.to_vec(), Bytes::new()))
+    }
+
     #[test]
     fn filters_as_libraries_send_them() {
-        let (a, b) = (Address::repeat_byte(1), Address::repeat_byte(2));
-        let (x, y) = (B256::repeat_byte(3), B256::repeat_byte(4));
+        let (a, b, c) = (Address::repeat_byte(1), Address::repeat_byte(2), Address::repeat_byte(3));
+        let (x, y, z) = (B256::repeat_byte(3), B256::repeat_byte(4), B256::repeat_byte(5));
         let all = read(json!({})).unwrap();
         assert_eq!(all.range, BlockRange::Range { from: None, to: None });
-        assert!(all.filter.addresses.is_empty() && all.filter.topics.is_empty());
+        assert!(all.filter.values() == 0 && passes(&all, a, &[]));
         let one =
             read(json!({"fromBlock": "0x1", "toBlock": "latest", "address": a, "topics": [x], "limit": 5})).unwrap();
         let (from, to) = (Some(BlockNumberOrTag::Number(1)), Some(BlockNumberOrTag::Latest));
         assert_eq!(one.range, BlockRange::Range { from, to });
-        assert_eq!((one.filter.addresses, one.filter.topics), (HashSet::from([a]), vec![HashSet::from([x])]));
+        assert!(one.filter.values() == 2 && passes(&one, a, &[x, y]));
+        assert!(!passes(&one, b, &[x]) && !passes(&one, a, &[y]) && !passes(&one, a, &[]));
         let many = read(json!({"address": [a, b, a], "topics": [null, [x, y], [], [x, null]]})).unwrap();
-        assert_eq!(many.filter.addresses, HashSet::from([a, b]));
-        let any = HashSet::new;
-        assert_eq!(many.filter.topics, vec![any(), HashSet::from([x, y]), any(), any()]);
+        assert!(many.filter.values() == 4 && passes(&many, a, &[z, x, z, z]) && passes(&many, b, &[z, y, z, z]));
+        assert!(!passes(&many, c, &[z, x, z, z]) && !passes(&many, a, &[z, z, z, z]) && !passes(&many, a, &[z, x, z]));
         assert_eq!(read(json!({"blockHash": x, "address": null, "topics": null})).unwrap().range, BlockRange::Hash(x));
     }
 

@@ -7,7 +7,7 @@ pub(crate) mod filters;
 pub(crate) mod logs;
 mod proof;
 mod state;
-mod transactions;
+pub(crate) mod transactions;
 
 use std::sync::Arc;
 

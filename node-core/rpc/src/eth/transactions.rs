@@ -5,28 +5,29 @@ use std::{sync::Arc, time::Duration};
 use alloy_eips::{BlockId, eip2718::Encodable2718 as _};
 use alloy_primitives::{B256, Bytes, U64};
 
-use crate::{Backend, RpcError, convert, methods::Methods};
+use crate::{Backend, FoundTransaction, RpcError, convert, methods::Methods};
 
 pub(super) fn register(methods: &mut Methods) {
     methods.add("eth_getTransactionByHash", 1, async |backend: Arc<Backend>, args| {
         let hash: B256 = args.required(0)?;
-        let query = move |backend: &Backend| {
-            Ok(backend.transaction(&hash)?.map(|found| convert::found_transaction(&found, backend.base_fee())))
-        };
-        backend.read(query).await
+        let query =
+            move |backend: &Backend| Ok(backend.transaction(&hash)?.map(|found| convert::found_transaction(&found)));
+        backend.read_block(move |backend| backend.height_of(&hash), query).await
     });
     methods.add("eth_getTransactionByBlockNumberAndIndex", 2, async |backend: Arc<Backend>, args| {
-        by_index(&backend, BlockId::Number(args.required(0)?), args.required(1)?).await
+        by_index(&backend, BlockId::Number(args.required(0)?), args.required(1)?, convert::found_transaction).await
     });
     methods.add("eth_getTransactionByBlockHashAndIndex", 2, async |backend: Arc<Backend>, args| {
-        by_index(&backend, BlockId::hash(args.required(0)?), args.required(1)?).await
+        by_index(&backend, BlockId::hash(args.required(0)?), args.required(1)?, convert::found_transaction).await
     });
     methods.add("eth_getRawTransactionByHash", 1, async |backend: Arc<Backend>, args| {
-        let hash: B256 = args.required(0)?;
-        let query = move |backend: &Backend| {
-            Ok(backend.transaction(&hash)?.map(|found| Bytes::from(found.transaction().encoded_2718())))
-        };
-        backend.read(query).await
+        raw_by_hash(&backend, args.required(0)?).await
+    });
+    methods.add("eth_getRawTransactionByBlockNumberAndIndex", 2, async |backend: Arc<Backend>, args| {
+        by_index(&backend, BlockId::Number(args.required(0)?), args.required(1)?, raw).await
+    });
+    methods.add("eth_getRawTransactionByBlockHashAndIndex", 2, async |backend: Arc<Backend>, args| {
+        by_index(&backend, BlockId::hash(args.required(0)?), args.required(1)?, raw).await
     });
     methods.add("eth_getTransactionReceipt", 1, async |backend: Arc<Backend>, args| {
         let hash: B256 = args.required(0)?;
@@ -35,26 +36,36 @@ pub(super) fn register(methods: &mut Methods) {
             let sender = backend.sender(&block, index)?;
             Ok(Some(convert::receipt(block.block(), block.receipts(), index, sender)))
         };
-        backend.read(query).await
+        backend.read_block(move |backend| backend.height_of(&hash), query).await
     });
     register_sending(methods);
 }
 
 fn register_sending(methods: &mut Methods) {
+    // Those of the box's own accounts, of which it has none.
+    methods.add("eth_pendingTransactions", 0, async |_, _| Ok(Vec::<convert::TransactionJson>::new()));
     methods.add("eth_sendRawTransaction", 1, async |backend: Arc<Backend>, args| {
         let raw: Bytes = args.required(0)?;
-        backend.read(move |backend| backend.send_raw(&raw)).await
+        backend.send(move |backend| backend.send_raw(&raw)).await
     });
     methods.add("eth_sendRawTransactionSync", 2, async |backend: Arc<Backend>, args| {
         let raw: Bytes = args.required(0)?;
         let wait = sync_wait(&backend, args.optional(1)?);
         let (block, index) = backend.send_raw_sync(raw, wait).await?;
-        let query = move |backend: &Backend| {
-            let sender = backend.sender(&block, index)?;
-            Ok(convert::receipt(block.block(), block.receipts(), index, sender))
-        };
-        backend.read(query).await
+        // All in memory by now. Waiting for a turn could fail, and the transaction was taken.
+        let sender = backend.sender(&block, index)?;
+        Ok(convert::receipt(block.block(), block.receipts(), index, sender))
     });
+}
+
+/// The bytes of a transaction in a block or in the pool.
+pub(crate) async fn raw_by_hash(backend: &Arc<Backend>, hash: B256) -> Result<Option<Bytes>, RpcError> {
+    let query = move |backend: &Backend| Ok(backend.transaction(&hash)?.as_ref().map(raw));
+    backend.read_block(move |backend| backend.height_of(&hash), query).await
+}
+
+fn raw(found: &FoundTransaction) -> Bytes {
+    found.transaction().encoded_2718().into()
 }
 
 /// How long to wait: what the caller asks for in milliseconds, up to the limit.
@@ -66,16 +77,16 @@ fn sync_wait(backend: &Backend, asked_ms: Option<U64>) -> Duration {
     }
 }
 
-async fn by_index(
+async fn by_index<R: Send + 'static>(
     backend: &Arc<Backend>,
     id: BlockId,
     index: U64,
-) -> Result<Option<convert::TransactionJson>, RpcError> {
+    show: fn(&FoundTransaction) -> R,
+) -> Result<Option<R>, RpcError> {
     let query = move |backend: &Backend| {
         let Some(block) = backend.finalized_block(id)? else { return Ok(None) };
         let index = usize::try_from(index.to::<u64>()).unwrap_or(usize::MAX);
-        let found = backend.transaction_in(block, index)?;
-        Ok(found.map(|found| convert::found_transaction(&found, backend.base_fee())))
+        Ok(backend.transaction_in(block, index)?.as_ref().map(show))
     };
-    backend.read(query).await
+    backend.read_block(move |backend| backend.number_of(id), query).await
 }

@@ -18,7 +18,7 @@ use crate::testing::{BASE_FEE, Chain, EVENTS, LOGGER, NUMBER, REVERTER};
 async fn result(server: &RpcServer, method: &str, params: Value) -> Value {
     let answer = rpc(server.address(), method, params).await;
     assert!(answer.get("error").is_none(), "{method}: {answer}");
-    answer["result"].clone()
+    answer.get("result").unwrap_or_else(|| panic!("{method}: {answer}")).clone()
 }
 
 async fn error(server: &RpcServer, method: &str, params: Value) -> (i64, String) {
@@ -35,7 +35,9 @@ async fn blocks_transactions_and_receipts() {
     let raw = Bytes::from(log.encoded_2718());
     assert_eq!(result(&server, "eth_sendRawTransaction", json!([raw])).await, json!(log.hash()));
     let pooled = result(&server, "eth_getTransactionByHash", json!([log.hash()])).await;
-    assert_eq!((&pooled["blockHash"], &pooled["from"]), (&Value::Null, &json!(chain.sender())));
+    assert_eq!((pooled.get("blockHash"), &pooled["from"]), (Some(&Value::Null), &json!(chain.sender())));
+    // What it will pay is not known yet.
+    assert_eq!(pooled["gasPrice"], pooled["maxFeePerGas"]);
     assert_eq!(result(&server, "eth_getTransactionReceipt", json!([log.hash()])).await, Value::Null);
     assert_eq!(result(&server, "eth_getTransactionCount", json!([chain.sender(), "pending"])).await, "0x1");
     assert_eq!(result(&server, "eth_getTransactionCount", json!([chain.sender(), "latest"])).await, "0x0");
@@ -47,7 +49,8 @@ async fn blocks_transactions_and_receipts() {
     let full = result(&server, "eth_getBlockByNumber", json!(["latest", true])).await;
     let mined = result(&server, "eth_getTransactionByHash", json!([log.hash()])).await;
     assert_eq!(full["transactions"][0], mined);
-    assert_eq!(mined["blockNumber"], "0x1");
+    assert_eq!((&mined["blockNumber"], &mined["blockTimestamp"]), (&json!("0x1"), &full["timestamp"]));
+    assert_eq!(mined["gasPrice"], json!(U256::from(BASE_FEE)));
     for (method, id) in [
         ("eth_getTransactionByBlockNumberAndIndex", json!("0x1")),
         ("eth_getTransactionByBlockHashAndIndex", json!(block.hash())),
@@ -55,7 +58,21 @@ async fn blocks_transactions_and_receipts() {
         assert_eq!(result(&server, method, json!([id, "0x0"])).await, mined);
         assert_eq!(result(&server, method, json!([id, "0x2"])).await, Value::Null);
     }
-    assert_eq!(result(&server, "eth_getRawTransactionByHash", json!([log.hash()])).await, json!(raw));
+    for (method, params) in [
+        ("eth_getRawTransactionByHash", json!([log.hash()])),
+        ("eth_getRawTransactionByBlockNumberAndIndex", json!(["0x1", "0x0"])),
+        ("eth_getRawTransactionByBlockHashAndIndex", json!([block.hash(), "0x0"])),
+        ("debug_getRawTransaction", json!([log.hash()])),
+    ] {
+        assert_eq!(result(&server, method, params).await, json!(raw), "{method}");
+    }
+    let header = Bytes::from(alloy_rlp::encode(block.header()));
+    assert_eq!(result(&server, "debug_getRawHeader", json!(["0x1"])).await, json!(header));
+    assert_eq!(result(&server, "debug_getRawBlock", json!([block.hash()])).await, json!(Bytes::from(block.encode())));
+    let found = chain.backend.finalized(1).unwrap().unwrap();
+    let raw_receipts: Vec<_> = found.receipts().iter().map(|receipt| Bytes::from(receipt.encoded_2718())).collect();
+    assert_eq!(result(&server, "debug_getRawReceipts", json!(["0x1"])).await, json!(raw_receipts));
+    assert_eq!(error(&server, "debug_getRawBlock", json!(["0x63"])).await.1, "header not found");
     let receipts = result(&server, "eth_getBlockReceipts", json!(["0x1"])).await;
     assert_eq!(receipts[0], result(&server, "eth_getTransactionReceipt", json!([log.hash()])).await);
     assert_eq!((&receipts[0]["status"], &receipts[1]["gasUsed"]), (&json!("0x1"), &json!("0x5208")));
@@ -137,8 +154,13 @@ async fn small_namespaces() {
         ("eth_blockNumber", json!([]), json!("0x0")),
         ("eth_syncing", json!([]), json!(false)),
         ("eth_accounts", json!([]), json!([])),
+        ("eth_pendingTransactions", json!([]), json!([])),
         ("txpool_status", json!([]), json!({"pending": "0x1", "queued": "0x1"})),
-        ("rpc_modules", json!([]), json!({"eth": "1.0", "net": "1.0", "rpc": "1.0", "txpool": "1.0", "web3": "1.0"})),
+        (
+            "rpc_modules",
+            json!([]),
+            json!({"debug": "1.0", "eth": "1.0", "net": "1.0", "rpc": "1.0", "txpool": "1.0", "web3": "1.0"}),
+        ),
     ] {
         assert_eq!(result(&server, method, params).await, expected, "{method}");
     }
@@ -163,7 +185,14 @@ async fn log_searches() {
     assert_eq!(found(json!({"fromBlock": "0x0", "topics": [B256::repeat_byte(2)]})).await, 2);
     assert_eq!(found(json!({"fromBlock": "0x0", "address": [NUMBER]})).await, 0);
     assert_eq!(found(json!({"blockHash": block.hash(), "address": LOGGER})).await, 2);
-    assert_eq!(found(json!({"fromBlock": "0x1", "toBlock": "0x63"})).await, 3);
+    assert_eq!(found(json!({"fromBlock": "0x1", "toBlock": "0x2"})).await, 3);
+    assert_eq!(
+        error(&server, "eth_getLogs", json!([{"fromBlock": "0x1", "toBlock": "0x3"}])).await,
+        (-32602, "block range extends beyond current head block".to_owned())
+    );
+    // A filter may wait for blocks to come.
+    let future = result(&server, "eth_newFilter", json!([{"fromBlock": "0x1", "toBlock": "0x63"}])).await;
+    assert_eq!(result(&server, "eth_getFilterLogs", json!([future])).await.as_array().unwrap().len(), 3);
     let logs = result(&server, "eth_getLogs", json!([{"blockHash": block.hash()}])).await;
     let receipts = result(&server, "eth_getBlockReceipts", json!([block.hash()])).await;
     assert_eq!((&logs[0], &logs[1]), (&receipts[0]["logs"][0], &receipts[1]["logs"][0]));
@@ -298,7 +327,7 @@ async fn batches_and_sizes_are_bounded() {
 async fn browsers_may_call_from_any_page() {
     let chain = Chain::new(Default::default());
     let (server, _registry) = chain.serve();
-    let preflight = "OPTIONS / HTTP/1.1\r\nhost: box\r\norigin: https://dapp.example\r\n\
+    let preflight = "OPTIONS / HTTP/1.1\r\nhost: localhost\r\norigin: https://dapp.example\r\n\
         access-control-request-method: POST\r\n\
         access-control-request-headers: content-type\r\nconnection: close\r\n\r\n";
     let answer = http(server.address(), preflight).await;
@@ -308,11 +337,56 @@ async fn browsers_may_call_from_any_page() {
     assert!(answer.header("access-control-allow-headers").unwrap().contains("content-type"));
     let called = post(server.address(), r#"{"jsonrpc":"2.0","id":1,"method":"eth_chainId"}"#).await;
     assert_eq!((called.status, called.header("access-control-allow-origin")), (200, Some("*")));
-    let get = http(server.address(), "GET / HTTP/1.1\r\nhost: anything.example\r\nconnection: close\r\n\r\n").await;
+    let get = http(server.address(), "GET / HTTP/1.1\r\nhost: 10.0.0.7:8545\r\nconnection: close\r\n\r\n").await;
     assert_eq!((get.status, get.header("access-control-allow-origin")), (405, Some("*")));
-    let text =
-        "POST / HTTP/1.1\r\nhost: box\r\ncontent-type: text/plain\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
+    let text = "POST / HTTP/1.1\r\nhost: [::1]\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\
+        connection: close\r\n\r\n{}";
     assert_eq!(http(server.address(), text).await.status, 415);
+}
+
+/// A page whose own name points to the box's address (DNS rebinding) would be of the same origin.
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_must_name_a_host_of_the_box() {
+    let chain = Chain::new(Default::default());
+    let (server, _registry) = chain.serve();
+    let get = |host: &str, more: &str| format!("GET / HTTP/1.1\r\nhost: {host}\r\n{more}connection: close\r\n\r\n");
+    let refused = http(server.address(), &get("evil.example:8545", "")).await;
+    assert_eq!(refused.status, 403);
+    assert!(refused.text().contains("\"evil.example\"") && refused.text().contains("rpc.hosts"), "{}", refused.text());
+    let upgrade = "upgrade: websocket\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n";
+    assert_eq!(http(server.address(), &get("evil.example", upgrade)).await.status, 403);
+    let mut registry = Registry::default();
+    let listener = StdTcpListener::bind("127.0.0.1:0").unwrap();
+    let hosts = AllowedHosts::new(["box.example".to_owned()]);
+    let listed = RpcServer::start_for(hosts, listener, chain.backend.clone(), &mut registry).unwrap();
+    assert_eq!(http(listed.address(), &get("box.example:8545", "")).await.status, 405);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn estimates_and_overrides_as_geth_has_them() {
+    let chain = Chain::new(Default::default());
+    let (server, _registry) = chain.serve();
+    let (poor, target) = (Address::repeat_byte(0xcc), Address::repeat_byte(0xbb));
+    // Enough for 20,000 gas at this price, for 30,000, for none.
+    let estimate = async |balance: u64, data: &str| {
+        let call = json!({"from": poor, "to": target, "gasPrice": "0x64", "data": data});
+        let state = json!({poor.to_string(): {"balance": U256::from(balance)}});
+        error(&server, "eth_estimateGas", json!([call, "latest", state])).await
+    };
+    let allowance = |gas: u64| (-32000, format!("gas required exceeds allowance ({gas})"));
+    assert_eq!(estimate(2_000_000, "0x").await, allowance(20_000));
+    assert_eq!(estimate(0, "0x").await, allowance(0));
+    assert_eq!(estimate(2_110_000, &format!("0x{}", "01".repeat(100))).await, allowance(21_100));
+    // A limit below what any transaction costs is none.
+    let small = json!([{"from": chain.sender(), "to": target, "gas": "0x5207"}]);
+    assert_eq!(result(&server, "eth_estimateGas", small).await, "0x5208");
+    // Returns GAS: a call gets the server's cap, not the block's limit of 16,000,000.
+    let gas = json!({target.to_string(): {"code": "0x5a60005260206000f3"}});
+    let left = result(&server, "eth_call", json!([{"to": target}, "latest", gas])).await;
+    assert!(left.as_str().unwrap().parse::<U256>().unwrap() > U256::from(49_000_000), "{left}");
+    let precompile = json!({Address::with_last_byte(1).to_string(): {"code": "0x5a60005260206000f3"}});
+    let refused = error(&server, "eth_call", json!([{"to": target}, "latest", precompile])).await;
+    assert!(refused.0 == -32602 && refused.1.contains("precompiled"), "{refused:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -342,6 +416,12 @@ async fn subscriptions() {
     assert_eq!(got[0], message(&heads, header));
     let receipt = result(&server, "eth_getTransactionReceipt", json!([log.hash()])).await;
     assert_eq!(got[1], message(&logs, receipt["logs"][0].clone()));
+
+    // In a batch it would be answered twice.
+    let one = |method: &str| json!({"jsonrpc": "2.0", "id": 70, "method": method, "params": ["newHeads"]});
+    socket.send(&json!([one("eth_subscribe"), one("eth_nope")])).await;
+    let answers = socket.next().await.expect("open");
+    assert_eq!((&answers[0]["error"]["code"], &answers[1]["error"]["code"]), (&json!(-32600), &json!(-32601)));
 
     assert_eq!(socket.call("eth_unsubscribe", json!([heads])).await["result"], true);
     assert_eq!(socket.call("eth_unsubscribe", json!([logs])).await["result"], true);

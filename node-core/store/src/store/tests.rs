@@ -1,12 +1,22 @@
-use alloy_primitives::{B256, Bytes, Log, LogData, U256};
+mod crash;
+mod format;
+mod model;
+
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
+
+use alloy_consensus::{SignableTransaction as _, TxLegacy};
+use alloy_primitives::{Bytes, Log, LogData, Signature};
 use dolmen_types::{
-    PublicKey, Validator,
+    PublicKey, Transaction, Validator,
     block::{Proposal, next_header},
     genesis::{GenesisAccount, GenesisFile},
 };
 
 use super::*;
-use crate::{LogFilter, LogQueryError, StateReader as _};
+use crate::{LogFilter, LogLimit, LogLimits, LogPage, StateReader as _, history::UndoLimits};
 
 const ALICE: Address = Address::repeat_byte(0xa1);
 const TOKEN: Address = Address::repeat_byte(0x70);
@@ -58,16 +68,24 @@ fn next(store: &Store, balance: u64, slot: u64) -> Executed {
         ],
         codes: vec![(keccak256(&code), code)],
     };
-    let state = head.state.apply(&diff, head.block.number() + 1);
     let log = Log { address: TOKEN, data: LogData::new_unchecked(vec![B256::from(U256::from(slot))], Bytes::new()) };
-    let envelope = alloy_consensus::Receipt { status: true.into(), cumulative_gas_used: 1, logs: vec![log] };
-    let receipts = vec![Receipt::Legacy(envelope.with_bloom())];
+    executed(store, diff, vec![log])
+}
+
+/// A block after the head that changes `diff`, with one transaction, whose receipt has `logs`.
+fn executed(store: &Store, diff: StateDiff, logs: Vec<Log>) -> Executed {
+    let head = store.head();
+    let number = head.block.number() + 1;
+    let state = head.state.apply(&diff, number);
+    let signature = Signature::new(U256::from(1), U256::from(2), false);
+    let transaction = Transaction::from(TxLegacy { nonce: number, ..Default::default() }.into_signed(signature));
+    let receipts = vec![receipt::receipt(&transaction, true, 21_000, logs)];
     let proposal = Proposal { timestamp_ms: head.block.timestamp_ms().unwrap() + 1, beneficiary: Address::ZERO };
     let mut header = next_header(head.block.header(), head.block.hash(), proposal);
     header.state_root = state.root();
     header.receipts_root = receipt::root(&receipts);
     header.logs_bloom = receipt::bloom(&receipts);
-    Executed { block: Arc::new(Block::seal(header, vec![])), receipts, diff, state }
+    Executed { block: Arc::new(Block::seal(header, vec![transaction])), receipts, diff, state }
 }
 
 /// The root as alloy-trie computes it from the flat values.
@@ -174,6 +192,7 @@ fn another_chain_another_format_and_a_damaged_state_are_refused() {
     let options = Options { history_depth: 10.try_into().unwrap() };
     assert!(matches!(Store::open(dir.path(), &genesis(2), options), Err(StoreError::OtherChain { .. })));
     let db = Db::open(dir.path()).unwrap();
+    assert!(matches!(Store::open(dir.path(), &genesis(1), options), Err(StoreError::Locked(_))));
     let mut batch = db.batch();
     batch.delete(cf::ACCOUNTS, keccak256(ALICE).as_slice());
     batch.commit().unwrap();
@@ -183,26 +202,121 @@ fn another_chain_another_format_and_a_damaged_state_are_refused() {
     let mut batch = db.batch();
     batch.put(cf::META, meta::VERSION, &99_u32.to_be_bytes());
     batch.commit().unwrap();
-    assert!(matches!(Store::open(dir.path(), &genesis(1), options), Err(StoreError::Locked(_))));
     drop(db);
     assert!(matches!(Store::open(dir.path(), &genesis(1), options), Err(StoreError::Version { found: 99, .. })));
 }
 
 #[test]
-fn logs_are_found_within_bounds() {
+fn a_block_shows_once_it_is_the_head() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path(), 10);
+    let next = next(&store, 1, 1);
+    let (hash, transaction) = (next.block.hash(), *next.block.transactions()[0].hash());
+    let shown = || {
+        [
+            store.header(1).unwrap().is_some(),
+            store.hash_of(1).unwrap().is_some(),
+            store.block(1).unwrap().is_some(),
+            store.receipts(1).unwrap().is_some(),
+            store.number_of(&hash).unwrap().is_some(),
+            store.transaction(&transaction).unwrap().is_some(),
+            !store.logs(&LogFilter::default(), 0, 9, &limits(AMPLE, AMPLE, AMPLE)).unwrap().logs.is_empty(),
+        ]
+    };
+    // What a commit has written before the block becomes the head.
+    let mut batch = store.db.batch();
+    write_block(&mut batch, &next.block, &next.receipts);
+    batch.commit().unwrap();
+    assert_eq!(shown(), [false; 7]);
+    store.commit(&next).unwrap();
+    assert_eq!(shown(), [true; 7]);
+}
+
+#[test]
+fn a_removed_account_leaves_no_slots() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = {
+        let store = open(dir.path(), 10);
+        store.commit(&next(&store, 1, 5)).unwrap();
+        let before = store.head().state.account(&TOKEN).unwrap();
+        // Its slot is not listed, and one that never was is.
+        let never = SlotChange { slot: U256::from(2), before: U256::ZERO, after: U256::from(3) };
+        let removed = AccountChange { address: TOKEN, before, after: None, slots: vec![never] };
+        store.commit(&executed(&store, StateDiff { accounts: vec![removed], codes: vec![] }, vec![])).unwrap();
+        store.head().state.root()
+    };
+    let store = open(dir.path(), 10);
+    assert_eq!(store.head().state.root(), root);
+    let slot = |number, slot: u64| store.state_at(number).unwrap().storage(&TOKEN, &U256::from(slot)).unwrap();
+    assert_eq!([slot(0, 1), slot(1, 1), slot(2, 1), slot(2, 2)], [9_u64, 5, 0, 0].map(U256::from));
+    assert_eq!(store.trie_at(1).unwrap().root(), store.header(1).unwrap().unwrap().state_root);
+}
+
+#[test]
+fn proofs_undo_a_bounded_number_of_changes() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path(), 100);
+    for height in 1..=8 {
+        // The same account and the same slot each time.
+        store.commit(&next(&store, height, height)).unwrap();
+    }
+    let undo = |number, keys_max, listed_max| store.trie_within(number, UndoLimits { keys_max, listed_max });
+    assert_eq!(undo(0, 2, 16).unwrap().root(), store.header(0).unwrap().unwrap().state_root);
+    assert_eq!(undo(4, 2, 8).unwrap().root(), store.header(4).unwrap().unwrap().state_root);
+    assert!(matches!(undo(0, 1, 16), Err(StoreError::ProofTooOld { number: 0, head: 8, max: 1, .. })));
+    assert!(matches!(undo(0, 2, 15), Err(StoreError::ProofTooOld { number: 0, head: 8, max: 15, .. })));
+}
+
+/// More than any test finds.
+const AMPLE: usize = 1 << 20;
+
+fn limits(blocks_max: usize, results_max: usize, bytes_max: usize) -> LogLimits {
+    LogLimits { blocks_max, results_max, bytes_max, deadline: Instant::now() + Duration::from_secs(3600) }
+}
+
+#[test]
+fn logs_are_found_by_address_and_topic() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path(), 100);
     for height in 1..=20 {
         store.commit(&next(&store, height, height)).unwrap();
     }
     let topic = |value: u64| B256::from(U256::from(value));
-    let one = LogFilter { addresses: [TOKEN].into(), topics: vec![[topic(7), topic(9)].into()] };
-    let numbers: Vec<_> = store.logs(&one, 1, 20, 100, 100).unwrap().iter().map(|found| found.number).collect();
-    assert_eq!(numbers, [7, 9]);
-    let elsewhere = LogFilter { addresses: [ALICE].into(), topics: vec![] };
-    assert!(store.logs(&elsewhere, 1, 20, 100, 100).unwrap().is_empty());
-    let all = LogFilter::default();
-    assert_eq!(store.logs(&all, 3, 5, 100, 100).unwrap().len(), 3);
-    assert!(matches!(store.logs(&all, 1, 20, 100, 5), Err(LogQueryError::TooManyResults(5))));
-    assert!(matches!(store.logs(&all, 1, 20, 5, 100), Err(LogQueryError::TooManyBlocks(5))));
+    let find = |filter: &LogFilter, from, to| {
+        let LogPage { logs, stopped } = store.logs(filter, from, to, &limits(AMPLE, AMPLE, AMPLE)).unwrap();
+        assert_eq!(stopped, None);
+        logs.iter().map(|found| found.number).collect::<Vec<_>>()
+    };
+    let some = LogFilter::new([TOKEN].into(), vec![[topic(7), topic(9)].into()]);
+    assert_eq!(some.values(), 3);
+    assert_eq!(find(&some, 1, 20), [7, 9]);
+    assert_eq!(find(&some, 8, u64::MAX), [9]);
+    assert!(find(&LogFilter::new([ALICE].into(), vec![]), 1, 20).is_empty());
+    // Any topic in the first place; any in the second, but there must be one.
+    let places = |count| LogFilter::new(HashSet::new(), vec![HashSet::new(); count]);
+    assert_eq!(find(&places(1), 3, 5), [3, 4, 5]);
+    assert!(find(&places(2), 1, 20).is_empty());
+    assert_eq!(find(&LogFilter::default(), 19, 30), [19, 20]);
+}
+
+#[test]
+fn searches_for_logs_stop_at_their_limits() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path(), 100);
+    for height in 1..=8 {
+        // One log of 52 bytes each: an address and a topic.
+        store.commit(&next(&store, height, height)).unwrap();
+    }
+    let search = |limits: LogLimits| {
+        let page = store.logs(&LogFilter::default(), 1, 8, &limits).unwrap();
+        (page.logs.len(), page.stopped)
+    };
+    assert_eq!(search(limits(8, 8, 8 * 52)), (8, None));
+    assert_eq!(search(limits(5, AMPLE, AMPLE)), (5, Some((6, LogLimit::Blocks))));
+    assert_eq!(search(limits(AMPLE, 5, AMPLE)), (5, Some((6, LogLimit::Results))));
+    assert_eq!(search(limits(AMPLE, 0, AMPLE)), (1, Some((2, LogLimit::Results))), "the first block is whole");
+    assert_eq!(search(limits(AMPLE, AMPLE, 5 * 52 + 51)), (5, Some((6, LogLimit::Bytes))));
+    assert_eq!(search(limits(AMPLE, AMPLE, 51)), (0, Some((1, LogLimit::Bytes))), "but never too large");
+    let past = LogLimits { deadline: Instant::now(), ..limits(AMPLE, AMPLE, AMPLE) };
+    assert_eq!(search(past), (0, Some((1, LogLimit::Time))));
 }

@@ -1,8 +1,8 @@
 //! Node RLP, references and hashes (Yellow Paper, appendix D: the functions c and n).
 //!
 //! A node is referred to by the keccak of its RLP, or by the RLP itself where that is below 32 bytes. Hashes are kept
-//! in the nodes. Inline RLP is not: it is short, everything below it is inline too, and keys that are hashes do not
-//! come close enough together for it to occur.
+//! in the nodes. Inline RLP is not: it is short, everything below it is inline too, and it is rare. Keys that are
+//! hashes must agree on their first 8 nibbles before even a slot of one byte is short enough.
 //!
 //! Hashes are stored with `get` and `set`, never `get_or_init`: a thread that waits in a parallel section inside an
 //! initialiser may pick up a task that needs the same cell, and would then wait for itself. Two threads may compute

@@ -1,17 +1,11 @@
 //! Iteration in key order.
 
-use std::cmp::Ordering;
-
 use alloy_primitives::B256;
 
-use super::{
-    nibbles::{first_difference, nibble},
-    node::Link,
-};
+use super::node::Link;
 
-/// Keys and values in ascending order of key, from [`Trie::iter`](super::Trie::iter) and
-/// [`Trie::iter_from`](super::Trie::iter_from).
-pub struct Iter<'a, V> {
+/// Keys and values in ascending order of key, from [`Trie::iter`](super::Trie::iter).
+pub(crate) struct Iter<'a, V> {
     /// What is left at each level, the deepest last; at most one entry per nibble of a key.
     pending: Vec<std::slice::Iter<'a, Link<V>>>,
 }
@@ -19,34 +13,6 @@ pub struct Iter<'a, V> {
 impl<'a, V> Iter<'a, V> {
     pub(super) fn new(root: &'a Link<V>) -> Self {
         Self { pending: vec![std::slice::from_ref(root).iter()] }
-    }
-
-    /// Starts at the first key that is not below `key`.
-    pub(super) fn starting_at(root: &'a Link<V>, key: &B256) -> Self {
-        let mut pending = Vec::new();
-        let mut link = root;
-        while let Some(first) = link.first_key() {
-            // The first key stands for all of the subtree up to the position at which its keys part.
-            let at = first_difference(first, key);
-            match link {
-                Link::Branch(branch) if at >= branch.depth => {
-                    let (index, below) = match branch.slot(nibble(key, branch.depth)) {
-                        Ok(index) => (index + 1, branch.children.get(index)),
-                        Err(index) => (index, None),
-                    };
-                    pending.push(branch.children.get(index..).unwrap_or_default().iter());
-                    let Some(below) = below else { break };
-                    link = below;
-                }
-                _ => {
-                    if first.cmp(key) != Ordering::Less {
-                        pending.push(std::slice::from_ref(link).iter());
-                    }
-                    break;
-                }
-            }
-        }
-        Self { pending }
     }
 }
 

@@ -27,8 +27,8 @@
 //!
 //! # Cost
 //!
-//! For `n` keys a path has about `log16(n) + 1` nodes. `get` walks it; `insert`, `remove` and [`Trie::get_mut`] walk
-//! it, and copy what is shared. `root_hash` encodes and hashes the changed nodes only.
+//! For `n` keys a path has about `log16(n) + 1` nodes. `get` walks it; each update of a batch walks it, and copies what
+//! is shared. `root_hash` encodes and hashes the changed nodes only.
 //!
 //! Memory per key, measured as resident size with 1,000,000 random keys, hashed, glibc's allocator: 186 bytes for a
 //! 32-byte value (a storage slot), 234 for an 80-byte and 250 for an 88-byte value (an account without storage). Of
@@ -44,21 +44,19 @@ mod proof;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
-use alloy_primitives::{B256, Bytes, U256, b256};
+use alloy_primitives::{B256, Bytes, U256};
 use alloy_rlp::Encodable;
+use alloy_trie::EMPTY_ROOT_HASH;
 use rayon::prelude::*;
 use thiserror::Error;
 
-pub use iter::Iter;
+use iter::Iter;
 use node::Link;
 
-/// The root hash of a trie without keys: keccak of the RLP of the empty string.
-pub const EMPTY_ROOT_HASH: B256 = b256!("56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421");
-
 /// A value that a trie commits to.
-pub trait Leaf: Clone + Send + Sync {
+pub(crate) trait Leaf: Clone + Send + Sync {
     /// Appends the RLP that Ethereum stores at the leaf: `[nonce, balance, storage_root, code_hash]` for an account,
     /// the minimal big-endian integer for a storage slot. Must not change what `out` already holds, and must depend on
     /// the value alone.
@@ -75,11 +73,11 @@ impl Leaf for U256 {
 }
 
 /// The storage of one account: keccak of the slot number to the slot's value, which is not zero.
-pub type StorageTrie = Trie<U256>;
+pub(crate) type StorageTrie = Trie<U256>;
 
 /// Why a trie could not be built.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum TrieError {
+pub(crate) enum TrieError {
     /// The input of [`Trie::from_sorted`] does not ascend.
     #[error("key {key} at index {index} is not above the key before it: sort the input and drop duplicates")]
     NotAscending {
@@ -90,9 +88,9 @@ pub enum TrieError {
     },
 }
 
-/// What to do with a key, said by the function given to [`Trie::update`] and [`Trie::apply_with`].
+/// What to do with a key, said by the function given to [`Trie::apply_with`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Edit<V> {
+pub(crate) enum Edit<V> {
     /// Leave it as it is now: absent, or with the value as changed in place.
     Keep,
     /// Give it this value.
@@ -102,75 +100,36 @@ pub enum Edit<V> {
 }
 
 /// One version of a Merkle-Patricia trie with 32-byte keys. See the [module](self) for what versions share.
-pub struct Trie<V> {
+pub(crate) struct Trie<V> {
     root: Link<V>,
 }
 
 impl<V> Trie<V> {
     /// A trie without keys.
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { root: Link::Empty }
     }
 
     /// Whether there are no keys.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.root.is_empty()
     }
 
     /// The value at `key`.
-    pub fn get(&self, key: &B256) -> Option<&V> {
+    pub(crate) fn get(&self, key: &B256) -> Option<&V> {
         self.root.get(key)
     }
 
     /// All keys and values in ascending order of key.
-    pub fn iter(&self) -> Iter<'_, V> {
+    pub(crate) fn iter(&self) -> Iter<'_, V> {
         Iter::new(&self.root)
-    }
-
-    /// The keys from `key` on (inclusive) and their values in ascending order of key.
-    pub fn iter_from(&self, key: &B256) -> Iter<'_, V> {
-        Iter::starting_at(&self.root, key)
-    }
-
-    /// Whether two versions are one and the same in memory. True implies equal contents; false implies nothing.
-    pub fn is_same_version(&self, other: &Self) -> bool {
-        match (&self.root, &other.root) {
-            (Link::Empty, Link::Empty) => true,
-            (Link::Leaf(a), Link::Leaf(b)) => Arc::ptr_eq(a, b),
-            (Link::Branch(a), Link::Branch(b)) => Arc::ptr_eq(a, b),
-            _ => false,
-        }
-    }
-}
-
-impl<V: Clone> Trie<V> {
-    /// Sets the value at `key`.
-    pub fn insert(&mut self, key: B256, value: V) {
-        self.root.insert(0, key, value);
-    }
-
-    /// Removes `key`. False, with nothing changed or copied, if it is absent.
-    pub fn remove(&mut self, key: &B256) -> bool {
-        self.root.remove(key)
-    }
-
-    /// The value at `key`, to change in place: an account's storage trie loses only its own changed paths this way. If
-    /// another version shares the value, it is cloned first. Counts as a change even if nothing is written; an absent
-    /// key changes and copies nothing.
-    pub fn get_mut(&mut self, key: &B256) -> Option<&mut V> {
-        self.root.get_mut(key)
-    }
-
-    /// Shows `change` the value at `key`, as [`Trie::get_mut`] would, and does what it says.
-    pub fn update(&mut self, key: B256, change: impl FnOnce(Option<&mut V>) -> Edit<V>) {
-        self.root.edit(0, key, change);
     }
 }
 
 impl<V: Clone + Send + Sync> Trie<V> {
     /// Sets (`Some`) or removes (`None`) each key, in order: the last update of a key stands. A large batch is spread
     /// over rayon's threads.
-    pub fn apply(&mut self, updates: Vec<(B256, Option<V>)>) {
+    pub(crate) fn apply(&mut self, updates: Vec<(B256, Option<V>)>) {
         self.run(updates, |link, start, key, value| match value {
             Some(value) => link.insert(start, key, value),
             None => {
@@ -179,12 +138,15 @@ impl<V: Clone + Send + Sync> Trie<V> {
         });
     }
 
-    /// [`Trie::update`] for each key, in order, with the update's own argument to `change`. A large batch is spread
-    /// over rayon's threads; updates of one key stay in order on one thread. Storage roots that `change` asks for are
-    /// thus computed in parallel, too.
+    /// Shows `change` the value at each key, in order, with the update's own argument, and does what it says. The value
+    /// may be changed in place: an account's storage trie loses only its own changed paths this way. If another version
+    /// shares the value, it is cloned first. An absent key that stays absent copies nothing.
+    ///
+    /// A large batch is spread over rayon's threads; updates of one key stay in order on one thread. Storage roots that
+    /// `change` asks for are thus computed in parallel, too.
     ///
     /// If `change` panics, the trie's contents are unspecified (but it remains usable); other versions are untouched.
-    pub fn apply_with<U: Send>(
+    pub(crate) fn apply_with<U: Send>(
         &mut self,
         updates: Vec<(B256, U)>,
         change: impl Fn(Option<&mut V>, U) -> Edit<V> + Sync,
@@ -208,7 +170,7 @@ impl<V: Clone + Send + Sync> Trie<V> {
     /// # Errors
     ///
     /// [`TrieError::NotAscending`] at the first key that is not above its predecessor.
-    pub fn from_sorted(entries: impl IntoIterator<Item = (B256, V)>) -> Result<Self, TrieError> {
+    pub(crate) fn from_sorted(entries: impl IntoIterator<Item = (B256, V)>) -> Result<Self, TrieError> {
         let mut leaves = Vec::new();
         let mut last = None;
         for (index, (key, value)) in entries.into_iter().enumerate() {
@@ -225,14 +187,14 @@ impl<V: Clone + Send + Sync> Trie<V> {
 impl<V: Leaf> Trie<V> {
     /// The root hash, [`EMPTY_ROOT_HASH`] if there are no keys. Hashes only what changed since it was last asked for,
     /// in this version or in those that share the nodes; on rayon's threads if that is much, otherwise on this one.
-    pub fn root_hash(&self) -> B256 {
+    pub(crate) fn root_hash(&self) -> B256 {
         self.root.root_hash()
     }
 
     /// The proof that `key` has its value, or has none: the RLP of the nodes on its path, root first, as
     /// `eth_getProof` lists them (EIP-1186). A node that stands inline in its parent is not listed. Empty for a trie
     /// without keys.
-    pub fn proof(&self, key: &B256) -> Vec<Bytes> {
+    pub(crate) fn proof(&self, key: &B256) -> Vec<Bytes> {
         proof::proof(&self.root, key)
     }
 }
@@ -241,21 +203,6 @@ impl<V> Clone for Trie<V> {
     /// Another version with the same contents, in constant time.
     fn clone(&self) -> Self {
         Self { root: self.root.clone() }
-    }
-}
-
-impl<V> Default for Trie<V> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl<'a, V> IntoIterator for &'a Trie<V> {
-    type Item = (&'a B256, &'a V);
-    type IntoIter = Iter<'a, V>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter()
     }
 }
 

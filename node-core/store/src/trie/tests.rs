@@ -2,6 +2,8 @@
 
 mod oracle;
 
+use std::sync::Arc;
+
 use alloy_primitives::{B256, KECCAK256_EMPTY, U256, b256, keccak256};
 use alloy_rlp::Encodable;
 use alloy_trie::TrieAccount;
@@ -9,7 +11,8 @@ use proptest::{collection::vec, prelude::*};
 
 use super::*;
 use oracle::{
-    Model, Text, any_batch, any_key, any_text, apply_to_model, assert_matches, assert_proof, oracle_root, spread,
+    Model, Text, any_batch, any_key, any_text, apply_to_model, assert_matches, assert_proof, oracle_root, same_version,
+    spread,
 };
 
 #[derive(Clone)]
@@ -104,14 +107,14 @@ fn a_change_copies_its_path_only() {
     trie.apply(keys.iter().map(|key| (*key, Some(U256::from(5)))).collect());
     trie.root_hash();
     let old = trie.clone();
-    assert!(trie.is_same_version(&old));
+    assert!(same_version(&trie, &old));
     assert!(!trie.remove(&B256::ZERO));
     assert!(trie.get_mut(&B256::ZERO).is_none());
-    trie.update(B256::ZERO, |value| {
+    trie.apply_with(vec![(B256::ZERO, ())], |value, ()| {
         assert!(value.is_none());
         Edit::Keep
     });
-    assert!(trie.is_same_version(&old), "nothing changed, so nothing is copied");
+    assert!(same_version(&trie, &old), "nothing changed, so nothing is copied");
 
     *trie.get_mut(&keys[0]).expect("present") = U256::from(6);
     let (Link::Branch(new), Link::Branch(old)) = (&trie.root, &old.root) else { panic!("a branch at the root") };
@@ -303,21 +306,6 @@ fn from_sorted_refuses_disorder() {
     assert_eq!(error(&[1, 1]), Some(TrieError::NotAscending { index: 1, key: key(1) }));
 }
 
-#[test]
-fn iter_from_starts_at_every_gap() {
-    let mut keys = spread(300);
-    keys.extend((0..64).map(|n| B256::from(U256::from(1) << (n * 4))));
-    keys.sort_unstable();
-    let trie = Trie::from_sorted(keys.iter().map(|key| (*key, U256::from(1)))).expect("ascending");
-    let neighbours = keys.iter().flat_map(|key| {
-        let number = U256::from_be_bytes(key.0);
-        [number.saturating_sub(U256::from(1)), number, number.saturating_add(U256::from(1))].map(B256::from)
-    });
-    for from in neighbours.chain([B256::ZERO, B256::repeat_byte(0xff)]) {
-        assert!(trie.iter_from(&from).map(|(key, _)| key).eq(keys.iter().filter(|key| **key >= from)), "from {from}");
-    }
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
@@ -331,7 +319,7 @@ proptest! {
             if hash_each {
                 // Hashes cached between single edits must not survive them.
                 for (key, value) in batch {
-                    trie.update(key, |old| match (old, value) {
+                    trie.apply_with(vec![(key, value)], |old, value| match (old, value) {
                         (Some(old), Some(value)) => {
                             *old = value;
                             Edit::Keep
@@ -369,12 +357,5 @@ proptest! {
         for key in trie.iter().map(|(key, _)| key).chain(&absent) {
             assert_proof(&trie, key);
         }
-    }
-
-    #[test]
-    fn iterates_from_anywhere(keys in vec(any_key(), 0..60), from in any_key()) {
-        let model: Model<_> = keys.into_iter().map(|key| (key, U256::from(1))).collect();
-        let trie = Trie::from_sorted(model.clone()).expect("a map ascends");
-        prop_assert!(trie.iter_from(&from).eq(model.range(from..)));
     }
 }

@@ -77,6 +77,32 @@ fn other_forms_are_refused() {
     assert!(Block::decode(&alloy_rlp::encode(&without_withdrawals), MAX).is_err());
 }
 
+/// A block with `count` of the shortest transactions that decode: 10 bytes each.
+fn with_shortest(gas_limit: u64, count: usize) -> Vec<u8> {
+    let header = Header { gas_limit, ..child(vec![]).header().clone() };
+    let transactions = [0xc9, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x1b, 0x80, 0x80].repeat(count);
+    let mut payload = alloy_rlp::encode(&header);
+    RlpHeader { list: true, payload_length: transactions.len() }.encode(&mut payload);
+    payload.extend_from_slice(&transactions);
+    // No ommers, no withdrawals.
+    payload.extend_from_slice(&[0xc0, 0xc0]);
+    let mut block = Vec::new();
+    RlpHeader { list: true, payload_length: payload.len() }.encode(&mut block);
+    block.extend_from_slice(&payload);
+    block
+}
+
+#[test]
+fn more_transactions_than_gas_are_refused_undecoded() {
+    let refused = |gas_limit, count| Block::decode(&with_shortest(gas_limit, count), MAX).unwrap_err();
+    // That many are decoded, and only then found not to be what the header commits to.
+    assert_eq!(refused(42_000, 2), BlockError::Field("transactionsRoot"));
+    assert_eq!(refused(42_000, 3), BlockError::TransactionCount { max: 2 });
+    assert_eq!(refused(200_000_000, 9_524), BlockError::TransactionCount { max: 9_523 });
+    // A header's claim counts only up to what a chain can have.
+    assert_eq!(refused(u64::MAX, 100_000), BlockError::TransactionCount { max: 47_619 });
+}
+
 #[test]
 fn header_rules_name_the_field() {
     let (parent, hash) = parent();

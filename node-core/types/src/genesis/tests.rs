@@ -3,9 +3,10 @@ use alloy_primitives::{address, b256};
 use super::*;
 
 fn file() -> GenesisFile {
+    // These bytes repeated are points on the curve; 2 and 4 are not.
     let validator = |index: u8| Validator {
         name: format!("box-{index}"),
-        public_key: PublicKey([index; 32]),
+        public_key: PublicKey([[1, 3, 6, 9][usize::from(index) - 1]; 32]),
         fee_recipient: Address::repeat_byte(index),
     };
     GenesisFile {
@@ -43,7 +44,10 @@ fn each_bad_field_is_named() {
     let cases: Vec<(&str, Change)> = vec![
         ("`chain_id`", Box::new(|file| file.chain_id = 0)),
         ("`chain_id`", Box::new(|file| file.chain_id = 1 << 53)),
-        ("`timestamp_ms`", Box::new(|file| file.timestamp_ms = 0)),
+        ("`timestamp_ms`: 0 ms", Box::new(|file| file.timestamp_ms = 0)),
+        ("looks like seconds", Box::new(|file| file.timestamp_ms = 1_790_000_000)),
+        ("looks like microseconds", Box::new(|file| file.timestamp_ms = 1_790_000_000_123_456)),
+        ("current Unix time", Box::new(|file| file.timestamp_ms = u64::MAX)),
         ("`gas_limit`", Box::new(|file| file.gas_limit = GAS_LIMIT_MIN - 1)),
         ("`gas_limit`", Box::new(|file| file.gas_limit = GAS_LIMIT_MAX + 1)),
         ("`block_bytes_max`", Box::new(|file| file.block_bytes_max = 1)),
@@ -52,6 +56,7 @@ fn each_bad_field_is_named() {
         ("above `block_interval_max_ms`", Box::new(|file| file.block_interval_min_ms = 501)),
         ("`validators`", Box::new(|file| file.validators.clear())),
         ("`validators[1].public_key`", Box::new(|file| file.validators[1].public_key = PublicKey([1; 32]))),
+        ("is not an Ed25519 public key", Box::new(|file| file.validators[1].public_key = PublicKey([2; 32]))),
         ("`validators[3].name`", Box::new(|file| file.validators[3].name = "box-1".into())),
         ("`validators[2].name`", Box::new(|file| file.validators[2].name = "box 3".into())),
         ("is empty", Box::new(|file| file.accounts.values_mut().for_each(|a| a.balance = U256::ZERO))),
@@ -59,6 +64,14 @@ fn each_bad_field_is_named() {
             "add up to more",
             Box::new(|file| {
                 file.accounts.insert(Address::ZERO, GenesisAccount { balance: U256::MAX, ..Default::default() });
+            }),
+        ),
+        (
+            "storage`: storage needs `code`",
+            Box::new(|file| {
+                file.accounts.values_mut().for_each(|account| {
+                    account.storage = BTreeMap::from([(B256::ZERO, B256::repeat_byte(1))]);
+                });
             }),
         ),
         (
@@ -93,9 +106,39 @@ fn too_many_validators_are_refused() {
 fn unknown_and_missing_fields_are_refused() {
     let json = serde_json::to_string(&file()).unwrap();
     let unknown = json.replacen("{\"chain_id\"", "{\"colour\":1,\"chain_id\"", 1);
-    assert!(matches!(Genesis::from_json(unknown.as_bytes()), Err(GenesisError::Json(_))));
+    assert!(matches!(Genesis::from_json(unknown.as_bytes()), Err(GenesisError::Json { .. })));
     let missing = json.replacen("\"gas_limit\":200000000,", "", 1);
-    assert!(matches!(Genesis::from_json(missing.as_bytes()), Err(GenesisError::Json(_))));
+    let error = Genesis::from_json(missing.as_bytes()).unwrap_err();
+    assert_eq!(error.to_string(), "the genesis file does not have the required form");
+    let trailing = json + "{}";
+    assert!(matches!(Genesis::from_json(trailing.as_bytes()), Err(GenesisError::Json { .. })));
+}
+
+/// What is wrong with a good file in which `from` became `to`: the message, and that of its cause.
+fn misread(from: &str, to: &str) -> (String, String) {
+    let json = serde_json::to_string(&file()).unwrap();
+    assert!(json.contains(from), "{json} has no {from}");
+    let error = Genesis::from_json(json.replacen(from, to, 1).as_bytes()).unwrap_err();
+    (error.to_string(), std::error::Error::source(&error).unwrap().to_string())
+}
+
+#[test]
+fn a_wrong_form_names_the_field() {
+    let (message, cause) = misread("\"gas_limit\":200000000", "\"gas_limit\":\"much\"");
+    assert_eq!(message, "genesis field `gas_limit` does not have the required form");
+    assert!(cause.contains("invalid type: string"), "{cause}");
+    let (message, cause) = misread(&"06".repeat(32), "06");
+    assert_eq!(message, "genesis field `validators[2].public_key` does not have the required form");
+    assert!(cause.contains("64 hexadecimal digits"), "{cause}");
+}
+
+#[test]
+fn an_account_listed_twice_is_refused() {
+    let account = "0x00000000000000000000000000000000000000aa";
+    let twice = format!("\"{account}\":{{\"balance\":\"0x1\"}},\"{}\"", account.replace("aa", "AA"));
+    let (message, cause) = misread(&format!("\"{account}\""), &twice);
+    assert!(message.contains("accounts"), "{message}");
+    assert!(cause.contains("listed twice"), "{cause}");
 }
 
 /// Block zero names the chain: an accidental change of its form would split every chain from its own past.
@@ -103,7 +146,7 @@ fn unknown_and_missing_fields_are_refused() {
 fn block_zero_is_frozen() {
     let genesis = Genesis::try_from(file()).unwrap();
     let block = genesis.block(B256::repeat_byte(9));
-    assert_eq!(block.hash(), b256!("0xbf23e81fcf941c51c6164fe6ce4a1d1b0ef2457c437386d58cbc0b5d5ffb2c2b"));
+    assert_eq!(block.hash(), b256!("0x09973d09cb9edf86da8eafb58f34239e84ab9b5f89265ed0436ba4d3e501cadc"));
 }
 
 #[test]

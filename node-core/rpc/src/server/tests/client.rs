@@ -20,6 +20,10 @@ impl Answer {
         lines.filter(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value).next()
     }
 
+    pub(super) fn text(&self) -> &str {
+        &self.body
+    }
+
     pub(super) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("{}\n{}", self.head, self.body))
     }
@@ -37,7 +41,8 @@ pub(super) async fn http(address: SocketAddr, request: &str) -> Answer {
 }
 
 pub(super) async fn post(address: SocketAddr, body: &str) -> Answer {
-    let head = "POST / HTTP/1.1\r\nhost: box\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length";
+    let head =
+        "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length";
     http(address, &format!("{head}: {}\r\n\r\n{body}", body.len())).await
 }
 
@@ -54,7 +59,7 @@ pub(super) struct WebSocket {
 impl WebSocket {
     pub(super) async fn connect(address: SocketAddr) -> Self {
         let mut socket = TcpStream::connect(address).await.unwrap();
-        let request = "GET / HTTP/1.1\r\nhost: box\r\nupgrade: websocket\r\nconnection: Upgrade\r\n\
+        let request = "GET / HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\nconnection: Upgrade\r\n\
             sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\r\n";
         socket.write_all(request.as_bytes()).await.unwrap();
         let mut head = Vec::new();
@@ -69,7 +74,14 @@ impl WebSocket {
     /// Calls a method; notifications that come before the answer are an error of the test.
     pub(super) async fn call(&mut self, method: &str, params: Value) -> Value {
         self.calls += 1;
-        let request = json!({"jsonrpc": "2.0", "id": self.calls, "method": method, "params": params}).to_string();
+        self.send(&json!({"jsonrpc": "2.0", "id": self.calls, "method": method, "params": params})).await;
+        let answer = self.next().await.expect("open");
+        assert_eq!(answer["id"], self.calls, "{answer}");
+        answer
+    }
+
+    pub(super) async fn send(&mut self, request: &Value) {
+        let request = request.to_string();
         let len = u16::try_from(request.len()).unwrap();
         // A final text frame, masked with zeros.
         let mut frame = vec![0x81, 0x80 | 126];
@@ -77,9 +89,6 @@ impl WebSocket {
         frame.extend([0; 4]);
         frame.extend(request.as_bytes());
         self.socket.write_all(&frame).await.unwrap();
-        let answer = self.next().await.expect("open");
-        assert_eq!(answer["id"], self.calls, "{answer}");
-        answer
     }
 
     /// The next text message, `None` once closed.

@@ -1,6 +1,6 @@
 //! The oracles, and how the tests draw keys and values.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use alloy_primitives::{B256, keccak256};
 use alloy_trie::{HashBuilder, Nibbles, proof::verify_proof};
@@ -116,6 +116,32 @@ pub(super) fn apply_to_model<V: Clone>(model: &mut Model<V>, batch: &[(B256, Opt
             Some(value) => model.insert(*key, value.clone()),
             None => model.remove(key),
         };
+    }
+}
+
+/// Single edits, of which the store makes batches only.
+impl<V: Clone> Trie<V> {
+    pub(super) fn insert(&mut self, key: B256, value: V) {
+        self.root.insert(0, key, value);
+    }
+
+    /// False, with nothing changed or copied, if the key is absent.
+    pub(super) fn remove(&mut self, key: &B256) -> bool {
+        self.root.remove(key)
+    }
+
+    pub(super) fn get_mut(&mut self, key: &B256) -> Option<&mut V> {
+        self.root.get_mut(key)
+    }
+}
+
+/// Whether two versions are one and the same in memory.
+pub(super) fn same_version<V>(a: &Trie<V>, b: &Trie<V>) -> bool {
+    match (&a.root, &b.root) {
+        (Link::Empty, Link::Empty) => true,
+        (Link::Leaf(a), Link::Leaf(b)) => Arc::ptr_eq(a, b),
+        (Link::Branch(a), Link::Branch(b)) => Arc::ptr_eq(a, b),
+        _ => false,
     }
 }
 
