@@ -5,8 +5,9 @@
 #   scripts/setup.sh test    what `make test` needs on top of that: cargo tools, Node.js, a browser, Python packages
 #   scripts/setup.sh all     both
 #
-# For Debian 12 and 13 with Rust installed, as root or with sudo; asks nothing. Downloads and caches lie in
-# ${DOLMEN_CACHE:-$HOME/.cache/dolmen}; in the checkout it only writes tests/e2e/node_modules.
+# For Debian 12 and 13 with Rust installed, as root or with sudo, which may ask for its password; nothing else asks.
+# Downloads and caches lie in ${DOLMEN_CACHE:-$HOME/.cache/dolmen}; in the checkout it only writes
+# tests/e2e/node_modules.
 set -euo pipefail
 
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -51,23 +52,28 @@ need() {
   fi
 }
 
-as_root() {
+# find_root: how apt gets to be root; nothing to do for root itself. Looks for a terminal here, where standard input is
+# still the caller's: sudo asks there for its password.
+root=()
+find_root() {
   if ((EUID == 0)); then
-    "$@"
-  elif ! has sudo; then
-    die "not root and no sudo: as root, run: apt-get install ${missing[*]}"
-  elif sudo -n true 2>/dev/null; then
-    sudo -n "$@"
+    return
+  fi
+  has sudo || die "not root and no sudo: as root, run: apt-get update && apt-get install ${missing[*]}"
+  if sudo -n true 2>/dev/null; then
+    root=(sudo -n)
   elif [[ -t 0 && -z ${CI:-} ]]; then
-    sudo "$@"
+    root=(sudo)
   else
-    die "sudo wants a password and nobody is there to type it: run by hand: sudo apt-get install ${missing[*]}"
+    die "sudo wants a password and nobody is there to type it:" \
+      "run by hand: sudo apt-get update && sudo apt-get install ${missing[*]}"
   fi
 }
 
-# Environment variables do not pass through sudo, so apt gets its own through env.
+# Environment variables do not pass through sudo, so apt gets its own through env. Nothing to read for apt's questions;
+# sudo's goes to the terminal itself.
 apt() {
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@" </dev/null
+  "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@" </dev/null
 }
 
 install_missing() {
@@ -75,6 +81,7 @@ install_missing() {
     return
   fi
   has apt-get || die "no apt-get on this machine: install these, or their like, by hand: ${missing[*]}"
+  find_root
   say "installing with apt: ${missing[*]}"
   apt update || say "apt-get update failed: trying with the package lists that are here"
   apt install -y --no-install-recommends "${missing[@]}"
@@ -89,7 +96,8 @@ has_libclang() {
 
 has_python_venv() { python3 -c 'import ensurepip, venv'; }
 
-has_browser() { has chromium || has chromium-browser || has google-chrome; }
+# The one that the tests start.
+has_browser() { [[ -x ${CHROMIUM-/usr/bin/chromium} ]]; }
 
 node_ok() { at_least "$node_major_min.0.0" "$(version_of node --version)"; }
 

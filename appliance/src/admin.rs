@@ -1,13 +1,6 @@
 //! The box's own web page, `/metrics`, `/healthz` and `/readyz`, on one port.
 
-use std::{
-    convert::Infallible,
-    net::SocketAddr,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use axum::{
@@ -19,27 +12,30 @@ use axum::{
         sse::{Event, KeepAlive, Sse},
     },
     routing::get,
-    serve::Listener,
 };
 use dolmen_node::{BlockSummary, Finality, Node};
 use dolmen_types::{Genesis, PublicKey};
-use futures::{Stream, StreamExt as _, stream};
+use futures::{StreamExt as _, stream};
 use serde::Serialize;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, broadcast::error::RecvError},
+    net::TcpListener,
+    sync::{Semaphore, broadcast::error::RecvError, watch},
+    task::JoinHandle,
 };
 
 use crate::config::BoxConfig;
+
+mod hosts;
+mod serve;
 
 /// Between two `status` events.
 const STATUS_INTERVAL: Duration = Duration::from_secs(2);
 /// A box whose head is older than this is not ready: two of the chain's longest waits, or at least this.
 const READY_HEAD_AGE_MS_MIN: u64 = 5_000;
-/// Connections at once, event streams included; more wait in the listen queue. Far below the limit on open files, which
-/// the database needs too.
-const CONNECTIONS_MAX: usize = 64;
+/// Event streams at once: half of the connections, so that the health checks and the page itself find room.
+const EVENT_STREAMS_MAX: usize = 32;
+/// How long a stopping box waits for requests in progress.
+const STOP_GRACE: Duration = Duration::from_secs(2);
 /// The page needs nothing from elsewhere, and nobody may frame it.
 const CONTENT_SECURITY_POLICY: &str =
     "default-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'; object-src 'none'";
@@ -59,7 +55,8 @@ const FILES: [(&str, &str, &str); 8] = [
 /// The running server.
 pub(crate) struct Server {
     address: SocketAddr,
-    task: tokio::task::JoinHandle<()>,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
 }
 
 impl Server {
@@ -70,77 +67,25 @@ impl Server {
             format!("cannot serve the web page on {listen}; choose another admin.listen in box.toml")
         })?;
         let address = listener.local_addr().context("the listening socket has no address")?;
-        let page = Arc::new(Page::new(config, genesis, node)?);
-        let task = tokio::spawn(async move {
-            let listener = Bounded { listener, places: Arc::new(Semaphore::new(CONNECTIONS_MAX)) };
-            if let Err(error) = axum::serve(listener, router(page)).await {
-                tracing::error!(%error, "the web page is no longer served");
-            }
-        });
-        Ok(Self { address, task })
+        let (stop, stop_seen) = watch::channel(false);
+        let page = Arc::new(Page::new(config, genesis, node, stop_seen.clone())?);
+        let router = hosts::guard(router(page), &config.admin.hosts);
+        let task = tokio::spawn(serve::serve(listener, router, serve::Limits::default(), stop_seen));
+        Ok(Self { address, stop, task })
     }
 
     /// Where it listens, with the port that was bound.
     pub(crate) const fn address(&self) -> SocketAddr {
         self.address
     }
-}
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-/// A listener that holds a place for each connection until it ends.
-struct Bounded {
-    listener: TcpListener,
-    places: Arc<Semaphore>,
-}
-
-impl Listener for Bounded {
-    type Io = Placed;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Placed, SocketAddr) {
-        let place = self.places.clone().acquire_owned().await.expect("the semaphore is never closed");
-        // axum's own accept waits and tries again where the system is out of descriptors.
-        let (stream, address) = Listener::accept(&mut self.listener).await;
-        (Placed { stream, _place: place }, address)
-    }
-
-    fn local_addr(&self) -> std::io::Result<SocketAddr> {
-        self.listener.local_addr()
-    }
-}
-
-/// A connection with its place.
-struct Placed {
-    stream: TcpStream,
-    _place: OwnedSemaphorePermit,
-}
-
-impl AsyncRead for Placed {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Placed {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+    /// Ends the event streams and answers what requests are in progress, for two seconds at most.
+    pub(crate) async fn stop(mut self) {
+        // Fails only where it has ended already.
+        let _ = self.stop.send(true);
+        if tokio::time::timeout(STOP_GRACE, &mut self.task).await.is_err() {
+            self.task.abort();
+        }
     }
 }
 
@@ -153,6 +98,8 @@ struct Page {
     ready_head_age_ms_max: u64,
     validators: Vec<(PublicKey, String)>,
     peers: Vec<(PublicKey, SocketAddr)>,
+    streams: Arc<Semaphore>,
+    stop: watch::Receiver<bool>,
 }
 
 #[derive(Serialize)]
@@ -195,7 +142,12 @@ struct PoolView {
 }
 
 impl Page {
-    fn new(config: &BoxConfig, genesis: &Genesis, node: Arc<Node>) -> anyhow::Result<Self> {
+    fn new(
+        config: &BoxConfig,
+        genesis: &Genesis,
+        node: Arc<Node>,
+        stop: watch::Receiver<bool>,
+    ) -> anyhow::Result<Self> {
         let settings = genesis.file();
         Ok(Self {
             name: config.name.clone(),
@@ -205,6 +157,8 @@ impl Page {
             validators: settings.validators.iter().map(|known| (known.public_key, known.name.clone())).collect(),
             peers: config.p2p.peers.iter().map(|peer| (peer.public_key, peer.address)).collect(),
             node,
+            streams: Arc::new(Semaphore::new(EVENT_STREAMS_MAX)),
+            stop,
         })
     }
 
@@ -314,8 +268,14 @@ async fn readyz(State(page): State<Arc<Page>>) -> Response {
 }
 
 /// Server-sent events: a `block` for each finalized block, a `status` every two seconds, `lagged` where the reader was
-/// too slow and blocks were left out.
-async fn events(State(page): State<Arc<Page>>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+/// too slow and blocks were left out. They end when the box stops.
+async fn events(State(page): State<Arc<Page>>) -> Response {
+    let Ok(place) = page.streams.clone().try_acquire_owned() else {
+        let text =
+            format!("this box serves {EVENT_STREAMS_MAX} event streams at once: close other pages that show it\n");
+        return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
+    };
+    let stopped = serve::stopped(page.stop.clone());
     let blocks = stream::unfold(page.node.events(), |mut events| async move {
         match events.recv().await {
             Ok(finalized) => Some((Some(finalized.block.number()), events)),
@@ -333,7 +293,12 @@ async fn events(State(page): State<Arc<Page>>) -> Sse<impl Stream<Item = Result<
     });
     let ticks = tokio_stream::wrappers::IntervalStream::new(tokio::time::interval(STATUS_INTERVAL));
     let status = ticks.map(move |_| json_event("status", &page.status(false)));
-    Sse::new(stream::select(blocks, status).map(Ok)).keep_alive(KeepAlive::default())
+    let events = stream::select(blocks, status).take_until(stopped).map(move |event| {
+        // Held until the stream is dropped.
+        let _place = &place;
+        Ok::<_, Infallible>(event)
+    });
+    Sse::new(events).keep_alive(KeepAlive::default()).into_response()
 }
 
 fn json_event(name: &str, data: &impl Serialize) -> Event {

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use dolmen_types::PublicKey;
 use serde::{Deserialize, Serialize};
 
@@ -58,29 +58,35 @@ pub(crate) struct PeerConfig {
 
 /// JSON-RPC.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub(crate) struct Rpc {
     /// HTTP and WebSocket on one port.
     pub listen: SocketAddr,
+    /// Names that requests may give the box, beside `localhost` and IP addresses; `*` is any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
 }
 
 impl Default for Rpc {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8545)) }
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8545)), hosts: Vec::new() }
     }
 }
 
 /// Web page, metrics and health.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub(crate) struct Admin {
     /// One HTTP port.
     pub listen: SocketAddr,
+    /// As [`Rpc::hosts`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
 }
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 9545)) }
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 9545)), hosts: Vec::new() }
     }
 }
 
@@ -115,6 +121,15 @@ impl BoxConfig {
             .with_context(|| format!("cannot read {}; give the path of a box.toml with --config", path.display()))?;
         let mut config: Self =
             toml::from_str(&text).with_context(|| format!("{} is not a valid box.toml", path.display()))?;
+        for (setting, names) in [("rpc.hosts", &config.rpc.hosts), ("admin.hosts", &config.admin.hosts)] {
+            for name in names {
+                ensure!(
+                    is_host_name(name),
+                    "{}: {name:?} in {setting} is no host name; write it like box-a.example.org, without a port",
+                    path.display()
+                );
+            }
+        }
         let base = path.parent().unwrap_or(Path::new("."));
         for file in [&mut config.genesis, &mut config.data_dir, &mut config.key] {
             *file = base.join(&*file);
@@ -123,8 +138,46 @@ impl BoxConfig {
     }
 }
 
+/// Whether a request can have this name as its host, or all names are meant: anything else would never match.
+fn is_host_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    name == "*" || (!name.is_empty() && name.bytes().all(allowed))
+}
+
 /// Reads and checks a genesis file.
 pub(crate) fn load_genesis(path: &Path) -> anyhow::Result<dolmen_types::Genesis> {
     let json = std::fs::read(path).with_context(|| format!("cannot read the genesis file {}", path.display()))?;
     dolmen_types::Genesis::from_json(&json).with_context(|| format!("{} is not a valid genesis file", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINIMAL: &str =
+        "name = \"a\"\ngenesis = \"g\"\ndata_dir = \"d\"\nkey = \"k\"\n[p2p]\nlisten = \"127.0.0.1:1\"\n";
+
+    fn load(more: &str) -> anyhow::Result<BoxConfig> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("box.toml");
+        std::fs::write(&path, format!("{MINIMAL}{more}")).unwrap();
+        BoxConfig::load(&path)
+    }
+
+    #[test]
+    fn a_part_may_give_some_of_its_settings() {
+        let config = load("[rpc]\nhosts = [\"box-a.example.org\"]\n[admin]\nlisten = \"10.0.0.1:80\"\n").unwrap();
+        assert_eq!(config.rpc.hosts, ["box-a.example.org"]);
+        assert_eq!(config.rpc.listen, Rpc::default().listen);
+        assert_eq!(config.admin.listen.port(), 80);
+        assert!(config.admin.hosts.is_empty());
+    }
+
+    #[test]
+    fn what_is_no_host_name_is_refused() {
+        for name in ["http://box-a", "box-a:9545", "*.example.org", ""] {
+            let error = load(&format!("[admin]\nhosts = [\"{name}\"]\n")).unwrap_err().to_string();
+            assert!(error.contains("admin.hosts") && error.contains("is no host name"), "{error}");
+        }
+    }
 }

@@ -21,11 +21,13 @@ pub(crate) enum GenesisCommand {
     /// Write a new genesis file.
     New(NewArgs),
     /// Check a genesis file and print the hash of block zero.
+    #[command(after_help = "Example:\n  dolmen genesis check genesis.json")]
     Check {
         /// The file.
         file: PathBuf,
     },
     /// Create a box's key file (mode 0600) and print its public key.
+    #[command(after_help = "Example:\n  dolmen genesis key /etc/dolmen/box.key")]
     Key {
         /// Where to write it; an existing file is only read.
         file: PathBuf,
@@ -82,7 +84,11 @@ const DEFAULT_BLOCK_BYTES: u32 = 2 << 20;
 pub(crate) fn genesis(command: GenesisCommand) -> anyhow::Result<()> {
     match command {
         GenesisCommand::New(args) => {
-            let accounts = args.accounts.into_iter().collect();
+            let mut accounts = BTreeMap::new();
+            for (address, balance) in args.accounts {
+                let first = accounts.insert(address, balance).is_none();
+                ensure!(first, "--account names {address} twice; give its whole balance once");
+            }
             let defaults = file(args.chain_id, args.validators, accounts)?;
             let file = GenesisFile {
                 base_fee_per_gas: args.base_fee,

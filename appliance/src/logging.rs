@@ -16,8 +16,9 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// The transport warns on every lost connection attempt to a box that is down; its own metrics count them.
-const DEFAULT_FILTER: &str = "info,commonware_p2p=error,commonware_consensus=warn,commonware_runtime=warn,commonware_storage=warn,commonware_resolver=error,commonware_stream=error,commonware_broadcast=warn";
+/// The transport warns on every lost connection attempt to a box that is down, and the broadcast on every message of a
+/// peer that does not decode; their own metrics count them. jsonrpsee warns on every body that it cannot read: any client could fill the disk with that, and its answer tells it already.
+const DEFAULT_FILTER: &str = "info,commonware_p2p=error,commonware_consensus=warn,commonware_runtime=warn,commonware_storage=warn,commonware_resolver=error,commonware_stream=error,commonware_broadcast=error,jsonrpsee-server=error";
 
 /// Starts logging; `RUST_LOG` overrides what is logged.
 pub(crate) fn init(format: LogFormat) {
@@ -29,5 +30,16 @@ pub(crate) fn init(format: LogFormat) {
     match format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().flatten_event(true).init(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_filter_is_one() {
+        let filter = DEFAULT_FILTER.parse::<EnvFilter>().unwrap().to_string();
+        assert!(filter.contains("jsonrpsee-server=error"), "{filter}");
     }
 }

@@ -52,6 +52,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
         p2p_listen: config.p2p.listen,
         peers: peers.map(|peer| Peer { public_key: peer.public_key, address: peer.address }).collect(),
         rpc_listen: config.rpc.listen,
+        rpc_hosts: config.rpc.hosts.clone(),
         client_version: CLIENT_VERSION.to_owned(),
     })
     .await?;
@@ -59,16 +60,14 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
     let admin = admin::Server::start(&config, &genesis, node.clone()).await?;
     let (height, rpc, ui) = (node.head().block.number(), node.rpc_address(), admin.address());
     tracing::info!(height, %rpc, %ui, "serving");
-    tokio::select! {
-        result = wait(&node) => result?,
-        () = stdin_eof(), if args.stop_on_stdin_eof => {}
-    }
+    let outcome = tokio::select! {
+        result = wait(&node) => result,
+        () = stdin_eof(), if args.stop_on_stdin_eof => Ok(()),
+    };
     tracing::info!("stopping");
-    drop(admin);
-    if let Ok(node) = Arc::try_unwrap(node) {
-        node.stop().await;
-    }
-    Ok(())
+    tokio::join!(admin.stop(), node.stop());
+    tracing::info!("stopped");
+    outcome
 }
 
 /// Lets the process open as many files as the system allows it: database, journals and connections together pass the

@@ -53,6 +53,8 @@ export function takeStatus(status) {
   }
   // Oldest first, so that a run of blocks counts as unbroken.
   for (const block of (status.recent_blocks ?? []).slice().reverse()) takeBlock(block);
+  // A box that is no validator has no name here.
+  for (const peer of status.peers) peer.name ||= `${String(peer.public_key).slice(0, 8)}…`;
   const { recent_blocks: _, ...rest } = status;
   state.status = rest;
   state.statusAt = Date.now();

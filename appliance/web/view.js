@@ -231,7 +231,8 @@ function whenChanged(key, value, draw) {
 
 function drawPeers() {
   const { peers } = state.status;
-  whenChanged("peers", peers, () => {
+  // Heights change all the time, and drawing the rows anew would take the focus from their buttons.
+  whenChanged("peers", peers.map(({ height: _, ...rest }) => rest), () => {
     text($("peers-count"), t("peers_count", {
       up: whole(peers.filter((peer) => peer.connected).length), all: whole(peers.length),
     }));
@@ -245,11 +246,17 @@ function drawPeers() {
       const key = element("td");
       key.append(copyable(String(peer.public_key), t("copy_key", { name: peer.name })));
       row.dataset.connected = String(Boolean(peer.connected));
-      row.append(name, condition, element("td", "address", peer.address), key);
+      row.append(name, condition, element("td", "num"), element("td", "address", peer.address), key);
       return row;
     }));
     $("peers-empty").hidden = peers.length > 0;
   });
+  peers.forEach((peer, i) => text($("peers").rows[i].cells[2], peer.connected ? whole(peer.height) : t("unknown")));
+}
+
+/** The JSON-RPC address for others: a box that listens on all its addresses is reached at the one of this page. */
+function rpcUrl(url) {
+  return url.replace(/^http:\/\/(0\.0\.0\.0|\[::\]):/, `http://${location.hostname}:`);
 }
 
 function drawBox() {
@@ -265,7 +272,7 @@ function drawBox() {
   text($("box-validators"), t("quorum", { all: whole(s.validators), quorum: whole(s.quorum) }));
   const head = state.blocks.get(state.newest)?.hash ?? s.head_hash;
   const copies = [
-    ["box-genesis", "genesis", s.genesis_hash], ["box-head", "head_hash", head], ["box-rpc", "rpc", s.rpc_url],
+    ["box-genesis", "genesis", s.genesis_hash], ["box-head", "head_hash", head], ["box-rpc", "rpc", rpcUrl(s.rpc_url)],
   ];
   for (const [id, label, value] of copies) {
     const cell = $(id);

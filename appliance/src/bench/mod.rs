@@ -43,6 +43,8 @@ pub(crate) async fn bench(command: BenchCommand) -> anyhow::Result<()> {
 
 /// Settings of `dolmen bench chain`.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n  dolmen bench chain\n  \
+    dolmen bench chain --boxes 7 --workload transfer --rate 500 --seconds 10 --json result.json")]
 pub(crate) struct ChainArgs {
     /// Boxes of the chain, all on this machine.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=BOXES_MAX))]

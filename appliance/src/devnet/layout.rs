@@ -2,14 +2,14 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fs::{self, TryLockError},
     net::{Ipv4Addr, SocketAddr, TcpListener},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
 use alloy_primitives::{Address, B256, U256, keccak256, utils::parse_ether};
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use dolmen_node::Identity;
 use dolmen_types::{PublicKey, Validator};
 use secp256k1::{PublicKey as AccountKey, SecretKey};
@@ -32,6 +32,8 @@ pub(super) struct Layout {
     pub(super) chain_id: u64,
     pub(super) boxes: Vec<BoxLayout>,
     accounts: Vec<Account>,
+    /// Held as long as this process uses the directory.
+    _lock: fs::File,
 }
 
 /// One of its boxes.
@@ -87,6 +89,7 @@ impl Layout {
     pub(super) fn open_or_create(args: &DevnetArgs) -> anyhow::Result<Self> {
         fs::create_dir_all(&args.dir).with_context(|| format!("cannot create {}", args.dir.display()))?;
         let dir = fs::canonicalize(&args.dir).with_context(|| format!("cannot open {}", args.dir.display()))?;
+        let lock = lock(&dir)?;
         let genesis_path = dir.join("genesis.json");
         // Before anything is written into the directory of another chain.
         if genesis_path.exists() {
@@ -111,7 +114,7 @@ impl Layout {
         );
         let accounts = fs::read(dir.join("accounts.json")).context("cannot read accounts.json of the chain")?;
         let accounts = serde_json::from_slice(&accounts).context("accounts.json of the chain is damaged")?;
-        let layout = Self { chain_id: genesis.file().chain_id, dir, boxes, accounts };
+        let layout = Self { chain_id: genesis.file().chain_id, dir, boxes, accounts, _lock: lock };
         layout.write_configs()?;
         Ok(layout)
     }
@@ -152,8 +155,8 @@ impl Layout {
                     listen: own.p2p,
                     peers: peers.map(|peer| PeerConfig { public_key: peer.public_key, address: peer.p2p }).collect(),
                 },
-                rpc: Rpc { listen: own.rpc },
-                admin: Admin { listen: own.admin },
+                rpc: Rpc { listen: own.rpc, ..Default::default() },
+                admin: Admin { listen: own.admin, ..Default::default() },
                 history: History::default(),
                 log: Log::default(),
             };
@@ -161,6 +164,21 @@ impl Layout {
                 .with_context(|| format!("cannot write {}", own.config.display()))?;
         }
         Ok(())
+    }
+}
+
+/// Keeps a second devnet from writing into the directory of one that runs.
+fn lock(dir: &Path) -> anyhow::Result<fs::File> {
+    let path = dir.join("lock");
+    let file = fs::OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+    let file = file.with_context(|| format!("cannot create {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => bail!(
+            "another `dolmen devnet` runs in {}; stop it first, or choose another --dir and --base-port",
+            dir.display()
+        ),
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
     }
 }
 
@@ -231,4 +249,23 @@ fn write_private(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         .open(path)
         .with_context(|| format!("cannot create {}", path.display()))?;
     file.write_all(bytes).with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_directory_of_a_running_devnet_is_left_alone() {
+        let parent = tempfile::tempdir().unwrap();
+        let dir = fs::canonicalize(parent.path()).unwrap().join("chain");
+        let args = DevnetArgs { boxes: 1, dir: dir.clone(), base_port: 0, chain_id: 7, accounts: 1, prepare: false };
+        let running = Layout::open_or_create(&args).unwrap();
+        let settings = fs::read(running.config_of("box-0")).unwrap();
+        let error = Layout::open_or_create(&args).err().expect("it is in use").to_string();
+        assert!(error.contains(dir.to_str().unwrap()) && error.contains("stop it first"), "{error}");
+        assert_eq!(fs::read(running.config_of("box-0")).unwrap(), settings, "other ports would be in them");
+        drop(running);
+        Layout::open_or_create(&args).expect("nobody uses it any more");
+    }
 }

@@ -38,6 +38,8 @@ pub(crate) enum EvmCommand {
 
 /// Arguments of `dolmen evm statetest`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  dolmen evm statetest --human tests/fixtures/statetests/pass\n  \
+    dolmen evm statetest --fork Osaka --run gasLimitCap GeneralStateTests > report.json")]
 pub(crate) struct StatetestArgs {
     /// State test files, or directories that are searched for *.json files, subdirectories included.
     #[arg(required = true, value_name = "PATH")]

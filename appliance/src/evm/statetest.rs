@@ -29,11 +29,16 @@ const PRAGUE_BLOBS_MAX: u64 = 9;
 /// Blobs that one transaction can carry since Osaka, whatever the block can (EIP-7594).
 const OSAKA_BLOBS_MAX: u64 = 6;
 
-/// Why a case failed. The first four have Geth's words.
+/// Why a case failed. The first five have Geth's words.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error("post state root mismatch: got {got:x}, want {want:x}{hint}")]
     Root { got: B256, want: B256, hint: String },
+    /// After a transaction that was rejected as the fixture expects.
+    #[error(
+        "post-state root does not match the pre-state root, indicates an error in the test: got {got:x}, want {want:x}"
+    )]
+    RejectedRoot { got: B256, want: B256 },
     #[error("post state logs hash mismatch: got {got:x}, want {want:x}")]
     Logs { got: B256, want: B256 },
     #[error("unexpected error: {0}")]
@@ -82,7 +87,11 @@ fn judge(case: &Case<'_>, outcome: &Outcome) -> Result<(), Failure> {
         _ => {}
     }
     if outcome.state_root != test.hash {
-        return Err(Failure::Root { got: outcome.state_root, want: test.hash, hint: collision_hint(case) });
+        let (got, want) = (outcome.state_root, test.hash);
+        return Err(match outcome.logs_hash {
+            Ok(_) => Failure::Root { got, want, hint: collision_hint(case) },
+            Err(_) => Failure::RejectedRoot { got, want },
+        });
     }
     match outcome.logs_hash {
         Ok(got) if got != test.logs => Err(Failure::Logs { got, want: test.logs }),
@@ -204,7 +213,23 @@ fn collision_hint(case: &Case<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::fits_128_bits;
+    use super::*;
+    use crate::evm::fixture::{Fixture, Selection};
+
+    /// The third London case of the fixture expects a rejection.
+    #[test]
+    fn another_root_after_an_expected_rejection_has_words_of_its_own() {
+        let content = include_bytes!("../../../tests/fixtures/statetests/fail/failing.json");
+        let fixture = Fixture::parse(content).unwrap();
+        let selection = Selection::new(vec!["London".to_owned()], None);
+        let case = fixture.cases(&selection).nth(2).unwrap();
+        let rejected = |state_root| judge(&case, &Outcome { state_root, logs_hash: Err("nonce too low".to_owned()) });
+        assert!(rejected(case.test.hash).is_ok());
+        let message = rejected(B256::with_last_byte(1)).unwrap_err().to_string();
+        let expected = "post-state root does not match the pre-state root, indicates an error in the test: got 0";
+        assert!(message.starts_with(expected), "{message}");
+        assert!(message.ends_with(&format!("01, want {:x}", case.test.hash)), "{message}");
+    }
 
     #[test]
     fn the_blob_fee_is_computed_up_to_128_bits() {
