@@ -1,4 +1,5 @@
-// ethers against the devnet: sends to box 0, reads the receipt on box 1, listens on box 2, filters on box 3.
+// ethers against the devnet: sends to box 0, reads the receipt on box 1, listens and asks on box 2 over WebSocket,
+// filters on box 3. Pending transactions are looked for on box 0: another box may hear of one with its block only.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import {
@@ -17,7 +18,9 @@ const network = Network.from(chainId)
 const options = { staticNetwork: network, cacheTimeout: -1, pollingInterval: 100 }
 const over = (index, more = {}) => new JsonRpcProvider(box(index).rpc, network, { ...options, ...more })
 const [sending, reader, filtering] = [over(0), over(1), over(3)]
-const listener = new WebSocketProvider(box(2).ws, network, { staticNetwork: network })
+const overWebSocket = (index) =>
+  new WebSocketProvider(box(index).ws, network, { staticNetwork: network, cacheTimeout: -1 })
+const [sendingListener, listener] = [overWebSocket(0), overWebSocket(2)]
 const owner = new Wallet(account('ethers').private_key, sending)
 const stranger = () => Wallet.createRandom()
 const word = (value) => zeroPadValue(toBeHex(value), 32)
@@ -45,7 +48,7 @@ before(async () => {
   probe = await deploy(Probe)
 })
 after(async () => {
-  await listener.destroy()
+  for (const provider of [sendingListener, listener]) await provider.destroy()
   for (const provider of [sending, reader, filtering]) provider.destroy()
 })
 
@@ -64,8 +67,10 @@ test('a transfer shows in the receipt, in getLogs and in the WebSocket subscript
   const topics = token.interface.encodeFilterTopics('Transfer', [null, to])
   const filter = { address: await token.getAddress(), topics }
   await listener.on('block', (number) => heads.push(number))
-  await listener.on('pending', (hash) => pending.add(hash))
+  await sendingListener.on('pending', (hash) => pending.add(hash))
   await listener.on(filter, (log) => logs.push(log))
+  // Subscriptions made a moment ago must be in place: the same connections answer after them.
+  for (const provider of [sendingListener, listener]) await provider.getBlockNumber()
   await until('the first head', () => heads.length > 0, WAIT_MS)
 
   const response = await token.transfer(to, 5n)
@@ -82,7 +87,21 @@ test('a transfer shows in the receipt, in getLogs and in the WebSocket subscript
   await until('the pending hash over WebSocket', () => pending.has(response.hash), WAIT_MS)
   await until('the head over WebSocket', () => heads.some((number) => number >= receipt.blockNumber), WAIT_MS)
   assert.equal(logs.length, 1, 'the subscription is for this receiver alone')
-  await listener.removeAllListeners()
+  for (const provider of [sendingListener, listener]) await provider.removeAllListeners()
+})
+
+test('a receipt and logs over WebSocket are those that another box gives over HTTP', async () => {
+  const receipt = await mined(await token.transfer(stranger().address, 13n))
+  await reached(2, receipt.blockNumber)
+  // Without the provider that each object carries.
+  const plain = (value) => JSON.parse(JSON.stringify(value))
+  assert.deepEqual(plain(await listener.getTransactionReceipt(receipt.hash)), plain(receipt))
+  const range = {
+    address: await token.getAddress(), fromBlock: receipt.blockNumber, toBlock: receipt.blockNumber,
+  }
+  const logs = await listener.getLogs(range)
+  assert.deepEqual(logs.map((log) => log.transactionHash), [receipt.hash])
+  assert.deepEqual(plain(logs), plain(await reader.getLogs(range)))
 })
 
 test('filters: logs, blocks, uninstall', async () => {

@@ -1,4 +1,5 @@
-"""web3.py against the devnet: sends to box 0, reads the receipt on box 1, listens on box 2, filters on box 3.
+"""web3.py against the devnet: sends to box 0, reads the receipt on box 1, listens and asks on box 2 over WebSocket,
+filters on box 3. Pending transactions are looked for on box 0: another box may hear of one with its block only.
 
 The account is row `web3py` of the table in lib/devnet.mjs.
 """
@@ -133,38 +134,71 @@ def test_a_transfer_shows_in_receipt_logs_and_calls(token):
     assert [log.logIndex for log in by_hash] == [log.logIndex for log in logs]
 
 
+def over_websocket(index, use):
+    """Runs the coroutine function `use` with a WebSocket client of one box, and returns its result."""
+
+    async def run():
+        async with AsyncWeb3(WebSocketProvider(DEVNET["boxes"][index]["ws"])) as w3:
+            return await use(w3)
+
+    return asyncio.run(asyncio.wait_for(run(), WAIT_S * 2))
+
+
+def heard_while(index, subscriptions, act, is_complete):
+    """Subscribes on one box and runs `act` beside it, until `is_complete(result of act, what was heard)`."""
+    heard = {name: [] for name in subscriptions}
+
+    async def listen(w3):
+        names = {await w3.eth.subscribe(*arguments): name for name, arguments in subscriptions.items()}
+        acting = asyncio.create_task(asyncio.to_thread(act))
+        async for message in w3.socket.process_subscriptions():
+            heard[names[message["subscription"]]].append(message["result"])
+            if acting.done() and is_complete(acting.result(), heard):
+                break
+        for subscription in names:
+            assert await w3.eth.unsubscribe(subscription)
+        return acting.result()
+
+    return over_websocket(index, listen), heard
+
+
 def test_websocket_subscriptions_see_a_transfer(token):
     to = stranger().address
     topic = "0x" + keccak(text="Transfer(address,address,uint256)").hex()
-    seen = {}
 
-    async def listen():
-        async with AsyncWeb3(WebSocketProvider(DEVNET["boxes"][2]["ws"])) as w3:
-            names = {
-                await w3.eth.subscribe("newHeads"): "heads",
-                await w3.eth.subscribe("newPendingTransactions"): "pending",
-                await w3.eth.subscribe("logs", {"address": token.address, "topics": [topic]}): "logs",
-            }
-            sending = asyncio.create_task(asyncio.to_thread(invoke, token, "transfer", to, 6))
-            async for message in w3.socket.process_subscriptions():
-                seen.setdefault(names[message["subscription"]], []).append(message["result"])
-                if sending.done() and complete(sending.result()):
-                    break
-            for subscription in names:
-                assert await w3.eth.unsubscribe(subscription)
-            return sending.result()
-
-    def complete(receipt):
-        return (
-            any(head["number"] >= receipt.blockNumber for head in seen.get("heads", []))
-            and any(bytes(pending) == bytes(receipt.transactionHash) for pending in seen.get("pending", []))
-            and any(log["transactionHash"] == receipt.transactionHash for log in seen.get("logs", []))
+    def is_complete(receipt, heard):
+        return any(head["number"] >= receipt.blockNumber for head in heard["heads"]) and any(
+            log["transactionHash"] == receipt.transactionHash for log in heard["logs"]
         )
 
-    receipt = asyncio.run(asyncio.wait_for(listen(), WAIT_S * 2))
-    own = [log for log in seen["logs"] if log["transactionHash"] == receipt.transactionHash]
+    subscriptions = {"heads": ["newHeads"], "logs": ["logs", {"address": token.address, "topics": [topic]}]}
+    receipt, heard = heard_while(2, subscriptions, lambda: invoke(token, "transfer", to, 6), is_complete)
+    own = [log for log in heard["logs"] if log["transactionHash"] == receipt.transactionHash]
     assert len(own) == 1
     assert own[0]["blockNumber"] == receipt.blockNumber
+
+
+def test_a_websocket_subscription_sees_a_pending_transaction():
+    # The heads see to it that something is heard after the receipt, which may come last.
+    subscriptions = {"pending": ["newPendingTransactions"], "heads": ["newHeads"]}
+
+    def is_complete(receipt, heard):
+        return any(bytes(pending) == bytes(receipt.transactionHash) for pending in heard["pending"])
+
+    heard_while(0, subscriptions, lambda: send({"to": stranger().address, "value": 1}), is_complete)
+
+
+def test_receipt_and_logs_over_websocket_are_those_of_another_box_over_http(token):
+    receipt = invoke(token, "transfer", stranger().address, 13)
+    wanted = {"address": token.address, "fromBlock": receipt.blockNumber, "toBlock": receipt.blockNumber}
+
+    async def ask(w3):
+        return await w3.eth.get_transaction_receipt(receipt.transactionHash), await w3.eth.get_logs(wanted)
+
+    own_receipt, logs = over_websocket(2, ask)
+    assert own_receipt == receipt
+    assert [log.transactionHash for log in logs] == [receipt.transactionHash]
+    assert logs == READER.eth.get_logs(wanted)
 
 
 def test_filters(token):
@@ -172,7 +206,7 @@ def test_filters(token):
     watched = FILTERING.eth.contract(address=token.address, abi=token.abi)
     logs = watched.events.Transfer.create_filter(from_block="latest", argument_filters={"to": to})
     blocks = FILTERING.eth.filter("latest")
-    pending = FILTERING.eth.filter("pending")
+    pending = SENDING.eth.filter("pending")
     receipt = invoke(token, "transfer", to, 7)
     entries = until("the log in the filter", logs.get_new_entries)
     assert [entry.transactionHash for entry in entries] == [receipt.transactionHash]
@@ -180,9 +214,9 @@ def test_filters(token):
     assert len(logs.get_all_entries()) == 1
     assert receipt.blockHash in blocks.get_new_entries()
     assert receipt.transactionHash in pending.get_new_entries()
-    for entry in (logs, blocks, pending):
-        assert FILTERING.eth.uninstall_filter(entry.filter_id) is True
-        assert FILTERING.eth.uninstall_filter(entry.filter_id) is False
+    for w3, entry in ((FILTERING, logs), (FILTERING, blocks), (SENDING, pending)):
+        assert w3.eth.uninstall_filter(entry.filter_id) is True
+        assert w3.eth.uninstall_filter(entry.filter_id) is False
 
 
 @pytest.mark.parametrize("kind", [0, 1, 2])

@@ -1,4 +1,5 @@
-// viem against the devnet: sends to box 0, reads the receipt on box 1, listens on box 2, filters on box 3.
+// viem against the devnet: sends to box 0, reads the receipt on box 1, listens and asks on box 2 over WebSocket,
+// filters on box 3. Pending transactions are looked for on box 0: another box may hear of one with its block only.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import {
@@ -22,8 +23,10 @@ const stranger = () => privateKeyToAccount(generatePrivateKey())
 const over = (index, options) =>
   createPublicClient({ chain, transport: http(box(index).rpc, options), pollingInterval: 100, cacheTime: 0 })
 const wallet = createWalletClient({ account: owner, chain, transport: http(box(0).rpc) })
-const [reader, filtering] = [over(1), over(3)]
-const listener = createPublicClient({ chain, transport: webSocket(box(2).ws, { reconnect: false }) })
+const [sending, reader, filtering] = [over(0), over(1), over(3)]
+const overWebSocket = (index) =>
+  createPublicClient({ chain, transport: webSocket(box(index).ws, { reconnect: false }), cacheTime: 0 })
+const [sendingListener, listener] = [overWebSocket(0), overWebSocket(2)]
 
 /** The receipt as box 1 has it; the transaction went to box 0. */
 const mined = async (hash) => {
@@ -61,7 +64,9 @@ before(async () => {
   token = await deploy(Token, ['Viem Token', 'VIEM', SUPPLY])
   probe = await deploy(Probe)
 })
-after(async () => (await listener.transport.getRpcClient()).close())
+after(async () => {
+  for (const client of [sendingListener, listener]) (await client.transport.getRpcClient()).close()
+})
 
 test('the chain is the one that was asked for', async () => {
   assert.equal(await reader.getChainId(), chainId)
@@ -88,7 +93,7 @@ test('a transfer shows in the receipt, in getLogs and in three WebSocket subscri
     firstOf('log', (onLogs, onError) => listener.watchContractEvent({
       address: token, abi: erc20Abi, eventName: 'Transfer', args: { to }, onLogs, onError,
     }), (log) => log.args.value === 7n),
-    firstOf('pending transaction', (onTransactions, onError) => listener.watchPendingTransactions({
+    firstOf('pending transaction', (onTransactions, onError) => sendingListener.watchPendingTransactions({
       onTransactions, onError, batch: false,
     }), (pending) => pending === hash),
     firstOf('new head', (onBlock, onError) => listener.watchBlocks({
@@ -98,7 +103,7 @@ test('a transfer shows in the receipt, in getLogs and in three WebSocket subscri
   const heads = []
   const stopHeads = listener.watchBlocks({ onBlock: (block) => heads.push(block) })
   // A subscription made a moment ago must be in place: the same connection answers after it.
-  await listener.getBlockNumber()
+  for (const client of [sendingListener, listener]) await client.getBlockNumber()
   await until('the first head', () => heads.length > 0, WAIT_MS)
   hash = keccak256(signed)
   assert.equal(await wallet.sendRawTransaction({ serializedTransaction: signed }), hash)
@@ -124,13 +129,26 @@ test('a transfer shows in the receipt, in getLogs and in three WebSocket subscri
   assert.deepEqual(numbers, [...numbers].sort((a, b) => Number(a - b)), 'heads come in order')
 })
 
+test('a receipt and logs over WebSocket are those that another box gives over HTTP', async () => {
+  const hash = await wallet.writeContract({
+    address: token, abi: erc20Abi, functionName: 'transfer', args: [stranger().address, 13n],
+  })
+  const receipt = await mined(hash)
+  await reached(2, receipt.blockNumber)
+  assert.deepEqual(await listener.getTransactionReceipt({ hash }), receipt)
+  const range = { address: token, fromBlock: receipt.blockNumber, toBlock: receipt.blockNumber }
+  const logs = await listener.getLogs(range)
+  assert.deepEqual(logs.map((log) => log.transactionHash), [hash])
+  assert.deepEqual(logs, await reader.getLogs(range))
+})
+
 test('filters: logs, blocks, pending transactions, uninstall', async () => {
   const to = stranger().address
   const logFilter = await filtering.createContractEventFilter({
     address: token, abi: erc20Abi, eventName: 'Transfer', args: { to },
   })
   const blockFilter = await filtering.createBlockFilter()
-  const pendingFilter = await filtering.createPendingTransactionFilter()
+  const pendingFilter = await sending.createPendingTransactionFilter()
   const hash = await wallet.writeContract({ address: token, abi: erc20Abi, functionName: 'transfer', args: [to, 3n] })
   const receipt = await mined(hash)
   const logs = await until('the log in the filter', async () => {
@@ -143,10 +161,10 @@ test('filters: logs, blocks, pending transactions, uninstall', async () => {
   assert.equal((await filtering.getFilterLogs({ filter: logFilter })).length, 1)
   const blocks = await filtering.getFilterChanges({ filter: blockFilter })
   assert.ok(blocks.includes(receipt.blockHash))
-  assert.ok((await filtering.getFilterChanges({ filter: pendingFilter })).includes(hash))
-  for (const filter of [logFilter, blockFilter, pendingFilter]) {
-    assert.equal(await filtering.uninstallFilter({ filter }), true)
-    assert.equal(await filtering.uninstallFilter({ filter }), false)
+  assert.ok((await sending.getFilterChanges({ filter: pendingFilter })).includes(hash))
+  for (const [client, filter] of [[filtering, logFilter], [filtering, blockFilter], [sending, pendingFilter]]) {
+    assert.equal(await client.uninstallFilter({ filter }), true)
+    assert.equal(await client.uninstallFilter({ filter }), false)
   }
 })
 

@@ -2,9 +2,10 @@
 
 use std::ops::RangeInclusive;
 
+use alloy_primitives::{hex, keccak256};
 use serde_json::{Value, json};
 
-use crate::{Acknowledged, BoxInfo, http};
+use crate::{Account, Acknowledged, BoxInfo, http};
 
 /// Calls in one request: far below the server's limit of 1,000.
 const BATCH: usize = 200;
@@ -46,6 +47,24 @@ pub fn check_receipts(boxes: &[BoxInfo], acknowledged: &[Acknowledged]) {
                 );
                 assert_eq!(seen.receipt, found, "{} shows another receipt for {}", own.name, seen.hash);
             }
+        }
+    }
+}
+
+/// The state that each box holds at a height is the one that its header names, and the same on all of them: the first
+/// node of a proof is the trie's root, so the hash of that node is the `stateRoot`.
+pub fn check_state(boxes: &[BoxInfo], height: u64, accounts: &[Account]) {
+    let number = format!("{height:#x}");
+    for account in accounts {
+        let params = json!([account.address, [], number]);
+        let expected = boxes[0].call("eth_getProof", params.clone());
+        for own in boxes {
+            let header = own.call("eth_getBlockByNumber", json!([number, false]));
+            let proof = own.call("eth_getProof", params.clone());
+            let root = proof["accountProof"][0].as_str().and_then(|node| hex::decode(node).ok());
+            let root = root.unwrap_or_else(|| panic!("{} proves nothing at block {height}: {proof}", own.name));
+            assert_eq!(header["stateRoot"], json!(keccak256(root)), "{} holds another state at {height}", own.name);
+            assert_eq!(expected, proof, "{} and {} differ at {height}", boxes[0].name, own.name);
         }
     }
 }

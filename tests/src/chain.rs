@@ -98,6 +98,14 @@ impl BoxInfo {
         address(&self.ui)
     }
 
+    /// Where it listens for the other boxes, which `devnet.json` does not list.
+    pub fn p2p_address(&self) -> SocketAddr {
+        let config = fs::read_to_string(&self.config).expect("box.toml can be read");
+        let section = config.split("[p2p]").nth(1).expect("box.toml has a section p2p");
+        let line = section.lines().find_map(|line| line.strip_prefix("listen = ")).expect("p2p.listen is set");
+        line.trim_matches('"').parse().expect("p2p.listen is an address")
+    }
+
     /// One JSON-RPC call.
     pub fn rpc(&self, method: &str, params: Value) -> Result<Value, RpcError> {
         http::rpc(self.rpc_address(), method, params)

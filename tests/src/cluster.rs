@@ -1,24 +1,31 @@
 //! A chain whose boxes are this test's own children, to be killed and started again.
 
 use std::{
-    fs::OpenOptions,
+    fs::{self, OpenOptions},
+    net::{SocketAddr, TcpListener},
     path::Path,
     process::{Child, Command, Stdio},
     thread,
 };
 
 use nix::sys::signal::Signal;
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{BoxInfo, Chain, PATIENCE, dolmen, process, wait_for};
+
+/// What begins each entry of `p2p.peers` in a `box.toml`.
+const PEERS: &str = "[[p2p.peers]]";
 
 /// Boxes of one chain. Dropping it kills those that run.
 pub struct Cluster {
     /// Where the boxes are.
     pub chain: Chain,
     children: Vec<Option<Child>>,
+    /// Every process that was ever started here.
+    started: Vec<u32>,
     // Last, so that the directory outlives the boxes that write to it.
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Cluster {
@@ -35,7 +42,51 @@ impl Cluster {
         let dir = tempfile::tempdir().expect("a temporary directory");
         prepare(dir.path(), boxes);
         let chain = Chain::read(dir.path());
-        Self { chain, children: (0..boxes).map(|_| None).collect(), _dir: dir }
+        Self { chain, children: (0..boxes).map(|_| None).collect(), started: Vec::new(), dir }
+    }
+
+    /// Adds a box that the genesis file does not name, before any box runs; returns its index. It and the validators
+    /// list each other as peers, since a box talks to those alone that it lists.
+    pub fn add_follower(&mut self) -> usize {
+        assert!(self.children.iter().all(Option::is_none), "boxes read their settings when they start");
+        let name = "follower";
+        let dir = self.dir.path().join(name);
+        fs::create_dir(&dir).expect("a directory can be made");
+        let key = process::run(Command::new(dolmen()).args(["genesis", "key"]).arg(dir.join("key")), PATIENCE);
+        assert!(key.status.success(), "`dolmen genesis key` failed: {}", key.output);
+        // All bound at once, so that they differ.
+        let ports = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").expect("there are free ports"));
+        let [rpc, admin, p2p] = ports.each_ref().map(|port| port.local_addr().expect("it is bound"));
+        drop(ports);
+
+        let genesis = fs::read(&self.chain.genesis).expect("the genesis file can be read");
+        let genesis: Value = serde_json::from_slice(&genesis).expect("the genesis file is JSON");
+        let validators = genesis["validators"].as_array().expect("the genesis file names the validators");
+        let mut config = format!(
+            "name = \"{name}\"\ngenesis = \"../genesis.json\"\ndata_dir = \"data\"\nkey = \"key\"\n\
+             [rpc]\nlisten = \"{rpc}\"\n[admin]\nlisten = \"{admin}\"\n[p2p]\nlisten = \"{p2p}\"\n"
+        );
+        for (own, validator) in self.chain.boxes.iter().zip(validators) {
+            let validator = validator["public_key"].as_str().expect("a public key is text");
+            config += &peer(validator, own.p2p_address());
+            let theirs = fs::read_to_string(&own.config).expect("box.toml can be read");
+            assert!(theirs.contains(PEERS), "{} lists peers", own.name);
+            let theirs = theirs.replacen(PEERS, &format!("{}{PEERS}", peer(key.output.trim(), p2p)), 1);
+            fs::write(&own.config, theirs).expect("box.toml can be written");
+        }
+        let path = dir.join("box.toml");
+        fs::write(&path, config).expect("box.toml can be written");
+        self.chain.boxes.push(BoxInfo {
+            name: name.to_owned(),
+            rpc: format!("http://{rpc}"),
+            ws: format!("ws://{rpc}"),
+            metrics: format!("http://{admin}/metrics"),
+            ui: format!("http://{admin}/"),
+            config: path,
+            pid: None,
+        });
+        self.children.push(None);
+        self.children.len() - 1
     }
 
     /// One box.
@@ -52,7 +103,9 @@ impl Cluster {
         // Standard input is a pipe from this test: however the test ends, the box ends too.
         command.args(["run", "--stop-on-stdin-eof", "--config"]).arg(&own.config).stdin(Stdio::piped());
         command.stdout(log.try_clone().expect("a file can be shared")).stderr(log);
-        self.children[index] = Some(command.spawn().expect("dolmen starts"));
+        let child = command.spawn().expect("dolmen starts");
+        self.started.push(child.id());
+        self.children[index] = Some(child);
     }
 
     /// Starts a box that does not run and waits until it answers.
@@ -133,7 +186,14 @@ impl Drop for Cluster {
             let _ = child.kill();
             let _ = child.wait();
         }
+        let left = process::kill_left(&self.started);
+        assert!(left.is_empty() || thread::panicking(), "boxes {left:?} outlived their chain");
     }
+}
+
+/// A box as another one's `box.toml` lists it.
+fn peer(public_key: &str, address: SocketAddr) -> String {
+    format!("{PEERS}\npublic_key = \"{public_key}\"\naddress = \"{address}\"\n")
 }
 
 /// Writes the files of a new chain on free ports.

@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, ExitStatus, Stdio},
     sync::mpsc,
     thread,
     time::Duration,
@@ -40,9 +40,15 @@ impl Devnet {
 
     /// Starts a new chain of four boxes in a directory, or resumes the one that is there.
     pub fn start_in(dir: &Path) -> Self {
-        let mut command = Command::new(dolmen());
+        Self::start_with(dir, Stdio::inherit())
+    }
+
+    /// The same with another standard error, where `dolmen devnet` shows how the chain does.
+    pub fn start_with(dir: &Path, stderr: Stdio) -> Self {
+        let mut command = process::command(dolmen());
         command.args(["devnet", "--base-port", "0", "--boxes", &BOXES.to_string(), "--dir"]).arg(dir);
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("dolmen starts");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
+        let mut child = command.spawn().expect("setpriv (util-linux) starts dolmen");
         let lines = read_lines(child.stdout.take().expect("piped"));
         let ready = lines.recv_timeout(READY_WITHIN).ok().filter(|line| line.starts_with("READY "));
         let Some(ready) = ready else {
@@ -95,15 +101,16 @@ impl Drop for Devnet {
             self.chain.print_logs();
         }
         let pids = self.pids();
-        process::send(self.child.id(), Signal::SIGINT);
-        if process::wait(&mut self.child, PATIENCE).is_none() {
-            let _ = self.child.kill();
-            let _ = self.child.wait();
+        // One that was waited for already has no process id of its own any more.
+        if let Ok(None) = self.child.try_wait() {
+            process::send(self.child.id(), Signal::SIGINT);
+            if process::wait(&mut self.child, PATIENCE).is_none() {
+                let _ = self.child.kill();
+                let _ = self.child.wait();
+            }
         }
-        pids.into_iter().skip(1).filter(|pid| process::is_running(*pid)).for_each(|pid| {
-            eprintln!("box {pid} outlived its devnet: killing it");
-            process::send(pid, Signal::SIGKILL);
-        });
+        let left = process::kill_left(&pids);
+        assert!(left.is_empty() || thread::panicking(), "processes {left:?} outlived their devnet");
     }
 }
 

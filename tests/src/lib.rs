@@ -22,7 +22,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use agree::{check_receipts, check_same_blocks};
+pub use agree::{check_receipts, check_same_blocks, check_state};
 pub use chain::{Account, BoxInfo, Chain};
 pub use cluster::Cluster;
 pub use devnet::Devnet;
@@ -34,8 +34,15 @@ pub const BOXES: usize = 4;
 /// Longest wait for boxes to start, stop, or agree again: a machine whose every core is busy needs most of it.
 pub const PATIENCE: Duration = Duration::from_secs(90);
 
-/// The `dolmen` binary of the profile that this test was built with.
+/// The `dolmen` binary under test: `DOLMEN_BIN`, else that of the profile that this test was built with.
 pub fn dolmen() -> PathBuf {
+    if let Some(path) = std::env::var_os("DOLMEN_BIN") {
+        // Absolute, since tools that start it run in other folders.
+        let binary = std::path::absolute(&path).expect("DOLMEN_BIN is not empty");
+        // `process::is_running` knows boxes by this name.
+        assert!(binary.is_file() && binary.ends_with("dolmen"), "DOLMEN_BIN={} is no file `dolmen`", binary.display());
+        return binary;
+    }
     let test = std::env::current_exe().expect("a running test has a file");
     let profile = test.parent().and_then(|deps| deps.parent()).expect("cargo puts tests into a profile's deps folder");
     let binary = profile.join("dolmen");

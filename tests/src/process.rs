@@ -1,9 +1,9 @@
 //! Processes that a test starts: signals, bounded waits, and whether one is really gone.
 
 use std::{
+    ffi::OsStr,
     fs,
     io::Read,
-    os::unix::process::CommandExt as _,
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
     thread,
@@ -11,7 +11,7 @@ use std::{
 };
 
 use nix::{
-    sys::signal::{Signal, kill, killpg},
+    sys::signal::{Signal, kill},
     unistd::Pid,
 };
 
@@ -26,6 +26,14 @@ pub struct Ended {
     pub output: String,
 }
 
+/// A program that the kernel kills when the thread that started it ends, so that none outlives its test. It stays in
+/// the test's process group: what the test runner or Ctrl-C sends reaches it and all that it starts.
+pub fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+    command
+}
+
 /// Runs a program to its end; panics with what it printed where that takes longer than `within`.
 pub fn run(command: &mut Command, within: Duration) -> Ended {
     let ended = run_or_kill(command, within);
@@ -35,8 +43,7 @@ pub fn run(command: &mut Command, within: Duration) -> Ended {
 
 /// Runs a program to its end, which is SIGKILL to it and all that it started where it takes longer than `within`.
 pub fn run_or_kill(command: &mut Command, within: Duration) -> Ended {
-    // A group of its own: what it started must not hold its pipes open after it was killed.
-    command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
     // Read while it runs: a full pipe would stop it.
     let (mut stdout, mut stderr) = (child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
@@ -44,11 +51,28 @@ pub fn run_or_kill(command: &mut Command, within: Duration) -> Ended {
     let read_stderr = thread::spawn(move || lossy(&mut stderr));
     let status = wait(&mut child, within);
     if status.is_none() {
-        let _ = killpg(pid(child.id()), Signal::SIGKILL);
+        kill_tree(child.id());
     }
     let text = |reader: thread::JoinHandle<String>| reader.join().expect("reading a pipe does not panic");
     let output = [text(read_stdout), text(read_stderr)].concat();
     Ended { status: child.wait().expect("a child can be waited for"), timed_out: status.is_none(), output }
+}
+
+/// SIGKILL to a process and all that it started: one that lived on would hold the pipes open. Each is stopped before it
+/// is asked for its children, so that it starts no more of them.
+fn kill_tree(id: u32) {
+    send(id, Signal::SIGSTOP);
+    children(id).into_iter().for_each(kill_tree);
+    send(id, Signal::SIGKILL);
+}
+
+/// The processes that a process started and that have not ended.
+fn children(id: u32) -> Vec<u32> {
+    let threads = fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten();
+    let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    lists
+        .flat_map(|list| list.split_whitespace().filter_map(|child| child.parse().ok()).collect::<Vec<u32>>())
+        .collect()
 }
 
 /// Waits for a child; `None` where it still runs after `within`.
@@ -80,6 +104,13 @@ pub fn is_running(pid: u32) -> bool {
     let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
     let Some((name, rest)) = stat.rsplit_once(") ") else { return false };
     name.ends_with("(dolmen") && !rest.starts_with(['Z', 'X'])
+}
+
+/// Which of these boxes and devnets still run. Kills them: they would disturb the next test.
+pub fn kill_left(pids: &[u32]) -> Vec<u32> {
+    let left: Vec<u32> = pids.iter().copied().filter(|pid| is_running(*pid)).collect();
+    left.iter().for_each(|pid| send(*pid, Signal::SIGKILL));
+    left
 }
 
 /// The last lines of a file, for a failed test's output.

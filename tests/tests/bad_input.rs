@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    io::{Read as _, Write as _},
+    io::{self, ErrorKind, Read as _, Write as _},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     os::unix::fs::PermissionsExt as _,
     path::Path,
@@ -11,11 +11,14 @@ use std::{
     time::Duration,
 };
 
-use dolmen_tests::{BoxInfo, Cluster, dolmen, http, process};
+use dolmen_tests::{Cluster, dolmen, http, process};
 use serde_json::{Value, json};
 
 /// "Within seconds", on a machine whose cores are all busy.
 const SECONDS: Duration = Duration::from_secs(30);
+/// How it shows that the box closed a connection, by how far this end had got. Even connecting can end in each of them.
+const HUNG_UP: [ErrorKind; 4] =
+    [ErrorKind::BrokenPipe, ErrorKind::ConnectionAborted, ErrorKind::ConnectionReset, ErrorKind::NotConnected];
 
 #[test]
 fn mistakes_in_box_toml_are_named() {
@@ -138,7 +141,7 @@ fn keys_and_databases_of_others_are_refused() {
 fn ports_in_use_are_named() {
     let mut cluster = Cluster::prepare(1);
     let own = cluster.node(0).clone();
-    let p2p = p2p_address(&own);
+    let p2p = own.p2p_address();
     for (address, setting) in [(own.rpc_address(), "rpc"), (own.admin_address(), "admin"), (p2p, "p2p")] {
         let taken = TcpListener::bind(address).unwrap();
         assert_refused(&own.config, &[&address.to_string(), &format!("{setting}.listen"), "Address already in use"]);
@@ -153,17 +156,19 @@ fn ports_in_use_are_named() {
 fn garbage_from_clients_stops_nothing() {
     let mut cluster = Cluster::start(1);
     let own = cluster.node(0).clone();
-    let ports = [own.rpc_address(), own.admin_address(), p2p_address(&own)];
+    let p2p = own.p2p_address();
     let mut open = Vec::new();
-    for address in ports {
+    for address in [own.rpc_address(), own.admin_address(), p2p] {
+        // The port for peers takes so many handshakes a second from one address and hangs up on the rest at once.
+        let may_hang_up = address == p2p;
         for request in garbage() {
-            let mut stream = http::connect(address).unwrap();
+            let Some(mut stream) = unless_hung_up(http::connect(address), may_hang_up) else { continue };
             // The box may close before all is written.
             let _ = stream.write_all(&request).and_then(|()| stream.shutdown(Shutdown::Write));
             assert_answers_or_closes(&mut stream);
         }
         // Half a request and then silence: others must be served meanwhile.
-        open.extend((0..50).map(|_| half_open(address)));
+        open.extend((0..50).filter_map(|_| unless_hung_up(half_open(address), may_hang_up)));
         cluster.wait_for_progress(1);
         assert_eq!(own.get("/healthz").status, 200);
     }
@@ -181,7 +186,7 @@ fn garbage_from_clients_stops_nothing() {
 
 /// Bytes that are no request, or one beyond every limit.
 fn garbage() -> Vec<Vec<u8>> {
-    let head = "POST / HTTP/1.1\r\nHost: box\r\nContent-Type: application/json\r\n";
+    let head = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
     let upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n";
     vec![
         vec![],
@@ -224,11 +229,19 @@ fn malformed_calls() -> Vec<String> {
 }
 
 /// A connection that starts a request and does not end it.
-fn half_open(address: SocketAddr) -> TcpStream {
-    let mut stream = http::connect(address).expect("the box accepts connections");
-    // The port for peers hangs up on it sooner or later.
-    let _ = stream.write_all(b"POST / HTTP/1.1\r\nHost: box\r\nContent-Length: 100\r\n\r\n{");
-    stream
+fn half_open(address: SocketAddr) -> io::Result<TcpStream> {
+    let mut stream = http::connect(address)?;
+    stream.write_all(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")?;
+    Ok(stream)
+}
+
+/// What came of a step on a connection; `None` where the box closed it, which only some ports may do.
+fn unless_hung_up<T>(result: io::Result<T>, may_hang_up: bool) -> Option<T> {
+    match result {
+        Ok(value) => Some(value),
+        Err(error) if may_hang_up && HUNG_UP.contains(&error.kind()) => None,
+        Err(error) => panic!("the box takes no connection: {error}"),
+    }
 }
 
 /// Reads until the box closes; a box that keeps an endless request open has until the read times out.
@@ -238,14 +251,6 @@ fn assert_answers_or_closes(stream: &mut TcpStream) {
     let _ = stream.take(1 << 20).read_to_end(&mut answer);
     let text = String::from_utf8_lossy(&answer);
     assert!(!text.contains("\"result\""), "garbage was answered with {text}");
-}
-
-/// `p2p.listen`, which `devnet.json` does not list.
-fn p2p_address(own: &BoxInfo) -> SocketAddr {
-    let config = fs::read_to_string(&own.config).expect("box.toml can be read");
-    let section = config.split("[p2p]").nth(1).expect("box.toml has a section p2p");
-    let line = section.lines().find_map(|line| line.strip_prefix("listen = ")).expect("p2p.listen is set");
-    line.trim_matches('"').parse().expect("p2p.listen is an address")
 }
 
 /// `dolmen run` must end by itself with an error that has all these words.

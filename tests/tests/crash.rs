@@ -2,7 +2,9 @@
 
 use std::{fs, ops::Range, thread, time::Duration};
 
-use dolmen_tests::{Acknowledged, BOXES, Cluster, Load, PATIENCE, check_receipts, check_same_blocks, seed};
+use dolmen_tests::{
+    Acknowledged, BOXES, Cluster, Load, PATIENCE, check_receipts, check_same_blocks, check_state, seed,
+};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
 
 /// Transfers a second to each box: blocks are never empty, and two cores have time for everything else.
@@ -10,21 +12,29 @@ const RATE: u32 = 25;
 /// Blocks that a healthy chain must add to count as alive.
 const ALIVE: u64 = 5;
 /// Rounds of the short and of the long form; `DOLMEN_CRASH_ROUNDS` overrides both.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 10;
 const SOAK_ROUNDS: usize = 500;
-/// Moment of the kill after the round began, and of the restart after the kill, in milliseconds.
-const KILL_AFTER_MS: Range<u64> = 500..4_000;
-const RESTART_AFTER_MS: Range<u64> = 0..3_000;
+
+/// When boxes die after the round began, and when they start again after that, in milliseconds.
+struct Moments {
+    kill_after: Range<u64>,
+    restart_after: Range<u64>,
+}
+
+/// Most of a round is what the boxes need to start and to agree again.
+const SHORT: Moments = Moments { kill_after: 200..1_500, restart_after: 0..1_000 };
+/// Also beyond the 4.5 s of silence after which a box is skipped.
+const LONG: Moments = Moments { kill_after: 200..4_000, restart_after: 0..6_000 };
 
 #[test]
 fn killed_boxes_lose_nothing() {
-    crash_rounds(rounds(ROUNDS));
+    crash_rounds(rounds(ROUNDS), &SHORT);
 }
 
 #[test]
 #[ignore = "runs for hours: make soak"]
 fn soak_killed_boxes_lose_nothing() {
-    crash_rounds(rounds(SOAK_ROUNDS));
+    crash_rounds(rounds(SOAK_ROUNDS), &LONG);
 }
 
 #[test]
@@ -56,23 +66,22 @@ fn lose(cluster: &mut Cluster, load: &Load, index: usize, part: &str, compared: 
     check_agreement(cluster, load, compared);
 }
 
-/// Every round kills some boxes under load: exactly one first, then all, then a random number of them.
-fn crash_rounds(rounds: usize) {
+/// Every round kills some boxes under load: first each of them alone, then all at once, then a random number of them.
+fn crash_rounds(rounds: usize, moments: &Moments) {
     let mut random = StdRng::seed_from_u64(seed());
     let mut cluster = Cluster::start(BOXES);
     let load = Load::start(&cluster.chain, RATE);
     let mut compared = 0;
     for round in 0..rounds {
-        let count = match round {
-            0 => 1,
-            1 => BOXES,
-            _ => random.random_range(1..=BOXES),
-        };
         let mut victims: Vec<usize> = (0..BOXES).collect();
-        victims.shuffle(&mut random);
-        victims.truncate(count);
-        let kill_after = Duration::from_millis(random.random_range(KILL_AFTER_MS));
-        let restart_after = Duration::from_millis(random.random_range(RESTART_AFTER_MS));
+        if round < BOXES {
+            victims = vec![round];
+        } else if round > BOXES {
+            victims.shuffle(&mut random);
+            victims.truncate(random.random_range(1..=BOXES));
+        }
+        let kill_after = Duration::from_millis(random.random_range(moments.kill_after.clone()));
+        let restart_after = Duration::from_millis(random.random_range(moments.restart_after.clone()));
         eprintln!("round {round}: boxes {victims:?} die after {kill_after:?}, start {restart_after:?} later");
         crash(&mut cluster, &load, &victims, kill_after, restart_after);
         check_agreement(&mut cluster, &load, &mut compared);
@@ -102,7 +111,7 @@ fn crash(cluster: &mut Cluster, load: &Load, victims: &[usize], kill_after: Dura
     load.wait_for_more(50, PATIENCE);
 }
 
-/// All boxes hold what was confirmed since the last check, in the same blocks.
+/// All boxes hold what was confirmed since the last check, in the same blocks and with the same state after them.
 fn check_agreement(cluster: &mut Cluster, load: &Load, compared: &mut usize) {
     let new = load.acknowledged_from(*compared);
     *compared += new.len();
@@ -112,6 +121,7 @@ fn check_agreement(cluster: &mut Cluster, load: &Load, compared: &mut usize) {
     cluster.wait_for_height(last);
     check_same_blocks(&cluster.chain.boxes, first..=last);
     check_receipts(&cluster.chain.boxes, &new);
+    check_state(&cluster.chain.boxes, last, &cluster.chain.accounts[..BOXES]);
 }
 
 fn rounds(default: usize) -> usize {

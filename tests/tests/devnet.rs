@@ -1,8 +1,16 @@
 //! `dolmen devnet` as `make run` starts it: what it prints and writes, what its boxes serve, how it stops and resumes.
 
-use std::{process::Command, thread, time::Duration};
+use std::{
+    fs::File,
+    io::Read as _,
+    process::{Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
 
 use dolmen_tests::{BOXES, BoxInfo, Devnet, PATIENCE, check_same_blocks, dolmen, process, transfer, wait_for};
+use nix::pty::openpty;
 use serde_json::{Value, json};
 
 /// Wei sent to see a balance again after a restart.
@@ -19,6 +27,50 @@ fn a_devnet_serves_and_stops_on_ctrl_c() {
     check_help_where_nobody_answers();
     let status = devnet.interrupt();
     assert!(status.success(), "Ctrl-C is the usual way to end it, and it ended with {status}");
+}
+
+#[test]
+fn a_terminal_shows_the_chain_in_one_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let terminal = openpty(None, None).unwrap();
+    let _devnet = Devnet::start_with(dir.path(), Stdio::from(terminal.slave));
+    let shown = read_terminal(File::from(terminal.master));
+    let mut text = String::new();
+    let mut next_height = |above: u64| {
+        wait_for(&format!("a line with a height above {above}"), PATIENCE, || {
+            text.extend(shown.try_iter());
+            // Each line goes back to the start of the one before; the last may not be whole yet.
+            let (whole, _) = text.rsplit_once('\r')?;
+            whole.split('\r').filter_map(height_in_line).find(|height| *height > above)
+        })
+    };
+    let first = next_height(0);
+    next_height(first);
+}
+
+/// What arrives at a terminal, piece by piece; the thread ends when nobody writes to it any more.
+fn read_terminal(mut terminal: File) -> mpsc::Receiver<String> {
+    let (sender, shown) = mpsc::channel();
+    thread::spawn(move || {
+        let mut bytes = [0; 4096];
+        while let Ok(count @ 1..) = terminal.read(&mut bytes) {
+            // The receiver goes first where the test ends.
+            let _ = sender.send(String::from_utf8_lossy(&bytes[..count]).into_owned());
+        }
+    });
+    shown
+}
+
+/// The height in a line of a devnet whose boxes all finalize; every figure of the line must be there.
+fn height_in_line(line: &str) -> Option<u64> {
+    let words: Vec<&str> = line.trim_start_matches("\x1b[2K").split_whitespace().collect();
+    let after = |word: &str| Some(*words.get(words.iter().position(|found| *found == word)? + 1)?);
+    let figure = |word: &str| after(word).is_some_and(|text| text.parse::<f64>().is_ok());
+    let finality = words.contains(&"finality") && figure("p50") && figure("p99");
+    if !words.starts_with(&["4/4", "boxes"]) || !finality || words.last() != Some(&"tx/s") {
+        return None;
+    }
+    after("height")?.parse().ok()
 }
 
 #[test]

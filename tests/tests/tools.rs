@@ -7,11 +7,10 @@ use std::{
     ffi::OsString,
     fs,
     path::{Path, PathBuf},
-    process::Command,
     time::{Duration, Instant},
 };
 
-use dolmen_tests::{Devnet, process};
+use dolmen_tests::{Devnet, dolmen, process};
 
 /// Longest run of one file: a minute is usual for the longest, and machines differ.
 const FILE_WITHIN: Duration = Duration::from_secs(240);
@@ -29,20 +28,24 @@ fn stock_tools_and_the_browser_work() {
         assert!(path.exists(), "{part} is missing ({}): run scripts/setup.sh test", path.display());
     }
     let devnet = Devnet::start();
-    let mut commands = Vec::new();
-    for file in node_files(&e2e) {
-        let mut command = Command::new("node");
-        command.args(["--test", "--test-reporter=spec"]).arg(&file).env("PATH", path_with_node(&cache));
-        commands.push((file, command));
-    }
-    let mut pytest = Command::new(python);
+    let node = |file: PathBuf| {
+        // Without --test, which would start the file in a process of its own.
+        let mut command = process::command("node");
+        command.arg("--test-reporter=spec").arg(&file).env("PATH", path_with_node(&cache));
+        (file, command)
+    };
+    let mut commands: Vec<_> = node_files(&e2e).into_iter().map(node).collect();
+    let mut pytest = process::command(python);
     pytest.args(["-m", "pytest", "-p", "no:cacheprovider", "-ra", "test_web3.py"]);
     commands.push(("test_web3.py".into(), pytest));
+    // Last: in the end it stops a box of the devnet.
+    commands.push(node("web/page.test.mjs".into()));
 
     let mut failed = Vec::new();
     for (name, mut command) in commands {
         command.current_dir(&e2e).env("DOLMEN_DEVNET", devnet.dir().join("devnet.json"));
-        command.env("DOLMEN_UI", &devnet.chain.boxes[0].ui).env("NO_COLOR", "1").env("PYTHONDONTWRITEBYTECODE", "1");
+        command.env("DOLMEN_UI", &devnet.chain.boxes[0].ui).env("DOLMEN_BIN", dolmen());
+        command.env("NO_COLOR", "1").env("PYTHONDONTWRITEBYTECODE", "1");
         let started = Instant::now();
         let ended = process::run_or_kill(&mut command, FILE_WITHIN);
         let passed = ended.status.success();
@@ -63,14 +66,13 @@ fn stock_tools_and_the_browser_work() {
     assert!(failed.is_empty(), "{failed:?} failed; the output of each stands above");
 }
 
-/// The test files in `tests/e2e`, relative to it, in a fixed order; the browser last.
+/// The test files that lie in `tests/e2e` itself, in a fixed order.
 fn node_files(e2e: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(e2e).expect("tests/e2e can be listed");
     let names = entries.map(|entry| PathBuf::from(entry.expect("tests/e2e can be listed").file_name()));
     let mut files: Vec<PathBuf> = names.filter(|name| name.to_string_lossy().ends_with(".test.mjs")).collect();
     files.sort();
     assert!(!files.is_empty(), "no *.test.mjs in {}", e2e.display());
-    files.push("web/page.test.mjs".into());
     files
 }
 

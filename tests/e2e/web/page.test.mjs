@@ -1,6 +1,9 @@
-// The page of a running box, in a real browser. DOLMEN_UI is the address of one box of a devnet of four.
+// The page of a running box, in a real browser. DOLMEN_UI is the address of one box of a devnet of four. With
+// DOLMEN_DEVNET (its devnet.json) and DOLMEN_BIN (the program) the last box is stopped and started again, too.
 
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { chromium } from "playwright-core";
 
@@ -14,6 +17,7 @@ const BROWSER_ARGS = [
 const address = process.env.DOLMEN_UI;
 assert.ok(address, "DOLMEN_UI is not set: give it the web address of a box of a running devnet");
 const origin = new URL(address).origin;
+const { DOLMEN_BIN: program, DOLMEN_DEVNET: devnet } = process.env;
 
 let browser;
 
@@ -24,7 +28,7 @@ before(async () => {
 after(async () => browser?.close());
 
 /** Opens the page in a fresh English profile and records what must not happen on it. */
-async function open(t) {
+async function open(t, url = address) {
   const context = await browser.newContext({ locale: "en-US", viewport: { width: 1440, height: 1000 } });
   t.after(() => context.close());
   const page = await context.newPage();
@@ -34,7 +38,7 @@ async function open(t) {
   page.on("pageerror", (error) => faults.push(error.message));
   page.on("request", (request) => requests.push(request.url()));
   page.setDefaultTimeout(WAIT_MS);
-  const response = await page.goto(new URL("/", address).href);
+  const response = await page.goto(new URL("/", url).href);
   return { page, response, faults, requests };
 }
 
@@ -171,4 +175,44 @@ test("nothing is logged as an error and no request leaves the box", async (t) =>
   assert.deepEqual(faults, []);
   assert.ok(requests.some((url) => new URL(url).pathname === "/api/events"), "the page opened the event stream");
   assert.deepEqual(requests.filter((url) => new URL(url).origin !== origin), []);
+});
+
+/** Whether a process exists. */
+function exists(pid) {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+// Last, since it takes a box from the devnet.
+test("while the box is down the page says how old its data is, and goes on by itself when the box is back", {
+  skip: !program || !devnet ? "DOLMEN_BIN and DOLMEN_DEVNET are not both set" : false,
+}, async (t) => {
+  const own = JSON.parse(readFileSync(devnet, "utf8")).boxes.at(-1);
+  const { page } = await open(t, own.ui);
+  await live(page);
+  const height = await above(() => heightOf(page), 0, "height");
+
+  process.kill(own.pid, "SIGKILL");
+  await page.waitForSelector('body[data-conn="lost"]');
+  assert.equal(await page.getAttribute("#health", "data-level"), "bad");
+  assert.match(await page.textContent("#health-title"), /^No live data from the box: what you see is .+ old$/);
+  assert.ok(await heightOf(page) >= height, "what was known stays on the page");
+  await above(async () => (exists(own.pid) ? 0 : 1), 0, "the end of the killed box");
+
+  // Ends with the pipe to its standard input, and so at the latest with this process.
+  const box = spawn(program, ["run", "--stop-on-stdin-eof", "--config", own.config], {
+    stdio: ["pipe", "ignore", "ignore"],
+  });
+  const ended = new Promise((resolve) => box.once("exit", resolve));
+  t.after(async () => {
+    box.stdin.end();
+    await ended;
+  });
+  await live(page);
+  await above(() => heightOf(page), height, "height");
+  await page.waitForSelector('#health[data-level="ok"]');
+  assert.equal(await page.textContent("#health-title"), "Finalizing");
 });
