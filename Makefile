@@ -79,14 +79,9 @@ doc-run:
 	@$(STEP) "links" python3 scripts/check_links.py "$(CARGO_TARGET_DIR)/book"
 
 # The end-to-end tests start the dolmen binary, and nextest alone would not build it. Together with the test targets,
-# so that both see the same dependency features and nothing compiles twice. The tests take this checkout's link to it:
-# another clone builds into the same folder, and would replace what they are testing.
-CHECKOUT_BIN := $(CARGO_TARGET_DIR)/debug/dolmen-$(firstword $(shell pwd | cksum))
-DOLMEN_BIN ?= $(CHECKOUT_BIN)
-export DOLMEN_BIN
+# so that both see the same dependency features and nothing compiles twice.
 tests-build:
 	@$(STEP) "build the node and the tests" cargo build --locked --workspace --bins --tests
-	@ln -f "$(CARGO_TARGET_DIR)/debug/dolmen" "$(CHECKOUT_BIN)"
 
 nextest: tests-build
 	@$(STEP) --last "tests" cargo nextest run --locked --workspace
