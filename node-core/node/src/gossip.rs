@@ -51,7 +51,7 @@ pub(crate) async fn upkeep(pool: Arc<Pool>) {
 /// Admits peers' transactions, one message at a time on a blocking thread: signatures are verified in parallel there.
 /// The gossip of a box that sent what a correct one never sends is ignored for a while: it could keep all cores busy.
 pub(crate) async fn receive(mut messages: mpsc::Receiver<(PublicKey, Bytes)>, pool: Arc<Pool>, metrics: Arc<Metrics>) {
-    // At most one entry for each validator: the transport talks to no one else.
+    // At most one entry for each peer in the settings: the transport talks to no one else.
     let mut ignored = HashMap::<PublicKey, Instant>::new();
     while let Some((from, message)) = messages.recv().await {
         if ignored.get(&from).is_some_and(|until| Instant::now() < *until) {

@@ -62,7 +62,8 @@ impl Inner {
         self.update_account(address, account, now_ms, changes);
         let empty = Sender::new(address, account);
         let sender = self.senders.get(&address).unwrap_or(&empty);
-        let Terms { cost, tip, victims } = self.terms(sender, address, transaction.transaction())?;
+        let Terms { cost, tip, victims } =
+            self.terms(sender, address, transaction.transaction(), transaction.encoded_len())?;
         let is_reserved =
             |authority: &Address| self.senders.get(authority).is_some_and(|sender| sender.entries().len() > 1);
         if transaction.authorities().iter().flatten().any(is_reserved) {
@@ -93,14 +94,20 @@ impl Inner {
         let sender = self.senders.get(&address).unwrap_or(&empty);
         // Where one of the views is old, the insertion finds out which.
         if sender.account() == account {
-            self.terms(sender, address, transaction)?;
+            self.terms(sender, address, transaction, transaction.encode_2718_len())?;
         }
         Ok(())
     }
 
-    /// Checks a transaction of `sender` by the rules of the account and of the pool.
-    fn terms(&self, sender: &Sender, address: Address, transaction: &Transaction) -> Result<Terms, AddError> {
-        let (nonce, len) = (transaction.nonce(), transaction.encode_2718_len());
+    /// Checks a transaction of `sender`, of `len` encoded bytes, by the rules of the account and of the pool.
+    fn terms(
+        &self,
+        sender: &Sender,
+        address: Address,
+        transaction: &Transaction,
+        len: usize,
+    ) -> Result<Terms, AddError> {
+        let nonce = transaction.nonce();
         let cost = check_account(transaction, address, sender.account(), &self.config)?;
         let is_delegated = sender.account().delegated || self.index.authorities.contains_key(&address);
         check_place(sender, transaction, Size { cost, len }, is_delegated, &self.config)?;
