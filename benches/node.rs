@@ -13,7 +13,7 @@ use std::{
 
 use alloy_primitives::{Address, U256};
 use criterion::{BatchSize, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
-use dolmen_benches::{Blocks, CHAIN_ID, PopulatedState, Senders, Workload};
+use dolmen_benches::{Blocks, CHAIN_ID, PopulatedState, Senders, Workload, signatures};
 use dolmen_pool::{AccountView, Origin, Pool, PoolConfig, SenderCache, StateSource};
 use dolmen_types::{Block, transaction};
 
@@ -79,12 +79,13 @@ fn admission(criterion: &mut Criterion) {
         group.bench_function(format!("batch={count}"), |bencher| {
             let raw = raw.get_or_init(|| Senders::new(256).raw_transfers(count));
             let fresh = || {
-                let cache = SenderCache::new(CHAIN_ID, NonZeroUsize::MIN.saturating_add(count), usize::MAX);
+                let cache =
+                    SenderCache::new(CHAIN_ID, signatures(), NonZeroUsize::MIN.saturating_add(count), usize::MAX);
                 let config = PoolConfig::for_chain(CHAIN_ID, 0, 30_000_000);
                 Pool::new(config, Arc::new(Rich), Arc::new(cache)).expect("the default bounds agree")
             };
             let add = |pool: Pool| {
-                let decode = |raw: &Vec<u8>| transaction::decode(raw).expect("a transaction");
+                let decode = |raw: &Vec<u8>| (transaction::decode(raw).expect("a transaction"), None);
                 let added = pool.add_batch(raw.iter().map(decode).collect(), Origin::Local, 0);
                 assert!(added.iter().all(Result::is_ok));
                 // Returned, so that dropping it is not measured.

@@ -123,6 +123,7 @@ setup_build() {
   need g++ "compiles C++: RocksDB" has g++
   need cmake "configures bundled C libraries" has cmake
   need pkg-config "finds system libraries" has pkg-config
+  need libssl-dev "OpenSSL, a peer in benchmarks of signatures" has_libssl
   need mold "links a node in a second" has mold
   need ccache "keeps compiled RocksDB when the target directory is lost" has ccache
   need clang "C headers that bindgen reads" has_clang

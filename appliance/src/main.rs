@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 mod admin;
+mod backends;
 mod bench;
 mod config;
 mod devnet;

@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     admin,
+    backends::Backend,
     config::{BoxConfig, load_genesis},
     logging,
 };
@@ -21,6 +22,9 @@ pub(crate) struct RunArgs {
     /// The box's settings.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
+    /// What checks signatures. All accept the same ones; `off` is one call into a library for each, to compare with.
+    #[arg(long, value_enum, default_value_t = Backend::Cpu)]
+    accel: Backend,
     /// Stop when standard input ends: a parent that dies takes the box with it.
     #[arg(long, hide = true)]
     stop_on_stdin_eof: bool,
@@ -43,10 +47,13 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
     if !genesis.file().validators.iter().any(|validator| validator.public_key == own) {
         tracing::warn!(key = %config.key.display(), "this box's key is not a validator's in the genesis file: it follows the chain and does not vote");
     }
+    let engine = args.accel.node_engine()?;
+    tracing::info!(engine = engine.capabilities().name, uses = engine.capabilities().description, "signatures");
     let peers = config.p2p.peers.iter().filter(|peer| peer.public_key != own);
     let node = Node::start(NodeConfig {
         genesis: genesis.clone(),
         identity,
+        engine,
         data_dir: config.data_dir.clone(),
         history_depth: config.history.depth,
         p2p_listen: config.p2p.listen,

@@ -8,7 +8,7 @@ mod transactions;
 
 pub use chain::{Blocks, Queue};
 pub use state::PopulatedState;
-pub use transactions::{CHAIN_ID, Senders, Workload};
+pub use transactions::{CHAIN_ID, Senders, Workload, signatures};
 
 /// Makes a panic say what was being prepared: a benchmark without its fixture has nothing to measure.
 pub(crate) fn must<T, E: std::fmt::Debug>(what: &str, result: Result<T, E>) -> T {

@@ -1,9 +1,13 @@
 //! Senders, and what they sign.
 
+use std::sync::{Arc, LazyLock};
+
 use alloy_consensus::{SignableTransaction as _, TxEip1559};
 use alloy_eips::eip2718::Encodable2718 as _;
 use alloy_primitives::{Address, Bytes, Signature, TxKind, U256, hex, keccak256};
-use dolmen_pool::VerifiedTransaction;
+use dolmen_accel_api::{Algorithm, QueueConfig};
+use dolmen_accel_cpu::{CpuConfig, CpuEngine};
+use dolmen_pool::{Signatures, VerifiedTransaction};
 use dolmen_types::Transaction;
 use secp256k1::{Message, SECP256K1, SecretKey, ecdsa::RecoveryId};
 
@@ -106,9 +110,19 @@ impl Senders {
     }
 }
 
+/// The engine that a box has, started once.
+pub fn signatures() -> Arc<Signatures> {
+    static SIGNATURES: LazyLock<Arc<Signatures>> = LazyLock::new(|| {
+        let config = CpuConfig { algorithms: &[Algorithm::EcdsaSecp256k1], ..CpuConfig::default() };
+        let engine = must("start the signature engine", CpuEngine::start(config));
+        Arc::new(Signatures::start(engine, QueueConfig::default()))
+    });
+    SIGNATURES.clone()
+}
+
 /// Checks signatures, on all processors.
 pub(crate) fn verify(transactions: &[Transaction]) -> Vec<VerifiedTransaction> {
     let capacity = std::num::NonZeroUsize::MIN.saturating_add(transactions.len());
-    let cache = dolmen_pool::SenderCache::new(CHAIN_ID, capacity, usize::MAX);
-    must("verify signatures", cache.verify_all(transactions))
+    let cache = dolmen_pool::SenderCache::new(CHAIN_ID, signatures(), capacity, usize::MAX);
+    must("verify signatures", cache.verify_all(transactions, &[]))
 }

@@ -101,7 +101,10 @@ impl Cluster {
         let log = OpenOptions::new().create(true).append(true).open(own.log()).expect("the log can be written");
         let mut command = Command::new(dolmen());
         // Standard input is a pipe from this test: however the test ends, the box ends too.
-        command.args(["run", "--stop-on-stdin-eof", "--config"]).arg(&own.config).stdin(Stdio::piped());
+        // Whatever checks a box's signatures, it must agree with the others.
+        let accel = ["cpu", "off", "cpu-portable"][index % 3];
+        command.args(["run", "--stop-on-stdin-eof", "--accel", accel, "--config"]).arg(&own.config);
+        command.stdin(Stdio::piped());
         command.stdout(log.try_clone().expect("a file can be shared")).stderr(log);
         let child = command.spawn().expect("dolmen starts");
         self.started.push(child.id());

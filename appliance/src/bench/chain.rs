@@ -47,7 +47,7 @@ pub(crate) async fn chain(args: ChainArgs) -> anyhow::Result<()> {
     let progress = Progress::new();
     let machine = Machine::read();
     progress.say(format!("starting {} boxes", args.boxes));
-    let mut devnet = Devnet::start(args.boxes, args.dir.as_deref(), args.base_port).await?;
+    let mut devnet = Devnet::start(args.boxes, args.accel, args.dir.as_deref(), args.base_port).await?;
     let machine = machine.writing_to(&devnet.dir);
     let description = devnet.description.clone();
     let result = tokio::select! {
@@ -308,6 +308,7 @@ impl Run<'_> {
             version: env!("CARGO_PKG_VERSION"),
             profile: if cfg!(debug_assertions) { "debug" } else { "release" },
             boxes: self.boxes.len(),
+            accel: self.args.accel.name(),
             workload: self.args.workload.name(),
             seconds: round(seconds),
             rate: self.args.rate.map(std::num::NonZeroU32::get),

@@ -22,6 +22,8 @@ use tokio::{
     time::timeout,
 };
 
+use crate::backends::Backend;
+
 /// Accounts with funds that the devnet's genesis gets.
 const DEV_ACCOUNTS: u32 = 10;
 /// How long the boxes may take to start and finalize: a debug build on a busy machine takes some seconds.
@@ -80,7 +82,7 @@ pub(super) struct Devnet {
 
 impl Devnet {
     /// Starts `boxes` boxes and waits until all of them finalize blocks.
-    pub(super) async fn start(boxes: u32, dir: Option<&Path>, base_port: u16) -> anyhow::Result<Self> {
+    pub(super) async fn start(boxes: u32, accel: Backend, dir: Option<&Path>, base_port: u16) -> anyhow::Result<Self> {
         let (dir, temporary) = match dir {
             Some(dir) => (dir.to_owned(), false),
             None => (std::env::temp_dir().join(format!("dolmen-bench-{}", std::process::id())), true),
@@ -89,6 +91,7 @@ impl Devnet {
         let mut child = Command::new(executable)
             .arg("devnet")
             .args(["--boxes", &boxes.to_string(), "--base-port", &base_port.to_string()])
+            .args(["--accel", accel.name()])
             .args(["--accounts", &DEV_ACCOUNTS.to_string(), "--dir"])
             .arg(&dir)
             .stdin(Stdio::null())

@@ -4,11 +4,19 @@ use std::path::Path;
 
 use serde::Serialize;
 
+/// CPU flags, by Linux's names, that decide which code signatures, hashes and ciphers run.
+const FLAGS: [&str; 11] =
+    ["bmi2", "adx", "avx2", "avx512f", "avx512ifma", "sha_ni", "aes", "vaes", "pclmulqdq", "vpclmulqdq", "gfni"];
+
 /// A machine, as far as it matters to the figures.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Machine {
     /// Processor model.
     pub(super) cpu: String,
+    /// The fastest clock of its cores in MHz, when the program started; 0 where the kernel does not say.
+    pub(super) clock_mhz: f64,
+    /// Those of its features that decide which code signatures, hashes and ciphers run.
+    pub(super) cpu_flags: Vec<&'static str>,
     /// Hardware threads that this program may use.
     pub(super) cores: usize,
     /// Memory in MiB.
@@ -26,8 +34,11 @@ impl Machine {
     pub(super) fn read() -> Self {
         let file = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
         let unknown = || "unknown".to_owned();
+        let cpuinfo = file("/proc/cpuinfo");
         Self {
-            cpu: field(&file("/proc/cpuinfo"), "model name").unwrap_or_else(unknown),
+            cpu: field(&cpuinfo, "model name").unwrap_or_else(unknown),
+            clock_mhz: clock_mhz(&cpuinfo),
+            cpu_flags: flags(&cpuinfo),
             cores: std::thread::available_parallelism().map_or(0, usize::from),
             memory_mib: memory_mib(&file("/proc/meminfo")).unwrap_or(0),
             kernel: file("/proc/sys/kernel/osrelease").trim().to_owned(),
@@ -56,6 +67,18 @@ fn field(text: &str, name: &str) -> Option<String> {
         let (key, value) = line.split_once(':')?;
         (key.trim() == name).then(|| value.trim().to_owned())
     })
+}
+
+/// The highest `cpu MHz`: a core that idles may be slow.
+fn clock_mhz(cpuinfo: &str) -> f64 {
+    let clocks = cpuinfo.lines().filter_map(|line| line.strip_prefix("cpu MHz")?.trim().strip_prefix(':'));
+    clocks.filter_map(|clock| clock.trim().parse().ok()).fold(0.0, f64::max)
+}
+
+fn flags(cpuinfo: &str) -> Vec<&'static str> {
+    let flags = field(cpuinfo, "flags").unwrap_or_default();
+    let has = |flag: &&str| flags.split_ascii_whitespace().any(|one| one == *flag);
+    FLAGS.into_iter().filter(has).collect()
 }
 
 fn memory_mib(meminfo: &str) -> Option<u64> {
@@ -94,6 +117,10 @@ mod tests {
     #[test]
     fn proc_files_are_read_by_name() {
         assert_eq!(field("processor\t: 0\nmodel name\t: A B\n", "model name").as_deref(), Some("A B"));
+        let cpuinfo = "cpu MHz\t\t: 800.5\nflags\t\t: fpu avx adx avx512f sha_ni\n\ncpu MHz\t\t: 3600.25\n";
+        assert_eq!(clock_mhz(cpuinfo), 3600.25);
+        assert_eq!(clock_mhz(""), 0.0);
+        assert_eq!(flags(cpuinfo), ["adx", "avx512f", "sha_ni"]);
         assert_eq!(memory_mib("MemFree: 1 kB\nMemTotal:       2048000 kB\n"), Some(2000));
     }
 }

@@ -1,11 +1,13 @@
-//! `dolmen bench`: a chain of boxes under load, measured from outside.
+//! `dolmen bench`: a chain of boxes under load, measured from outside, and signature engines beside libraries.
 //!
-//! [`chain::chain`] starts a devnet of real processes on this machine, loads it through the boxes' JSON-RPC as applications
-//! would, and reports what the chain finalized, how long that took and what it cost. `chain.rs` has the phases.
+//! [`chain::chain`] starts a devnet of real processes on this machine, loads it through the boxes' JSON-RPC as
+//! applications would, and reports what the chain finalized, how long that took and what it cost. `chain.rs` has the
+//! phases. [`crypto`] measures engines and libraries in this process.
 
 mod chain;
 mod client;
 mod cpu;
+mod crypto;
 mod devnet;
 mod load;
 mod machine;
@@ -17,6 +19,8 @@ mod workload;
 use std::{num::NonZeroU32, path::PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
+
+use crate::backends::Backend;
 
 /// Boxes of a benchmark at most: they share this machine.
 const BOXES_MAX: i64 = 32;
@@ -32,12 +36,28 @@ const IN_FLIGHT_MAX: i64 = 32_768;
 pub(crate) enum BenchCommand {
     /// Measure a chain of boxes on this machine under load: throughput, time to finality, CPU time, memory.
     Chain(ChainArgs),
+    /// Measure verification of signatures: our engines beside the libraries of others, every verdict checked.
+    Verify(crypto::VerifyArgs),
+    /// Measure recovery of signers, as for Ethereum's transactions, with and without hints.
+    Recover(crypto::RecoverArgs),
+    /// Measure signing, by libraries: Dolmen leaves it to them and to HSMs.
+    Sign(crypto::SignArgs),
+    /// Measure hashing of many messages at once.
+    Hash(crypto::HashArgs),
+    /// Measure encryption of messages.
+    Cipher(crypto::CipherArgs),
 }
 
 /// Runs `dolmen bench`.
 pub(crate) async fn bench(command: BenchCommand) -> anyhow::Result<()> {
     match command {
         BenchCommand::Chain(args) => chain::chain(args).await,
+        // Nothing else runs on this runtime, and Ctrl-C ends the process.
+        BenchCommand::Verify(args) => crypto::verify(&args),
+        BenchCommand::Recover(args) => crypto::recover(&args),
+        BenchCommand::Sign(args) => crypto::sign(&args),
+        BenchCommand::Hash(args) => crypto::hash(&args),
+        BenchCommand::Cipher(args) => crypto::cipher(&args),
     }
 }
 
@@ -49,6 +69,9 @@ pub(crate) struct ChainArgs {
     /// Boxes of the chain, all on this machine.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=BOXES_MAX))]
     pub(crate) boxes: u32,
+    /// What checks signatures in the boxes, as for `dolmen run`.
+    #[arg(long, value_enum, default_value_t = Backend::Cpu)]
+    pub(crate) accel: Backend,
     /// What the transactions do.
     #[arg(long, value_enum, default_value_t = Workload::Erc20)]
     pub(crate) workload: Workload,

@@ -19,6 +19,8 @@ pub(super) struct Report {
     pub(super) profile: &'static str,
     /// Boxes of the chain, all on this machine.
     pub(super) boxes: usize,
+    /// What checked signatures in the boxes.
+    pub(super) accel: &'static str,
     /// `transfer` or `erc20`.
     pub(super) workload: &'static str,
     /// Length of the measured window.
@@ -116,7 +118,7 @@ impl Report {
             ("program", format!("dolmen {}, {} build", self.version, self.profile)),
             ("machine", format!("{}, {} cores, {} MiB", machine.cpu, machine.cores, machine.memory_mib)),
             ("", format!("Linux {}, {}, load average {:.2}", machine.kernel, machine.filesystem, machine.load_average)),
-            ("chain", format!("{} boxes on this machine", self.boxes)),
+            ("chain", format!("{} boxes on this machine, signatures: {}", self.boxes, self.accel)),
             ("load", format!("{} from {} accounts, {load}", self.workload, self.accounts)),
             ("window", format!("{:.1} s: {} transactions in {} blocks", self.seconds, self.transactions, self.blocks)),
             ("throughput", format!("{:.0} transactions/s, {:.1} Mgas/s", self.tps, self.gas_per_second / 1_000_000.0)),

@@ -259,7 +259,9 @@ mod tests {
     fn the_directory_of_a_running_devnet_is_left_alone() {
         let parent = tempfile::tempdir().unwrap();
         let dir = fs::canonicalize(parent.path()).unwrap().join("chain");
-        let args = DevnetArgs { boxes: 1, dir: dir.clone(), base_port: 0, chain_id: 7, accounts: 1, prepare: false };
+        let accel = crate::backends::Backend::Off;
+        let args =
+            DevnetArgs { boxes: 1, dir: dir.clone(), base_port: 0, chain_id: 7, accounts: 1, accel, prepare: false };
         let running = Layout::open_or_create(&args).unwrap();
         let settings = fs::read(running.config_of("box-0")).unwrap();
         let error = Layout::open_or_create(&args).err().expect("it is in use").to_string();

@@ -17,6 +17,8 @@ mod watch;
 use layout::Layout;
 use process::Boxes;
 
+use crate::backends::Backend;
+
 /// Arguments of `dolmen devnet`.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  dolmen devnet\n  dolmen devnet --boxes 7 --dir /tmp/seven --base-port 20000\n\n\
@@ -37,6 +39,9 @@ pub(crate) struct DevnetArgs {
     /// Funded development accounts of a new chain.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
     accounts: u16,
+    /// What checks signatures, as for `dolmen run`.
+    #[arg(long, value_enum, default_value_t = Backend::Cpu)]
+    accel: Backend,
     /// Only write the files, then exit; start each box with `dolmen run`.
     #[arg(long)]
     prepare: bool,
@@ -55,7 +60,7 @@ pub(crate) async fn devnet(args: DevnetArgs) -> anyhow::Result<()> {
     }
     let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle SIGINT")?;
-    let mut boxes = Boxes::start(&layout)?;
+    let mut boxes = Boxes::start(&layout, args.accel)?;
     layout.write_summary(&boxes.pids())?;
     let outcome = tokio::select! {
         _ = terminate.recv() => Ok(()),

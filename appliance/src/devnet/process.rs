@@ -10,6 +10,7 @@ use nix::{
 use tokio::process::{Child, Command};
 
 use super::layout::Layout;
+use crate::backends::Backend;
 
 /// How long a box may take to stop before it is killed, which it must survive anyway.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
@@ -21,7 +22,7 @@ pub(super) struct Boxes {
 }
 
 impl Boxes {
-    pub(super) fn start(layout: &Layout) -> anyhow::Result<Self> {
+    pub(super) fn start(layout: &Layout, accel: Backend) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("cannot find this program's own file")?;
         let mut children = Vec::new();
         for own in &layout.boxes {
@@ -31,7 +32,7 @@ impl Boxes {
                 .open(&own.log)
                 .with_context(|| format!("cannot open {}", own.log.display()))?;
             let child = Command::new(&program)
-                .args(["run", "--stop-on-stdin-eof", "--config"])
+                .args(["run", "--stop-on-stdin-eof", "--accel", accel.name(), "--config"])
                 .arg(&own.config)
                 .stdin(Stdio::piped())
                 .stdout(log.try_clone().context("cannot share the log file")?)

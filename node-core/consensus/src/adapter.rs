@@ -8,14 +8,14 @@ use std::{
     },
 };
 
-use commonware_consensus::{marshal::ancestry::Ancestry, simplex::scheme::ed25519::Scheme, simplex::types::Context};
+use commonware_consensus::{marshal::ancestry::Ancestry, simplex::types::Context};
 use commonware_cryptography::{Digested, ed25519, sha256::Digest};
 use commonware_parallel::Sequential;
 use commonware_runtime::Clock;
 use dolmen_types::Block;
 use futures::StreamExt as _;
 
-use crate::{Application, Lineage, Verdict, block::Payload, identity::from_commonware};
+use crate::{Application, Lineage, Verdict, block::Payload, identity::from_commonware, scheme::Scheme};
 
 /// Encoded bytes of ancestors executed for one proposal or verification. After the whole site lost power, every block
 /// that was notarized and not finalized is missing at once; further ones follow in the next views.

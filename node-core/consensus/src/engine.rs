@@ -18,10 +18,7 @@ use commonware_consensus::{
         resolver::p2p as resolver,
         standard::{Inline, Standard},
     },
-    simplex::{
-        self, Floor, ForwardPolicy, SkipBudget, SkipPolicy, elector::RoundRobin, scheme::ed25519::Scheme,
-        types::Finalization,
-    },
+    simplex::{self, Floor, ForwardPolicy, SkipBudget, SkipPolicy, elector::RoundRobin, types::Finalization},
     types::{Epoch, FixedEpocher, ViewDelta},
 };
 use commonware_cryptography::{
@@ -40,6 +37,7 @@ use commonware_utils::{
     NZDuration, NZU16, NZU64, NZUsize, TryCollect as _,
     ordered::{Map, Set},
 };
+use dolmen_accel_api::BatchVerifier;
 use dolmen_types::PublicKey;
 use tokio::sync::{mpsc, oneshot};
 
@@ -50,6 +48,7 @@ use crate::{
     fair,
     identity::to_commonware,
     network::{self, BACKFILL, BLOCKS, CERTIFICATES, GOSSIP, RESOLVER, STATUS, VOTES},
+    scheme::Scheme,
     status::{PeerStatus, Peers},
     tasks::{Deliveries, deliver, receive_gossip, receive_status, send_gossip, send_status},
 };
@@ -130,6 +129,7 @@ struct Members {
     validators: Set<ed25519::PublicKey>,
     peers: Map<ed25519::PublicKey, commonware_p2p::Address>,
     namespace: Vec<u8>,
+    engine: Arc<dyn BatchVerifier>,
 }
 
 impl Members {
@@ -153,12 +153,11 @@ impl Members {
         let genesis = config.genesis.hash();
         let set = keccak256(validators.encode());
         let namespace = [b"dolmen".as_slice(), genesis.as_slice(), &0_u64.to_be_bytes(), set.as_slice()].concat();
-        Ok(Self { identity: config.identity.0.clone(), validators, peers, namespace })
+        Ok(Self { identity: config.identity.0.clone(), validators, peers, namespace, engine: config.engine.clone() })
     }
 
     fn scheme(&self) -> Scheme {
-        Scheme::signer(&self.namespace, self.validators.clone(), self.identity.clone())
-            .unwrap_or_else(|| Scheme::verifier(&self.namespace, self.validators.clone()))
+        Scheme::new(&self.namespace, &self.validators, self.identity.clone(), self.engine.clone())
     }
 }
 

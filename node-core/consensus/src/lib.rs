@@ -25,6 +25,7 @@ mod engine;
 mod fair;
 mod identity;
 mod network;
+mod scheme;
 mod status;
 mod tasks;
 
@@ -32,6 +33,7 @@ use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Durat
 
 use alloy_primitives::B256;
 use bytes::Bytes;
+use dolmen_accel_api::BatchVerifier;
 use dolmen_types::{Block, PublicKey};
 
 pub use engine::{Consensus, start};
@@ -97,6 +99,8 @@ pub struct Peer {
 pub struct Config {
     /// This box's key.
     pub identity: Identity,
+    /// Checks the votes.
+    pub engine: Arc<dyn BatchVerifier>,
     /// Block zero of the chain.
     pub genesis: Arc<Block>,
     /// The boxes that vote.

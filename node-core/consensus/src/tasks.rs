@@ -7,7 +7,6 @@ use commonware_actor::Feedback;
 use commonware_consensus::{
     Reporter,
     marshal::{Update, core::Mailbox as Marshal, standard::Standard},
-    simplex::scheme::ed25519::Scheme,
     types::Height,
 };
 use commonware_cryptography::{Digested, ed25519};
@@ -21,6 +20,7 @@ use crate::{
     adapter::Tip,
     block::Payload,
     identity::from_commonware,
+    scheme::Scheme,
     status::{self, Peers},
 };
 

@@ -190,7 +190,8 @@ impl Executor {
         header.receipts_root = receipt::root(&outcome.receipts);
         header.logs_bloom = receipt::bloom(&outcome.receipts);
         header.state_root = state.root();
-        let block = Block::seal(header, taken.iter().map(|transaction| transaction.transaction().clone()).collect());
+        let block = Block::seal(header, taken.iter().map(|transaction| transaction.transaction().clone()).collect())
+            .with_sender_hints(taken.iter().map(VerifiedTransaction::sender).collect());
         let executed = Executed { block: Arc::new(block), receipts: outcome.receipts, diff: outcome.diff, state };
         Ok(Built { executed, transactions: taken })
     }

@@ -96,14 +96,15 @@ mod tests {
     use std::num::NonZeroUsize;
 
     use alloy_primitives::{Address, U256, hex};
-    use dolmen_pool::{AccountView, PoolConfig, SenderCache, StateSource};
+    use dolmen_accel_api::QueueConfig;
+    use dolmen_pool::{AccountView, PoolConfig, SenderCache, Signatures, StateSource};
     use prometheus_client::registry::Registry;
 
     use super::*;
 
-    /// EIP-155's example: chain id 1, nonce 9, with its length as an item of a message of one.
-    const MESSAGE: [u8; 114] = hex!(
-        "f870b86ef86c098504a817c800825208943535353535353535353535353535353535353535880de0b6b3a76400008025a028ef"
+    /// EIP-155's example: chain id 1, nonce 9, after its sender, with its length as an item of a message of one.
+    const MESSAGE: [u8; 134] = hex!(
+        "f884b8829d8a62f656a8d1615c1294fd71e9cfb3e4855a4ff86c098504a817c800825208943535353535353535353535353535353535353535880de0b6b3a76400008025a028ef"
         "61340bd939bc2195fe537567866003e1a15d3c71ff63e1590620aa636276a067cbe9d8997f761aecb703304b3800ccf555c9f3"
         "dc64214b297fb1966a3b6d83"
     );
@@ -123,7 +124,8 @@ mod tests {
     }
 
     fn pool() -> Arc<Pool> {
-        let cache = SenderCache::new(1, NonZeroUsize::MIN, 1 << 20);
+        let signatures = Signatures::start(Arc::new(dolmen_accel_library::baseline()), QueueConfig::default());
+        let cache = SenderCache::new(1, Arc::new(signatures), NonZeroUsize::MIN, 1 << 20);
         Arc::new(Pool::new(PoolConfig::for_chain(1, 0, 30_000_000), Arc::new(Rich), Arc::new(cache)).unwrap())
     }
 
@@ -131,7 +133,7 @@ mod tests {
     async fn a_box_that_sends_what_no_correct_one_sends_is_ignored() {
         let mut forged = MESSAGE.to_vec();
         // The first byte of `s`, which is now in the upper half (EIP-2).
-        forged[114 - 32] = 0xff;
+        forged[MESSAGE.len() - 32] = 0xff;
         for bad in [forged, vec![0xc0]] {
             let (pool, metrics) = (pool(), Arc::new(Metrics::new(&mut Registry::default())));
             let (sender, messages) = mpsc::channel(8);

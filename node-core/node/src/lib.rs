@@ -5,6 +5,7 @@ pub mod limits;
 mod metrics;
 mod node;
 mod pipeline;
+mod signature_metrics;
 mod tree;
 mod worker;
 

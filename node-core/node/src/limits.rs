@@ -66,5 +66,5 @@ pub const CONSENSUS_GRACE: Duration = Duration::from_secs(5);
 /// Threads of the consensus runtime: votes must not wait for the transport, and more would only contend.
 pub const CONSENSUS_THREADS: usize = 2;
 
-const _: () = assert!(GOSSIP.message_bytes_max > GOSSIP.tx_bytes_max + 10, "the largest transaction fits a message");
+const _: () = assert!(GOSSIP.message_bytes_max > GOSSIP.tx_bytes_max + 30, "the largest transaction fits a message");
 const _: () = assert!(CLOCK_AHEAD.as_millis() <= LEADER_GRACE.as_millis(), "waiting for a clock outlives no leader");

@@ -10,9 +10,10 @@ use std::{
 };
 
 use alloy_primitives::{Address, B256, KECCAK256_EMPTY};
+use dolmen_accel_api::{BatchVerifier, QueueConfig};
 use dolmen_consensus::{Consensus, ConsensusError, Identity, Peer, PeerStatus};
 use dolmen_execution::Executor;
-use dolmen_pool::{AccountView, Pool, PoolConfig, PoolStatus, SenderCache, StateSource};
+use dolmen_pool::{AccountView, Pool, PoolConfig, PoolStatus, SenderCache, Signatures, StateSource};
 use dolmen_rpc::{AllowedHosts, Backend, BackendParts, RpcLimits, RpcServer, SyncSource, SyncStatus};
 use dolmen_store::{Head, Options, StateReader as _, Store, StoreError};
 use dolmen_types::{Genesis, PublicKey};
@@ -27,6 +28,7 @@ use crate::{
     gossip, limits,
     metrics::Metrics,
     pipeline::{Handle, Pipeline},
+    signature_metrics,
     tree::Tree,
     worker::Worker,
 };
@@ -37,6 +39,8 @@ pub struct NodeConfig {
     pub genesis: Genesis,
     /// This box's key.
     pub identity: Identity,
+    /// Checks all signatures.
+    pub engine: Arc<dyn BatchVerifier>,
     /// Where the database and the consensus journals live.
     pub data_dir: PathBuf,
     /// Blocks behind the head whose state can be read.
@@ -106,8 +110,14 @@ impl Node {
         let mut registry = Registry::with_prefix("dolmen");
         let metrics = Arc::new(Metrics::new(&mut registry));
         let executor = Arc::new(Executor::new(settings.chain_id));
-        let senders =
-            Arc::new(SenderCache::new(settings.chain_id, limits::SENDER_CACHE_ENTRIES, limits::SENDER_CACHE_BYTES));
+        let signatures = Arc::new(Signatures::start(config.engine.clone(), QueueConfig::default()));
+        signature_metrics::register(&mut registry, signatures.clone());
+        let senders = Arc::new(SenderCache::new(
+            settings.chain_id,
+            signatures,
+            limits::SENDER_CACHE_ENTRIES,
+            limits::SENDER_CACHE_BYTES,
+        ));
         let pool_config = PoolConfig::for_chain(settings.chain_id, settings.base_fee_per_gas, settings.gas_limit);
         let pool = Arc::new(Pool::new(pool_config, Arc::new(LatestState(store.clone())), senders.clone())?);
         let (events, _) = broadcast::channel(limits::EVENTS);
@@ -267,6 +277,7 @@ fn consensus_config(config: &NodeConfig, store: &Store) -> Result<dolmen_consens
     let genesis = store.block(0)?.ok_or(StoreError::UnknownBlock { number: 0, head: 0 })?;
     Ok(dolmen_consensus::Config {
         identity: config.identity.clone(),
+        engine: config.engine.clone(),
         genesis: Arc::new(genesis),
         validators: settings.validators.iter().map(|validator| validator.public_key).collect(),
         peers: config.peers.clone(),

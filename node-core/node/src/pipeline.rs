@@ -16,7 +16,7 @@ use alloy_primitives::{Address, B256};
 use bytes::Bytes;
 use dolmen_consensus::{Application, Lineage, Verdict};
 use dolmen_execution::{BlockLimits, Built, ExecutionError, Executor, Transactions};
-use dolmen_pool::{BestTransactions, Pool, SenderCache, VerifiedTransaction};
+use dolmen_pool::{BestTransactions, Pool, SenderCache, VerifiedTransaction, VerifyError};
 use dolmen_rpc::Finalized;
 use dolmen_store::{Store, StoreError};
 use dolmen_types::{
@@ -74,7 +74,8 @@ impl PipelineError {
     /// Whether the block breaks a rule, rather than this box failing to judge it.
     const fn is_invalid_block(&self) -> bool {
         match self {
-            Self::Signature(_) | Self::Header(_) | Self::Beneficiary { .. } => true,
+            Self::Signature(error) => !matches!(error.source, VerifyError::Recovery(_)),
+            Self::Header(_) | Self::Beneficiary { .. } => true,
             Self::Execution(error) => error.is_invalid_block(),
             Self::NoParentState | Self::Store(_) | Self::Fork { .. } => false,
         }
@@ -274,7 +275,7 @@ impl Pipeline {
     fn execute(&self, parent: &Block, block: Arc<Block>, cancelled: &Cancelled) -> Result<Layer, PipelineError> {
         block::check_header(&block, parent.header(), parent.hash())?;
         let base = self.tree.base(parent).ok_or(PipelineError::NoParentState)?;
-        let transactions = self.senders.verify_all(block.transactions())?;
+        let transactions = self.senders.verify_all(block.transactions(), block.sender_hints())?;
         let executed =
             self.executor.execute(&base.state, &base.hashes, block, &transactions, &|| cancelled.is_set())?;
         Ok(Layer { executed, transactions, ancestors: base.hashes.uncommitted })

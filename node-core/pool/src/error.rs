@@ -2,7 +2,7 @@
 
 use alloy_primitives::{Address, U256};
 
-use crate::VerifyError;
+use crate::{RecoveryError, VerifyError};
 
 /// Why a transaction was not added. The messages are Geth's, since tools match on them.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
@@ -168,6 +168,9 @@ pub enum AddError {
     /// A replacement that does not pay enough more than what it would replace.
     #[error("replacement transaction underpriced")]
     ReplacementUnderpriced,
+    /// Nobody could check the signature; it may be valid.
+    #[error(transparent)]
+    NotChecked(RecoveryError),
     /// The pool is full and holds nothing that is worth less.
     #[error("txpool is full")]
     PoolFull,
@@ -190,6 +193,7 @@ impl From<VerifyError> for AddError {
         match error {
             VerifyError::TypeNotSupported(ty) => Self::TypeNotSupported(ty),
             VerifyError::Unprotected => Self::Unprotected,
+            VerifyError::Recovery(error) => Self::NotChecked(error),
             other => Self::InvalidSender(other),
         }
     }

@@ -1,6 +1,8 @@
-//! The wire format of transaction gossip: an RLP list of byte strings, each one EIP-2718 transaction.
+//! The wire format of transaction gossip: an RLP list of byte strings, each the address of a transaction's sender and
+//! its EIP-2718 encoding. The address is a hint: knowing whom to expect, a box checks a signature several times faster.
 
 use alloy_eips::eip2718::Encodable2718 as _;
+use alloy_primitives::Address;
 use alloy_rlp::{EMPTY_LIST_CODE, EMPTY_STRING_CODE, Header};
 use dolmen_types::{
     Transaction,
@@ -9,10 +11,13 @@ use dolmen_types::{
 
 use crate::VerifiedTransaction;
 
+/// Bytes of a sender's address.
+const HINT_LEN: usize = 20;
+
 /// Bounds of one gossip message; sender and receiver use the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GossipLimits {
-    /// Largest message in bytes; at least `tx_bytes_max` and ten more, or the largest transaction fits in no message.
+    /// Largest message in bytes; at least `tx_bytes_max` and thirty more, or the largest transaction fits in no message.
     pub message_bytes_max: usize,
     /// Most transactions in a message.
     pub transactions_max: usize,
@@ -81,8 +86,9 @@ pub fn encode_gossip(transactions: &[VerifiedTransaction]) -> Vec<u8> {
     let mut out = Vec::with_capacity(payload_length + header.length());
     header.encode(&mut out);
     for transaction in transactions {
-        // At least nine fields: never the single byte below 0x80 that RLP writes without a header.
-        Header { list: false, payload_length: transaction.encoded_len() }.encode(&mut out);
+        // Never the single byte below 0x80 that RLP writes without a header.
+        Header { list: false, payload_length: HINT_LEN + transaction.encoded_len() }.encode(&mut out);
+        out.extend_from_slice(transaction.sender().as_slice());
         transaction.transaction().encode_2718(&mut out);
     }
     out
@@ -90,7 +96,7 @@ pub fn encode_gossip(transactions: &[VerifiedTransaction]) -> Vec<u8> {
 
 /// Bytes that a transaction takes in a message.
 pub(crate) fn item_len(transaction: &VerifiedTransaction) -> usize {
-    string_len(transaction.encoded_len())
+    string_len(HINT_LEN + transaction.encoded_len())
 }
 
 /// Bytes of a message with this payload.
@@ -102,8 +108,9 @@ fn string_len(payload_length: usize) -> usize {
     payload_length + Header { list: false, payload_length }.length()
 }
 
-/// Decodes one message from a peer, all of it or nothing. Signatures are not checked.
-pub fn decode_gossip(bytes: &[u8], limits: &GossipLimits) -> Result<Vec<Transaction>, GossipError> {
+/// Decodes one message from a peer, all of it or nothing: transactions, and who is said to have signed each. Signatures
+/// are not checked.
+pub fn decode_gossip(bytes: &[u8], limits: &GossipLimits) -> Result<Vec<(Transaction, Option<Address>)>, GossipError> {
     if bytes.len() > limits.message_bytes_max {
         return Err(GossipError::MessageTooLarge { bytes: bytes.len(), max: limits.message_bytes_max });
     }
@@ -123,14 +130,22 @@ pub fn decode_gossip(bytes: &[u8], limits: &GossipLimits) -> Result<Vec<Transact
     if transactions.is_empty() { Err(GossipError::Empty) } else { Ok(transactions) }
 }
 
-fn decode_item(payload: &mut &[u8], index: usize, limits: &GossipLimits) -> Result<Transaction, GossipError> {
+fn decode_item(
+    payload: &mut &[u8],
+    index: usize,
+    limits: &GossipLimits,
+) -> Result<(Transaction, Option<Address>), GossipError> {
     // A string header first: `decode_bytes` would also take a bare byte, which is no transaction.
     if payload.first().is_some_and(|first| !(EMPTY_STRING_CODE..EMPTY_LIST_CODE).contains(first)) {
         return Err(GossipError::Rlp(alloy_rlp::Error::UnexpectedList));
     }
     let item = Header::decode_bytes(payload, false).map_err(GossipError::Rlp)?;
+    let Some((hint, item)) = item.split_first_chunk::<HINT_LEN>() else {
+        return Err(GossipError::Rlp(alloy_rlp::Error::InputTooShort));
+    };
     if item.len() > limits.tx_bytes_max {
         return Err(GossipError::TransactionTooLarge { index, bytes: item.len(), max: limits.tx_bytes_max });
     }
-    transaction::decode(item).map_err(|source| GossipError::Transaction { index, source })
+    let transaction = transaction::decode(item).map_err(|source| GossipError::Transaction { index, source })?;
+    Ok((transaction, Some(Address::from(hint))))
 }

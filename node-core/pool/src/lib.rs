@@ -33,6 +33,7 @@ mod intrinsic;
 mod outgoing;
 mod pool;
 mod sender;
+mod signatures;
 mod state;
 mod verified;
 
@@ -47,5 +48,6 @@ pub use events::PendingHashes;
 pub use intrinsic::{IntrinsicGas, intrinsic_gas};
 pub use pool::{Pool, PoolStatus, SenderContent};
 pub use sender::{Added, Origin, Placement};
+pub use signatures::{RecoveryError, Signatures};
 pub use state::{AccountView, StateSource};
-pub use verified::{VerifiedTransaction, VerifyError, verify};
+pub use verified::{VerifiedTransaction, VerifyError};

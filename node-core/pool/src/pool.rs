@@ -13,14 +13,14 @@ use std::{
 
 use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, B256, map::AddressSet};
+use dolmen_accel_api::RecoverJob;
 use dolmen_types::Transaction;
 use parking_lot::Mutex;
-use rayon::prelude::*;
 use tokio::sync::{Notify, watch};
 
 use crate::{
     AccountView, AddError, Added, BestTransactions, ConfigError, Origin, PendingHashes, PoolConfig, SenderCache,
-    StateSource, VerifiedTransaction,
+    Signatures, StateSource, VerifiedTransaction, VerifyError,
     admission::{check_account, check_alone},
     events::Events,
     gossip::{GossipLimits, encode_gossip},
@@ -33,9 +33,9 @@ use crate::{
 /// Transactions or senders handled under one lock: some 200 us, so that a proposer or an RPC call waits no longer.
 const LOCKED_MAX: usize = 256;
 
-/// Signatures that one job on rayon's threads checks, some 3 ms of one core's work: the signatures of a block and the
-/// hashing of its state wait there behind one such job, not behind a whole message of a peer.
-const JOB_SIGNATURES_MAX: usize = 64;
+/// Signatures that are checked together, some 2 ms of one core's work where the keys are new: the signatures of a block
+/// and the hashing of its state wait behind one such job, not behind a whole message of a peer.
+const JOB_SIGNATURES_MAX: usize = 128;
 
 /// Due announcements that one rebroadcast looks at: three seconds of local transactions at 5,000 a second, so that what
 /// is in blocks by then does not pile up.
@@ -75,6 +75,14 @@ pub struct SenderContent {
     pub queued: Vec<VerifiedTransaction>,
 }
 
+/// A transaction that obeys the rules which it can be held to without its sender.
+struct Applicant {
+    transaction: Transaction,
+    cached: Option<VerifiedTransaction>,
+    /// Recovers the sender, unless that is known.
+    job: Option<RecoverJob>,
+}
+
 /// A transaction ready to be inserted, with its sender's account and when that was read.
 struct Candidate {
     transaction: VerifiedTransaction,
@@ -106,20 +114,32 @@ impl Pool {
         &self.config
     }
 
-    /// Adds one transaction. Takes about 50 us for the signature: call it where blocking is allowed.
+    /// What recovers signers.
+    pub fn signatures(&self) -> &Arc<Signatures> {
+        self.cache.signatures()
+    }
+
+    /// Adds one transaction. Waits for its signature to be checked in a batch with those of other callers: call it where
+    /// blocking is allowed.
     pub fn add(&self, transaction: Transaction, origin: Origin, now_ms: u64) -> Result<Added, AddError> {
         if self.contains(transaction.tx_hash()) {
             return Err(AddError::AlreadyKnown);
         }
-        let candidate = self.admit(transaction)?;
+        let applicant = self.examine(transaction, None)?;
+        let sender = match applicant.job {
+            Some(job) => self.signatures().recover_one(job).map_err(VerifyError::Recovery)?,
+            None => None,
+        };
+        let candidate = self.admit(applicant, sender)?;
         let mut result = self.insert(vec![Ok(candidate)], origin, now_ms);
         result.pop().expect("one result for each transaction")
     }
 
-    /// Adds many, verifying in parallel, some at a time; one result for each, in order.
+    /// Adds many, each with who is said to have signed it, checking their signatures in batches; one result for each, in
+    /// order.
     pub fn add_batch(
         &self,
-        transactions: Vec<Transaction>,
+        transactions: Vec<(Transaction, Option<Address>)>,
         origin: Origin,
         now_ms: u64,
     ) -> Vec<Result<Added, AddError>> {
@@ -129,40 +149,77 @@ impl Pool {
             let job = next_job(&mut transactions);
             let known: Vec<bool> = {
                 let inner = self.inner.lock();
-                job.iter().map(|transaction| inner.get(transaction.tx_hash()).is_some()).collect()
+                job.iter().map(|(transaction, _)| inner.get(transaction.tx_hash()).is_some()).collect()
             };
-            let admit =
-                |(transaction, known)| if known { Err(AddError::AlreadyKnown) } else { self.admit(transaction) };
-            let candidates = job.into_par_iter().zip(known).map(admit).collect();
+            let examine = |((transaction, hint), known)| {
+                if known { Err(AddError::AlreadyKnown) } else { self.examine(transaction, hint) }
+            };
+            let applicants: Vec<_> = job.into_iter().zip(known).map(examine).collect();
+            let jobs: Vec<_> = applicants.iter().flatten().filter_map(|applicant| applicant.job).collect();
+            let mut senders = self.signatures().recover_all(&jobs).map(Vec::into_iter);
+            let mut next_sender = || match &mut senders {
+                Ok(senders) => Ok(senders.next().flatten()),
+                Err(error) => Err(VerifyError::Recovery(error.clone())),
+            };
+            let candidates = applicants.into_iter().map(|applicant| {
+                let applicant = applicant?;
+                let sender = if applicant.job.is_some() { next_sender()? } else { None };
+                self.admit(applicant, sender)
+            });
+            let candidates = candidates.collect();
             results.extend(self.insert(candidates, origin, now_ms));
         }
         results
     }
 
-    /// Everything that changes nothing: the rules, the signature, the sender's account.
-    fn admit(&self, transaction: Transaction) -> Result<Candidate, AddError> {
+    /// What can be said of a transaction before its sender is known.
+    fn examine(&self, transaction: Transaction, hint: Option<Address>) -> Result<Applicant, AddError> {
         let cached = self.cache.get(transaction.tx_hash());
         let subject = cached.as_ref().map_or(&transaction, VerifiedTransaction::transaction);
         check_alone(subject, &self.config)?;
+        let job = match cached {
+            Some(_) => None,
+            None => Some(verified::sender_job(subject, self.config.chain_id, hint)?),
+        };
+        Ok(Applicant { transaction, cached, job })
+    }
+
+    /// The rest that changes nothing: the sender's account, and who signed the authorizations.
+    fn admit(&self, applicant: Applicant, sender: Option<Address>) -> Result<Candidate, AddError> {
+        let Applicant { transaction, cached, .. } = applicant;
+        let subject = cached.as_ref().map_or(&transaction, VerifiedTransaction::transaction);
+        let sender = cached.as_ref().map(VerifiedTransaction::sender).or(sender).ok_or(VerifyError::Signature)?;
         // Before the account is read: one read in an older generation is read again.
         let generation = self.generation.load(Ordering::Acquire);
-        let chain_id = self.config.chain_id;
-        let sender = match &cached {
-            Some(cached) => cached.sender(),
-            None => verified::recover_sender(subject, chain_id)?,
-        };
         let account = self.state.account(&sender);
         check_account(subject, sender, &account, &self.config)?;
-        // Each authorization costs a recovery: only for what the pool would take.
-        if cached.is_none() && subject.authorization_list().is_some() {
-            self.inner.lock().check(subject, sender, &account)?;
-        }
-        let transaction = cached.unwrap_or_else(|| {
-            let verified = verified::complete(transaction, sender, chain_id);
-            self.cache.insert_all(std::slice::from_ref(&verified));
-            verified
-        });
+        let transaction = match cached {
+            Some(cached) => cached,
+            None => {
+                let authorities = self.authorities(subject, sender, &account)?;
+                let verified = verified::complete(transaction, sender, authorities);
+                self.cache.insert_all(std::slice::from_ref(&verified));
+                verified
+            }
+        };
         Ok(Candidate { transaction, account, generation })
+    }
+
+    /// Who signed a transaction's authorizations. Each costs a recovery: only for what the pool would take.
+    fn authorities(
+        &self,
+        transaction: &Transaction,
+        sender: Address,
+        account: &AccountView,
+    ) -> Result<Vec<Option<Address>>, AddError> {
+        if transaction.authorization_list().is_none() {
+            return Ok(Vec::new());
+        }
+        self.inner.lock().check(transaction, sender, account)?;
+        let jobs: Vec<_> = verified::authority_jobs(transaction, self.config.chain_id).collect();
+        let some: Vec<_> = jobs.iter().copied().flatten().collect();
+        let mut signers = self.signatures().recover_all(&some).map_err(VerifyError::Recovery)?.into_iter();
+        Ok(jobs.into_iter().map(|job| job.and_then(|_| signers.next().flatten())).collect())
     }
 
     fn insert(
@@ -370,9 +427,12 @@ impl Pool {
     }
 }
 
+/// A transaction and who is said to have signed it.
+type Hinted = (Transaction, Option<Address>);
+
 /// Takes as many transactions as have [`JOB_SIGNATURES_MAX`] signatures, authorizations included; at least one.
-fn next_job(transactions: &mut Peekable<vec::IntoIter<Transaction>>) -> Vec<Transaction> {
-    let count = |transaction: &Transaction| 1 + transaction.authorization_list().map_or(0, <[_]>::len);
+fn next_job(transactions: &mut Peekable<vec::IntoIter<Hinted>>) -> Vec<Hinted> {
+    let count = |(transaction, _): &Hinted| 1 + transaction.authorization_list().map_or(0, <[_]>::len);
     let (mut job, mut signatures) = (Vec::new(), 0);
     while let Some(next) = transactions.next_if(|next| job.is_empty() || signatures + count(next) <= JOB_SIGNATURES_MAX)
     {

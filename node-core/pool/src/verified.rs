@@ -2,14 +2,13 @@
 
 use std::{fmt, sync::Arc};
 
-use alloy_consensus::{Transaction as _, Typed2718 as _, crypto::SECP256K1N_HALF};
+use alloy_consensus::{Transaction as _, Typed2718 as _};
 use alloy_eips::{eip2718::Encodable2718 as _, eip7702::SignedAuthorization};
 use alloy_primitives::{Address, B256, U256, keccak256};
+use dolmen_accel_api::RecoverJob;
 use dolmen_types::{Transaction, block::transaction_len};
-use secp256k1::{
-    Message, SECP256K1,
-    ecdsa::{RecoverableSignature, RecoveryId},
-};
+
+use crate::RecoveryError;
 
 /// Why a transaction's signature is not valid on this chain.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
@@ -34,6 +33,9 @@ pub enum VerifyError {
     /// The hash that the transaction carries is not that of its encoding: it was not made by decoding bytes.
     #[error("transaction hash does not match its content: decode the transaction from its bytes")]
     Hash,
+    /// Nobody could check the signature.
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
 }
 
 /// A transaction whose signature was checked. Cloning copies a pointer.
@@ -119,14 +121,13 @@ impl PartialEq for VerifiedTransaction {
 
 impl Eq for VerifiedTransaction {}
 
-/// Checks a transaction's signature for the chain with this id, and recovers who signed it and its authorizations.
-pub fn verify(transaction: Transaction, chain_id: u64) -> Result<VerifiedTransaction, VerifyError> {
-    let sender = recover_sender(&transaction, chain_id)?;
-    Ok(complete(transaction, sender, chain_id))
-}
-
-/// The first half of [`verify`]: one recovery, whatever the transaction carries.
-pub(crate) fn recover_sender(transaction: &Transaction, chain_id: u64) -> Result<Address, VerifyError> {
+/// Checks all of a transaction for the chain with this id but its signature, which becomes a job: whoever it recovers is
+/// the sender. `hint` is who is said to be.
+pub(crate) fn sender_job(
+    transaction: &Transaction,
+    chain_id: u64,
+    hint: Option<Address>,
+) -> Result<RecoverJob, VerifyError> {
     if transaction.is_eip4844() {
         return Err(VerifyError::TypeNotSupported(transaction.ty()));
     }
@@ -138,44 +139,45 @@ pub(crate) fn recover_sender(transaction: &Transaction, chain_id: u64) -> Result
         return Err(VerifyError::Hash);
     }
     let signature = transaction.signature();
-    recover(transaction.signature_hash(), signature.r(), signature.s(), signature.v()).ok_or(VerifyError::Signature)
+    Ok(job(transaction.signature_hash(), signature.r(), signature.s(), signature.v(), hint))
 }
 
-/// The second half of [`verify`], as many recoveries as there are authorizations. `sender` must come from
-/// [`recover_sender`] with the same arguments.
-pub(crate) fn complete(transaction: Transaction, sender: Address, chain_id: u64) -> VerifiedTransaction {
-    let tuples = transaction.authorization_list().unwrap_or_default();
-    VerifiedTransaction(Arc::new(Inner {
-        hash: *transaction.tx_hash(),
-        sender,
-        authorities: tuples.iter().map(|tuple| recover_authority(tuple, chain_id)).collect(),
-        encoded_len: transaction.encode_2718_len(),
-        block_len: transaction_len(&transaction),
-        transaction,
-    }))
+/// The jobs of a transaction's authorizations by EIP-7702, steps 1 to 3 of processing a tuple: none for a tuple that
+/// is invalid without its signature.
+pub(crate) fn authority_jobs(
+    transaction: &Transaction,
+    chain_id: u64,
+) -> impl Iterator<Item = Option<RecoverJob>> + use<'_> {
+    transaction.authorization_list().unwrap_or_default().iter().map(move |tuple| authority_job(tuple, chain_id))
 }
 
-/// EIP-7702, steps 1 to 3 of processing a tuple.
-fn recover_authority(tuple: &SignedAuthorization, chain_id: u64) -> Option<Address> {
+fn authority_job(tuple: &SignedAuthorization, chain_id: u64) -> Option<RecoverJob> {
     let our_chain = tuple.chain_id.is_zero() || tuple.chain_id == U256::from(chain_id);
     if !our_chain || tuple.nonce == u64::MAX || tuple.y_parity() > 1 {
         return None;
     }
-    recover(tuple.signature_hash(), tuple.r(), tuple.s(), tuple.y_parity() == 1)
+    Some(job(tuple.signature_hash(), tuple.r(), tuple.s(), tuple.y_parity() == 1, None))
 }
 
-/// Recovers the signer of `digest`, or `None` where the signature breaks EIP-2 or fits no key.
-fn recover(digest: B256, r: U256, s: U256, odd_y: bool) -> Option<Address> {
-    if r.is_zero() || s.is_zero() || s > SECP256K1N_HALF {
-        return None;
-    }
-    let mut compact = [0; 64];
-    compact[..32].copy_from_slice(&r.to_be_bytes::<32>());
-    compact[32..].copy_from_slice(&s.to_be_bytes::<32>());
-    let recovery_id = if odd_y { RecoveryId::One } else { RecoveryId::Zero };
-    // Refuses r >= n.
-    let signature = RecoverableSignature::from_compact(&compact, recovery_id).ok()?;
-    let key = SECP256K1.recover_ecdsa(Message::from_digest(digest.0), &signature).ok()?;
-    let point = key.serialize_uncompressed();
-    Some(Address::from_slice(&keccak256(&point[1..])[12..]))
+fn job(digest: B256, r: U256, s: U256, odd_y: bool, hint: Option<Address>) -> RecoverJob {
+    let mut signature = [0; 64];
+    signature[..32].copy_from_slice(&r.to_be_bytes::<32>());
+    signature[32..].copy_from_slice(&s.to_be_bytes::<32>());
+    RecoverJob { digest: digest.0, signature, odd_y, hint: hint.map(|hint| hint.0.0) }
+}
+
+/// A transaction with its signers. `sender` and `authorities` must come from its jobs.
+pub(crate) fn complete(
+    transaction: Transaction,
+    sender: Address,
+    authorities: Vec<Option<Address>>,
+) -> VerifiedTransaction {
+    VerifiedTransaction(Arc::new(Inner {
+        hash: *transaction.tx_hash(),
+        sender,
+        authorities,
+        encoded_len: transaction.encode_2718_len(),
+        block_len: transaction_len(&transaction),
+        transaction,
+    }))
 }

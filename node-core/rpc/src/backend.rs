@@ -121,7 +121,12 @@ impl Backend {
             waiting: Arc::default(),
             filter_values: Arc::new(Semaphore::new(parts.limits.filter_values_max)),
             recent: Mutex::new(RecentBlocks::new(parts.limits.recent_bytes_max)),
-            verified: SenderCache::new(parts.chain_id, VERIFIED_MAX, VERIFIED_BYTES_MAX),
+            verified: SenderCache::new(
+                parts.chain_id,
+                parts.pool.signatures().clone(),
+                VERIFIED_MAX,
+                VERIFIED_BYTES_MAX,
+            ),
             tip: Mutex::new(None),
             parts,
         });

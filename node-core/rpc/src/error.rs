@@ -99,6 +99,14 @@ impl RpcError {
     /// The JSON-RPC error code.
     pub const fn code(&self) -> i32 {
         match self {
+            // EIP-1474: limit exceeded, or ours to mend.
+            Self::Add(AddError::NotChecked(error)) => {
+                if error.is_overload() {
+                    -32005
+                } else {
+                    -32603
+                }
+            }
             Self::MethodNotFound(_) | Self::NoNotifications | Self::NoSubscription(_) => -32601,
             Self::NotAnArray
             | Self::TooManyArguments(_)

@@ -9,8 +9,9 @@ use std::{
 
 use alloy_consensus::{SignableTransaction as _, TxEip1559};
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, address, hex, keccak256};
+use dolmen_accel_api::QueueConfig;
 use dolmen_execution::{BlockLimits, Executor, Transactions};
-use dolmen_pool::{AccountView, Origin, Pool, PoolConfig, SenderCache, StateSource, VerifiedTransaction};
+use dolmen_pool::{AccountView, Origin, Pool, PoolConfig, SenderCache, Signatures, StateSource, VerifiedTransaction};
 use dolmen_store::{Options, StateReader as _, Store};
 use dolmen_types::{
     Block, Genesis, PublicKey, Transaction,
@@ -112,7 +113,9 @@ impl Chain {
         let genesis = genesis(address_of(&key));
         let store =
             Arc::new(Store::open(folder.path(), &genesis, Options { history_depth: 8.try_into().unwrap() }).unwrap());
-        let cache = Arc::new(SenderCache::new(CHAIN_ID, NonZeroUsize::new(1000).unwrap(), 1 << 20));
+        let engine = Arc::new(dolmen_accel_library::baseline());
+        let signatures = Arc::new(Signatures::start(engine, QueueConfig::default()));
+        let cache = Arc::new(SenderCache::new(CHAIN_ID, signatures, NonZeroUsize::new(1000).unwrap(), 1 << 20));
         let config = PoolConfig::for_chain(CHAIN_ID, BASE_FEE, genesis.file().gas_limit);
         let pool = Pool::new(config, Arc::new(Latest(store.clone())), cache.clone()).unwrap();
         let executor = Arc::new(Executor::new(CHAIN_ID));
@@ -180,7 +183,7 @@ impl Chain {
     /// Finalizes a block with these transactions.
     pub(crate) fn commit(&self, transactions: &[Transaction]) -> Arc<Block> {
         let store = self.backend.store();
-        let verified = self.cache.verify_all(transactions).unwrap();
+        let verified = self.cache.verify_all(transactions, &[]).unwrap();
         let head = store.head();
         let proposal = Proposal {
             timestamp_ms: timestamp_ms(head.block.header()).unwrap() + 1000,

@@ -50,12 +50,22 @@ pub enum BlockError {
 }
 
 /// A block with its hash; the body is known to match the header's `transactionsRoot`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Block {
     hash: B256,
     inner: alloy_consensus::Block<Transaction>,
     encoded_len: usize,
+    sender_hints: Vec<Address>,
 }
+
+impl PartialEq for Block {
+    /// Hints are no part of a block.
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && self.inner == other.inner
+    }
+}
+
+impl Eq for Block {}
 
 impl Block {
     /// Seals a header built by this node with its transactions, filling in `transactionsRoot`.
@@ -63,7 +73,7 @@ impl Block {
         header.transactions_root = proofs::calculate_transaction_root(&transactions);
         let body = BlockBody { transactions, ommers: vec![], withdrawals: Some(Withdrawals::default()) };
         let inner = alloy_consensus::Block { header, body };
-        Self { hash: inner.header.hash_slow(), encoded_len: inner.length(), inner }
+        Self { hash: inner.header.hash_slow(), encoded_len: inner.length(), inner, sender_hints: Vec::new() }
     }
 
     /// Decodes a block, accepting only its canonical encoding of at most `max` bytes with a body that the header
@@ -88,7 +98,7 @@ impl Block {
         if proofs::calculate_transaction_root(&inner.body.transactions) != inner.header.transactions_root {
             return Err(BlockError::Field("transactionsRoot"));
         }
-        Ok(Self { hash: inner.header.hash_slow(), encoded_len: bytes.len(), inner })
+        Ok(Self { hash: inner.header.hash_slow(), encoded_len: bytes.len(), inner, sender_hints: Vec::new() })
     }
 
     /// The canonical RLP encoding: `[header, transactions, ommers, withdrawals]`.
@@ -105,7 +115,7 @@ impl Block {
     pub fn from_parts(header: Header, mut body: &[u8]) -> Result<Self, BlockError> {
         let body = BlockBody::<Transaction>::decode(&mut body)?;
         let inner = alloy_consensus::Block { header, body };
-        Ok(Self { hash: inner.header.hash_slow(), encoded_len: inner.length(), inner })
+        Ok(Self { hash: inner.header.hash_slow(), encoded_len: inner.length(), inner, sender_hints: Vec::new() })
     }
 
     /// Size of [`Self::encode`] in bytes.
@@ -126,6 +136,20 @@ impl Block {
     /// Height above genesis.
     pub const fn number(&self) -> u64 {
         self.inner.header.number
+    }
+
+    /// Says who signed each transaction: a help for whoever checks the signatures, which nothing vouches for. Hints are
+    /// not encoded, and the hash does not cover them. More of them than transactions are dropped.
+    #[must_use]
+    pub fn with_sender_hints(mut self, mut hints: Vec<Address>) -> Self {
+        hints.truncate(self.transactions().len());
+        self.sender_hints = hints;
+        self
+    }
+
+    /// Who is said to have signed the transactions, from the first one on; there may be none, and any may be wrong.
+    pub fn sender_hints(&self) -> &[Address] {
+        &self.sender_hints
     }
 
     /// The transactions in execution order.

@@ -1,10 +1,12 @@
 mod effects;
 
-use std::time::Duration;
+use std::{num::NonZeroUsize, sync::LazyLock, time::Duration};
 
 use alloy_consensus::{SignableTransaction, Signed, TxEip1559};
 use alloy_eips::{eip2935, eip4788};
 use alloy_primitives::{Signature, TxKind, U256, bytes, keccak256};
+use dolmen_accel_api::QueueConfig;
+use dolmen_pool::{SenderCache, Signatures};
 use dolmen_store::{Options, Store};
 use dolmen_types::{
     Genesis, Transaction, Validator,
@@ -63,7 +65,11 @@ where
     Signed<T>: Into<Transaction>,
 {
     let signature = sign_hash(unsigned.signature_hash(), index);
-    dolmen_pool::verify(unsigned.into_signed(signature).into(), CHAIN_ID).unwrap()
+    static CACHE: LazyLock<SenderCache> = LazyLock::new(|| {
+        let signatures = Signatures::start(Arc::new(dolmen_accel_library::baseline()), QueueConfig::default());
+        SenderCache::new(CHAIN_ID, Arc::new(signatures), NonZeroUsize::MIN, 1 << 20)
+    });
+    CACHE.verify_all(&[unsigned.into_signed(signature).into()], &[]).unwrap().remove(0)
 }
 
 impl Chain {

@@ -194,7 +194,7 @@ fn a_batch_gives_each_its_own_result() {
     let mut batch: Vec<_> = (0..600).map(|nonce| transfer(1, nonce, 1)).collect();
     batch[300] = transfer(2, 0, 1);
     batch.push(changed(|item| item.chain_id = 1));
-    let results = fixture.pool.add_batch(batch, Origin::Peer, 0);
+    let results = fixture.pool.add_batch(batch.into_iter().map(|item| (item, None)).collect(), Origin::Peer, 0);
     assert_eq!(results[0], Err(AddError::AlreadyKnown));
     assert!(matches!(results[600], Err(AddError::InvalidSender(_))));
     let errors = results.iter().filter_map(|result| result.as_ref().err());

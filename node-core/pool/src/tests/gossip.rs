@@ -5,12 +5,11 @@ use alloy_primitives::{Bytes, hex};
 use dolmen_types::transaction::DecodeError;
 use proptest::prelude::*;
 
-use super::{CHAIN_ID, Fixture, config, sign, transfer, unsigned};
+use super::{CHAIN_ID, Fixture, address, config, sign, transfer, unsigned, verify};
 use crate::{
     Origin, PoolConfig, VerifiedTransaction,
     gossip::{GossipError, GossipLimits, decode_gossip, encode_gossip},
     outgoing::Outgoing,
-    verify,
 };
 
 fn verified(count: u64) -> Vec<VerifiedTransaction> {
@@ -26,7 +25,8 @@ fn messages_round_trip() {
     for count in [1, 2, 50] {
         let transactions = verified(count);
         let decoded = decode_gossip(&encode_gossip(&transactions), &limits()).unwrap();
-        assert!(decoded.iter().eq(transactions.iter().map(VerifiedTransaction::transaction)));
+        let sent = |item: &VerifiedTransaction| (item.transaction().clone(), Some(item.sender()));
+        assert_eq!(decoded, transactions.iter().map(sent).collect::<Vec<_>>());
     }
 }
 
@@ -35,7 +35,7 @@ fn messages_round_trip() {
 fn encoding_is_frozen() {
     let item = verified(1)[0].transaction().encoded_2718();
     assert_eq!(item.len(), 0x67);
-    let expected = [&hex!("f869b867")[..], &item].concat();
+    let expected = [&hex!("f87db87b")[..], address(1).as_slice(), &item].concat();
     assert_eq!(encode_gossip(&verified(1)), expected);
 }
 
@@ -48,12 +48,17 @@ fn what_a_peer_must_not_send() {
     assert!(matches!(decode(&[0x80]), GossipError::Rlp(_)));
     assert!(matches!(decode(&[0xc1, 0xc0]), GossipError::Rlp(_)));
     assert!(matches!(decode(&[0xc1, 0x01]), GossipError::Rlp(_)));
-    assert_eq!(decode(&[0xc1, 0x80]), GossipError::Transaction { index: 0, source: DecodeError::Empty });
+    assert!(matches!(decode(&[0xc1, 0x80]), GossipError::Rlp(_)), "no room for a sender");
+    let with_sender = |transaction: &[u8]| {
+        let len = u8::try_from(20 + transaction.len()).unwrap();
+        [&[0xc1 + len, 0x80 + len][..], &[7; 20], transaction].concat()
+    };
+    assert_eq!(decode(&with_sender(&[])), GossipError::Transaction { index: 0, source: DecodeError::Empty });
     assert_eq!(decode(&[&message[..], &[0]].concat()), GossipError::TrailingBytes(1));
     assert!(matches!(decode(&message[..message.len() - 1]), GossipError::Rlp(_)));
     // A length of 2^64 - 1 bytes.
     assert!(matches!(decode(&hex!("ffffffffffffffffff")), GossipError::Rlp(_)));
-    let blob = [0xc3, 0x82, 0x03, 0xc0];
+    let blob = with_sender(&[0x03, 0xc0]);
     assert_eq!(decode(&blob), GossipError::Transaction { index: 0, source: DecodeError::UnsupportedType(3) });
 
     let strict = GossipLimits { transactions_max: 2, ..limits() };
@@ -73,15 +78,15 @@ fn local_transactions_are_announced_in_messages_within_the_limits() {
     for nonce in 0..10 {
         fixture.pool.add(transfer(1, nonce, 1), Origin::Local, 0).unwrap();
     }
-    // 103 bytes and a header of two each; 3 * 105 + 3 for the list.
-    let small = GossipLimits { message_bytes_max: 318, ..limits() };
+    // 20 and 103 bytes and a header of two each; 3 * 125 + 3 for the list.
+    let small = GossipLimits { message_bytes_max: 378, ..limits() };
     let mut sizes = Vec::new();
     let mut nonces = Vec::new();
     while let Some(message) = fixture.pool.take_outgoing(&small, 0) {
-        assert!(message.len() <= 318);
+        assert!(message.len() <= 378);
         let decoded = decode_gossip(&message, &small).unwrap();
         sizes.push(decoded.len());
-        nonces.extend(decoded.iter().map(alloy_consensus::Transaction::nonce));
+        nonces.extend(decoded.iter().map(|(transaction, _)| alloy_consensus::Transaction::nonce(transaction)));
     }
     assert_eq!(sizes, [3, 3, 3, 1]);
     assert!(nonces.into_iter().eq(0..10));
@@ -104,7 +109,7 @@ fn what_fits_in_no_message_does_not_block_the_others() {
     fixture.pool.add(transfer(2, 0, 1), Origin::Local, 0).unwrap();
     let small = GossipLimits { message_bytes_max: 500, ..limits() };
     let message = fixture.pool.take_outgoing(&small, 0).unwrap();
-    assert_eq!(decode_gossip(&message, &small).unwrap(), [transfer(2, 0, 1)]);
+    assert_eq!(decode_gossip(&message, &small).unwrap(), [(transfer(2, 0, 1), Some(address(2)))]);
 }
 
 #[test]
@@ -133,7 +138,7 @@ fn a_full_announcement_queue_leaves_it_to_the_rebroadcast() {
     assert_eq!(decode_gossip(&message, &limits()).unwrap().len(), 2);
     assert_eq!(fixture.pool.rebroadcast(5000), 1);
     let message = fixture.pool.take_outgoing(&limits(), 5000).unwrap();
-    assert_eq!(decode_gossip(&message, &limits()).unwrap(), [transfer(1, 2, 1)]);
+    assert_eq!(decode_gossip(&message, &limits()).unwrap(), [(transfer(1, 2, 1), Some(address(1)))]);
 }
 
 /// Adds `count` local transfers of `key`, announced at `now_ms`.
@@ -152,7 +157,8 @@ fn what_is_in_blocks_does_not_keep_the_rest_from_being_announced_again() {
     fixture.finalize(1, |account| account.nonce = 600);
     assert_eq!(fixture.pool.rebroadcast(5001), 2);
     let message = fixture.pool.take_outgoing(&limits(), 5001).unwrap();
-    assert_eq!(decode_gossip(&message, &limits()).unwrap(), [transfer(2, 0, 1), transfer(2, 1, 1)]);
+    let sent = |nonce| (transfer(2, nonce, 1), Some(address(2)));
+    assert_eq!(decode_gossip(&message, &limits()).unwrap(), [sent(0), sent(1)]);
     assert_eq!(fixture.pool.rebroadcast(5001), 1);
 }
 
@@ -189,11 +195,12 @@ proptest! {
     }
 
     #[test]
-    fn a_damaged_message_decodes_to_another_or_not_at_all(at in 0_usize..318, value in any::<u8>()) {
+    fn a_damaged_message_decodes_to_another_or_not_at_all(at in 0_usize..378, value in any::<u8>()) {
         let mut message = encode_gossip(&verified(3));
         let old = std::mem::replace(&mut message[at], value);
         if let Ok(decoded) = decode_gossip(&message, &limits()) {
-            let same = decoded.iter().eq(verified(3).iter().map(VerifiedTransaction::transaction));
+            let sent = |item: &VerifiedTransaction| (item.transaction().clone(), Some(item.sender()));
+            let same = decoded == verified(3).iter().map(sent).collect::<Vec<_>>();
             prop_assert_eq!(same, old == value);
         }
     }

@@ -9,7 +9,11 @@ mod nonces;
 mod order;
 mod verified;
 
-use std::{collections::HashMap, num::NonZeroUsize, sync::Arc};
+use std::{
+    collections::HashMap,
+    num::NonZeroUsize,
+    sync::{Arc, LazyLock},
+};
 
 use alloy_consensus::{SignableTransaction, Signed, TxEip1559};
 use alloy_primitives::{Address, B256, Signature, TxKind, U256, keccak256};
@@ -17,10 +21,37 @@ use dolmen_types::Transaction;
 use parking_lot::Mutex;
 use secp256k1::{Message, SECP256K1, SecretKey, ecdsa::RecoveryId};
 
-use crate::{AccountView, AddError, Added, Origin, Pool, PoolConfig, SenderCache, StateSource};
+use dolmen_accel_api::{Algorithm, QueueConfig};
+use dolmen_accel_cpu::{CpuConfig, CpuEngine};
+
+use crate::{
+    AccountView, AddError, Added, Origin, Pool, PoolConfig, SenderCache, Signatures, StateSource, VerifiedTransaction,
+    VerifyError,
+};
 
 pub(crate) const CHAIN_ID: u64 = 1337;
 pub(crate) const BASE_FEE: u64 = 100;
+
+/// The engine that the box has, started once.
+pub(crate) fn signatures() -> Arc<Signatures> {
+    static SIGNATURES: LazyLock<Arc<Signatures>> = LazyLock::new(|| {
+        let config = CpuConfig { algorithms: &[Algorithm::EcdsaSecp256k1], ..CpuConfig::default() };
+        Arc::new(Signatures::start(CpuEngine::start(config).unwrap(), QueueConfig::default()))
+    });
+    SIGNATURES.clone()
+}
+
+/// Checks one transaction's signature.
+pub(crate) fn verify(transaction: Transaction, chain_id: u64) -> Result<VerifiedTransaction, VerifyError> {
+    let cache = SenderCache::new(chain_id, signatures(), NonZeroUsize::MIN, 1 << 20);
+    let mut verified = cache.verify_all(&[transaction], &[]).map_err(|error| error.source)?;
+    Ok(verified.pop().unwrap())
+}
+
+/// An empty cache.
+pub(crate) fn cache(capacity: usize, bytes_max: usize) -> SenderCache {
+    SenderCache::new(CHAIN_ID, signatures(), NonZeroUsize::new(capacity).unwrap(), bytes_max)
+}
 
 fn secret(key: u8) -> SecretKey {
     SecretKey::from_byte_array([key; 32]).unwrap()
@@ -97,7 +128,7 @@ impl Fixture {
     pub(crate) fn with(config: PoolConfig) -> Self {
         let rich = AccountView { balance: U256::from(10).pow(U256::from(18)), ..Default::default() };
         let state = Arc::new(TestState(Mutex::new((1..10).map(|key| (address(key), rich)).collect())));
-        let cache = Arc::new(SenderCache::new(CHAIN_ID, NonZeroUsize::new(1000).unwrap(), 1 << 20));
+        let cache = Arc::new(cache(1000, 1 << 20));
         Self { pool: Pool::new(config, state.clone(), cache.clone()).unwrap(), state, cache }
     }
 

@@ -230,7 +230,8 @@ fn apply(fixture: &Fixture, operation: Operation, now_ms: &mut u64) {
     match operation {
         Operation::Add { key, nonce, tip } => add(fixture, &signed(key, nonce, tip), *now_ms),
         Operation::AddBatch(places) => {
-            let batch: Vec<_> = places.iter().map(|(key, nonce, tip)| signed(*key, *nonce, *tip)).collect();
+            let batch: Vec<_> =
+                places.iter().map(|(key, nonce, tip)| (signed(*key, *nonce, *tip), Some(address(*key)))).collect();
             assert_eq!(fixture.pool.add_batch(batch, Origin::Peer, *now_ms).len(), places.len());
         }
         Operation::Finalize { key, nonces, transfers } => {

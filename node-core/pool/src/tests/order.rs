@@ -79,7 +79,7 @@ fn the_pool_may_change_while_a_block_is_built() {
 #[test]
 fn taking_a_few_leaves_the_rest_in_order() {
     let fixture = Fixture::new();
-    let batch: Vec<_> = (1..10).flat_map(|key| (0..300).map(move |nonce| transfer(key, nonce, 1))).collect();
+    let batch: Vec<_> = (1..10).flat_map(|key| (0..300).map(move |nonce| (transfer(key, nonce, 1), None))).collect();
     let results = fixture.pool.add_batch(batch, crate::Origin::Peer, 0);
     assert!(results.iter().all(Result::is_ok));
     let mut best = fixture.pool.best();

@@ -1,7 +1,5 @@
 //! Signatures, and the cache of checked ones.
 
-use std::num::NonZeroUsize;
-
 use alloy_consensus::{SignableTransaction as _, crypto::SECP256K1N_HALF};
 use alloy_consensus::{Signed, Transaction as _, TxEip2930, TxEip4844, TxEip7702, TxLegacy};
 use alloy_eips::{
@@ -11,8 +9,8 @@ use alloy_eips::{
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, address as addr, b256, hex, uint};
 use dolmen_types::{Transaction, transaction};
 
-use super::{CHAIN_ID, address, sign, sign_hash, transfer, unsigned};
-use crate::{SenderCache, VerifyError, verify};
+use super::{CHAIN_ID, address, sign, sign_hash, signatures, transfer, unsigned, verify};
+use crate::VerifyError;
 
 /// The order of secp256k1's group.
 const N: U256 = uint!(0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141_U256);
@@ -116,10 +114,10 @@ fn authorities() {
 
 #[test]
 fn the_cache_finds_recovers_and_keeps_the_order() {
-    let cache = SenderCache::new(CHAIN_ID, NonZeroUsize::new(100).unwrap(), 1 << 20);
+    let cache = super::cache(100, 1 << 20);
     let transactions: Vec<_> = (0..20).map(|nonce| transfer(1 + u8::try_from(nonce % 3).unwrap(), nonce, 1)).collect();
-    let first = cache.verify_all(&transactions[5..8]).unwrap();
-    let all = cache.verify_all(&transactions).unwrap();
+    let first = cache.verify_all(&transactions[5..8], &[]).unwrap();
+    let all = cache.verify_all(&transactions, &[]).unwrap();
     assert_eq!(all.len(), 20);
     for (verified, transaction) in all.iter().zip(&transactions) {
         assert_eq!(verified.hash(), *transaction.tx_hash());
@@ -132,22 +130,22 @@ fn the_cache_finds_recovers_and_keeps_the_order() {
 
 #[test]
 fn the_cache_names_the_first_that_fails_and_keeps_nothing_of_the_list() {
-    let cache = SenderCache::new(CHAIN_ID, NonZeroUsize::new(100).unwrap(), 1 << 20);
+    let cache = super::cache(100, 1 << 20);
     let mut transactions: Vec<_> = (0..10).map(|nonce| transfer(1, nonce, 1)).collect();
     transactions[4] = sign(legacy(None), 1);
     transactions[7] = sign(legacy(Some(1)), 1);
-    let error = cache.verify_all(&transactions).unwrap_err();
+    let error = cache.verify_all(&transactions, &[]).unwrap_err();
     assert_eq!((error.index, error.source), (4, VerifyError::Unprotected));
     assert!(cache.is_empty());
 }
 
 #[test]
 fn the_cache_is_bounded_by_count_and_by_bytes() {
-    let cache = SenderCache::new(CHAIN_ID, NonZeroUsize::new(3).unwrap(), 1 << 20);
+    let cache = super::cache(3, 1 << 20);
     let transactions: Vec<_> = (0..5).map(|nonce| transfer(1, nonce, 1)).collect();
-    cache.verify_all(&transactions[..3]).unwrap();
+    cache.verify_all(&transactions[..3], &[]).unwrap();
     assert!(cache.get(transactions[0].tx_hash()).is_some());
-    cache.verify_all(&transactions[3..]).unwrap();
+    cache.verify_all(&transactions[3..], &[]).unwrap();
     let present: Vec<_> = transactions.iter().map(|item| cache.get(item.tx_hash()).is_some()).collect();
     assert_eq!(present, [true, false, false, true, true], "the least recently used ones go");
 
@@ -156,7 +154,28 @@ fn the_cache_is_bounded_by_count_and_by_bytes() {
         unsigned.input = Bytes::from(vec![1; 1000]);
         sign(unsigned, 1)
     };
-    let cache = SenderCache::new(CHAIN_ID, NonZeroUsize::new(100).unwrap(), 2500);
-    cache.verify_all(&[large(0), large(1), large(2)]).unwrap();
+    let cache = super::cache(100, 2500);
+    cache.verify_all(&[large(0), large(1), large(2)], &[]).unwrap();
     assert_eq!(cache.len(), 2);
+}
+
+#[test]
+fn hints_change_no_sender() {
+    let transactions: Vec<_> = (0..40).map(|nonce| transfer(1 + u8::try_from(nonce % 3).unwrap(), nonce, 1)).collect();
+    // Right, another's, of nobody, and missing at the end.
+    let hint =
+        |index: u8| [address(1 + index % 3), address(1 + (index + 1) % 3), Address::ZERO][usize::from(index / 12)];
+    let hints: Vec<_> = (0..36).map(hint).collect();
+    // Again and again, so that the keys get their tables.
+    for _ in 0..4 {
+        let cache = super::cache(100, 1 << 20);
+        let verified = cache.verify_all(&transactions, &hints).unwrap();
+        signatures().engine().keys().settle();
+        for (verified, transaction) in verified.iter().zip(&transactions) {
+            assert_eq!(verified.hash(), *transaction.tx_hash());
+            assert_eq!(verified.sender(), address(1 + u8::try_from(transaction.nonce() % 3).unwrap()));
+        }
+    }
+    let counts = signatures().engine().counters().snapshot();
+    assert!(counts.key_hits > 0 && counts.hints_wrong > 0, "{counts:?}");
 }

@@ -130,7 +130,7 @@ impl Backend {
         if let Some(senders) = block.senders.get() {
             return Ok(senders.clone());
         }
-        let verified = self.verified.verify_all(block.block.transactions())?;
+        let verified = self.verified.verify_all(block.block.transactions(), &[])?;
         let senders = Arc::new(verified.iter().map(dolmen_pool::VerifiedTransaction::sender).collect::<Vec<_>>());
         Ok(block.senders.get_or_init(|| senders).clone())
     }
@@ -140,7 +140,7 @@ impl Backend {
         if let Some(senders) = block.senders.get() {
             return Ok(senders[index]);
         }
-        Ok(self.verified.verify_all(&block.block.transactions()[index..=index])?[0].sender())
+        Ok(self.verified.verify_all(&block.block.transactions()[index..=index], &[])?[0].sender())
     }
 
     /// Height of a finalized transaction's block.

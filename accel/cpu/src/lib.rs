@@ -1,0 +1,35 @@
+//! The signature engine on a CPU.
+
+mod arith;
+mod bls;
+mod builder;
+mod cache;
+pub mod cipher;
+mod comb;
+mod curve;
+pub mod detect;
+mod ecdsa;
+mod ed25519;
+mod engine;
+mod field;
+pub mod hash;
+mod invert;
+mod known;
+mod lanes;
+mod memory;
+mod point;
+mod recover;
+mod scalar;
+mod scratch;
+mod sightings;
+mod single;
+mod sm2;
+mod tree;
+mod u256;
+mod weierstrass;
+
+pub use detect::{CpuFeatures, Lanes};
+pub use engine::{CpuConfig, CpuEngine};
+
+#[cfg(test)]
+mod testing;

@@ -1,0 +1,102 @@
+//! `dolmen bench`, in short: results have their keys, every transaction took effect, and every verdict was checked. What
+//! is measured is of a debug build on a busy machine, so no figure is judged.
+
+use std::process::Command;
+
+use dolmen_tests::dolmen;
+use serde_json::Value;
+
+/// Keys of `dolmen bench chain` that programs which compare results rely on.
+const KEYS: [&str; 10] = [
+    "boxes",
+    "accel",
+    "workload",
+    "seconds",
+    "tps",
+    "finality_ms.p50",
+    "finality_ms.p99",
+    "cpu_us_per_tx_per_box",
+    "rss_mb_max",
+    "machine.cpu",
+];
+
+#[test]
+fn a_short_run_reports_what_the_chain_did() {
+    let dir = tempfile::tempdir().unwrap();
+    let json = dir.path().join("result.json");
+    let output = Command::new(dolmen())
+        .args("bench chain --boxes 4 --workload erc20 --seconds 5 --rate 50 --accounts 40 --json".split(' '))
+        .arg(&json)
+        .arg("--dir")
+        .arg(dir.path().join("chain"))
+        .output()
+        .unwrap();
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{}\n{out}\n{err}", output.status);
+    assert!(!err.contains('\x1b'), "progress is for terminals: {err}");
+
+    let result: Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+    let value = |key: &str| key.split('.').fold(&result, |value, key| &value[key]);
+    for key in KEYS {
+        assert!(!value(key).is_null(), "no `{key}` in {result:#}");
+    }
+    assert_eq!(value("boxes"), 4);
+    assert_eq!(value("workload"), "erc20");
+    assert_eq!(value("rate"), 50);
+    assert_eq!(value("failed"), 0);
+    let number = |key: &str| value(key).as_f64().unwrap_or_else(|| panic!("`{key}` is a number in {result:#}"));
+    assert!(number("transactions") > 0.0);
+    assert!(number("tps") > 0.0);
+    assert!(number("cpu_us_per_tx_per_box") > 0.0);
+    assert!(number("rss_mb_max") > 0.0);
+    assert!(number("finality_ms.p50") <= number("finality_ms.p99"));
+    for row in ["throughput", "finality", "CPU time", "memory"] {
+        assert!(out.lines().any(|line| line.starts_with(row)), "no `{row}` in\n{out}");
+    }
+}
+
+/// Keys of a result of the other benchmarks.
+const RESULT_KEYS: [&str; 11] =
+    ["alg", "op", "impl", "known_keys", "keys", "batch", "threads", "ops_per_cpu_s", "ops_per_s", "p50_us", "verified"];
+
+/// Runs a benchmark of signatures and the like, and gives its results.
+fn results(arguments: &str) -> Vec<Value> {
+    let output = Command::new(dolmen())
+        .arg("bench")
+        .args(arguments.split(' '))
+        .args(["--seconds", "0.05", "--json", "-"])
+        .output()
+        .expect("dolmen starts");
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments}: {}\n{err}", output.status);
+    let report: Value = serde_json::from_slice(&output.stdout).expect("standard output is JSON alone");
+    assert!(report["machine"]["cpu"].is_string());
+    let results = report["results"].as_array().expect("a list").clone();
+    for result in &results {
+        for key in RESULT_KEYS {
+            assert!(!result[key].is_null(), "{arguments}: no `{key}` in {result:#}");
+        }
+        assert!(result["verified"].as_u64() > Some(0) && result["ops_per_cpu_s"].as_f64() > Some(0.0));
+    }
+    results
+}
+
+fn has(results: &[Value], name: &str, algorithm: &str) -> bool {
+    results.iter().any(|result| result["impl"] == name && result["alg"] == algorithm)
+}
+
+#[test]
+fn signature_engines_run_beside_libraries() {
+    let verify = results("verify --alg all --keys 4 --batch 8");
+    for algorithm in ["secp256k1", "p256", "sm2", "ed25519", "bls12381"] {
+        assert!(has(&verify, "dolmen", algorithm), "no engine of ours for {algorithm}");
+    }
+    let peers =
+        [("openssl", "sm2"), ("aws-lc-rs", "p256"), ("libsecp256k1", "secp256k1"), ("ed25519-dalek", "ed25519")];
+    for (peer, algorithm) in peers {
+        assert!(has(&verify, peer, algorithm), "no {peer} for {algorithm} in {verify:#?}");
+    }
+    for arguments in ["recover --batch 8 --keys 4", "sign --batch 4", "hash --batch 8", "cipher --batch 4 --size 64"] {
+        assert!(!results(arguments).is_empty(), "{arguments}");
+    }
+}
