@@ -46,8 +46,8 @@ devnet:
 
 ##@ Test
 
-.PHONY: test lint fmt doc unit e2e soak
-.PHONY: fmt-check clippy deny doc-run tests-build nextest unit-run e2e-run soak-run
+.PHONY: test lint fmt doc unit e2e soak fuzz
+.PHONY: fmt-check clippy deny doc-run tests-build nextest unit-run e2e-run soak-run fuzz-run
 test: ## Everything: format, lints, documents, dependencies, all tests; ends with the test summary
 	@scripts/setup.sh all
 	@$(MAKE) fmt-check clippy doc-run deny nextest
@@ -107,6 +107,13 @@ soak: ## The tests that run for hours (not part of `make test`)
 soak-run: tests-build
 	@$(STEP) --last "soak tests" cargo nextest run --locked --workspace --profile soak --run-ignored only -E 'test(soak)'
 
+fuzz: ## The differential tests of signatures, a hundred million cases (a million of them in `make test`)
+	@scripts/setup.sh build
+	@DOLMEN_FUZZ_CASES=$${DOLMEN_FUZZ_CASES:-100000000} $(MAKE) fuzz-run
+
+fuzz-run: tests-build
+	@$(STEP) --last "fuzz" cargo nextest run --locked --workspace --profile soak -E 'package(dolmen-accel-cpu) and test(differential)'
+
 ##@ Measure
 
 .PHONY: bench bench-chain bench-run bench-chain-run
@@ -115,7 +122,7 @@ bench: ## Criterion benchmarks, release profile
 	@$(MAKE) bench-run
 
 bench-run:
-	@$(STEP) --last "benchmarks" cargo bench --locked -p dolmen-benches $(BENCH_ARGS)
+	@$(STEP) --last "benchmarks" cargo bench --locked -p dolmen-benches -p dolmen-accel-cpu $(BENCH_ARGS)
 
 bench-chain: ## A chain of boxes under load, release profile: throughput, latency, CPU time
 	@scripts/setup.sh build

@@ -27,14 +27,19 @@ test(`a seeded load replays to the same roots in another EVM (seed ${seed})`, as
   t.diagnostic(`EVM_DIFF_SEED=${seed} EVM_DIFF_TXS=${count}`)
   const load = new Load(seed)
   await load.prepare()
-  await load.run(count)
-  t.diagnostic(`sent ${load.sent}: ${JSON.stringify(load.kinds)}`)
-
-  const top = await height(0)
   const { accounts } = JSON.parse(readFileSync(devnet.genesis, 'utf8'))
   const replay = await Replay.fromGenesis(chainId, accounts)
+  const missing = () => [...OPCODES.filter((name) => !replay.opcodes.has(name)),
+    ...PRECOMPILES.filter((address) => !replay.precompiles.has(address))]
   const started = Date.now()
-  const totals = await replay.advance(0, top)
+  let top, totals
+  // Chance leaves a rare instruction out of one load in some dozens: then it goes on, up to twice as long.
+  for (let goal = count; totals === undefined || (missing().length > 0 && goal <= 2 * count); goal += 100) {
+    await load.run(goal)
+    top = await height(0)
+    totals = await replay.advance(0, top)
+  }
+  t.diagnostic(`sent ${load.sent}: ${JSON.stringify(load.kinds)}`)
   t.diagnostic(`replayed ${totals.blocks} blocks, ${totals.transactions} transactions (${totals.failed} failed), `
     + `${totals.logs} logs, ${totals.gas} gas in ${Date.now() - started} ms`)
 
@@ -43,8 +48,7 @@ test(`a seeded load replays to the same roots in another EVM (seed ${seed})`, as
   assert.ok(totals.failed > 0 && totals.failed < totals.transactions, 'the load has both outcomes')
   assert.ok(totals.logs > 0, 'the load emits logs')
 
-  assert.deepEqual(OPCODES.filter((name) => !replay.opcodes.has(name)), [], 'instructions that the load never ran')
-  assert.deepEqual(PRECOMPILES.filter((address) => !replay.precompiles.has(address)), [], 'precompiles never called')
+  assert.deepEqual(missing(), [], 'instructions and precompiles that the load never ran')
 
   // The other boxes serve the very same blocks.
   for (let index = 1; index < devnet.boxes.length; index++) {

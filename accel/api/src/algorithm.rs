@@ -37,7 +37,7 @@ pub enum Algorithm {
     /// BLS signatures on BLS12-381 with keys in G1 (48 bytes) and signatures in G2 (96 bytes), both compressed:
     /// `BLS_SIG_BLS12381G2_XMD:SHA-256_SSWU_RO_POP_` (draft-irtf-cfrg-bls-signature-05 §4.2.3).
     ///
-    /// Non-canonical encodings, points outside the subgroups and the identity as key or signature are refused.
+    /// A message given as a digest is the 32-byte message. Non-canonical encodings, points outside the subgroups and the identity as key or signature are refused.
     /// Aggregates are only sound for keys whose owners proved possession of the secret key; who admits a key checks it.
     Bls12381,
 }

@@ -6,7 +6,7 @@ pub type Address = [u8; 20];
 /// What was signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Message<'a> {
-    /// The hash itself; for SM2 the value `e`.
+    /// The hash itself; for SM2 the value `e`; for Ed25519 and BLS a message of 32 bytes.
     Digest(&'a [u8; 32]),
     /// Bytes that the engine hashes as [`Algorithm`](crate::Algorithm) says.
     Bytes(&'a [u8]),

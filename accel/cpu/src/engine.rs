@@ -25,8 +25,9 @@ use crate::{
     weierstrass::{BLOCK, Scheme, Verifier},
 };
 
-/// Bits of a window in the tables of the base points, which every signature uses.
-const GENERATOR_WIDTH: usize = 13;
+/// Bits of a window in the tables of the base points, which every signature uses: 11.5 MB each, two entries fewer in each
+/// sum than with 13 bits and 4.7 MB.
+const GENERATOR_WIDTH: usize = 15;
 
 /// Settings of a [`CpuEngine`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,7 +15,6 @@ mod field;
 pub mod hash;
 mod invert;
 mod known;
-mod lanes;
 mod memory;
 mod point;
 mod recover;

@@ -54,7 +54,7 @@ impl<A: Arith<Curve = Secp256k1>> Verifier<A, EcdsaSecp256k1> {
         }
         let signatures = &signatures[..jobs.len()];
         signers.fill(None);
-        let hinted = self.recover_hinted(scratch, jobs, signatures, signers);
+        self.recover_hinted(scratch, jobs, signatures, signers);
 
         let mut unknown = [0; BLOCK];
         let mut count = 0;
@@ -65,27 +65,29 @@ impl<A: Arith<Curve = Secp256k1>> Verifier<A, EcdsaSecp256k1> {
             }
         }
         self.counters.keys(signatures.iter().flatten().count() - count, count);
-        self.counters.wrong_hints(hinted - (signatures.iter().flatten().count() - count));
         for indices in unknown[..count].chunks(SINGLES) {
             self.recover_unknown(scratch, signatures, indices, signers);
         }
+        let is_wrong = |(job, signer): &(&RecoverJob, &Option<Address>)| {
+            job.hint.is_some_and(|hint| signer.is_some_and(|signer| signer != hint))
+        };
+        self.counters.wrong_hints(jobs.iter().zip(&*signers).filter(is_wrong).count());
     }
 
-    /// Recovers where the hint names a key with a table and is right. Returns how many named one.
+    /// Recovers where the hint names a key with a table and is right.
     fn recover_hinted(
         &self,
         scratch: &mut Scratch<A>,
         jobs: &[RecoverJob],
         signatures: &[Option<Signature>],
         signers: &mut [Option<Address>],
-    ) -> usize {
+    ) {
         let Scratch { found, columns, .. } = scratch;
         found.clear();
         let hint = |(job, signature): (&RecoverJob, &Option<Signature>)| signature.and(job.hint);
         self.cache.find_addresses(jobs.iter().zip(signatures).map(hint), found);
-        let hinted = found.iter().flatten().count();
-        if hinted == 0 {
-            return 0;
+        if found.iter().all(Option::is_none) {
+            return;
         }
         let mut inverses = [[1, 0, 0, 0]; BLOCK];
         for (inverse, signature) in inverses.iter_mut().zip(signatures) {
@@ -109,7 +111,6 @@ impl<A: Arith<Curve = Secp256k1>> Verifier<A, EcdsaSecp256k1> {
             }
         }
         found.clear();
-        hinted
     }
 
     /// Recovers the signatures at up to [`SINGLES`] `indices`, which have no signer yet.

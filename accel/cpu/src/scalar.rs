@@ -88,15 +88,9 @@ impl OddDigits {
     pub(crate) fn new<C: Curve>(k: &U256) -> Self {
         let negate = k[0] & 1 == 0;
         let odd = if negate { u256::sub(&C::N, k).0 } else { *k };
-        Self::odd(&odd, C::BITS, negate)
-    }
-
-    /// The digits of an odd number below `2^total`, or of minus the number.
-    #[inline]
-    pub(crate) fn odd(k: &U256, total: usize, negate: bool) -> Self {
-        debug_assert!(k[0] & 1 == 1 && u256::bit_len(k) <= total);
-        let mut bits = [k[0] >> 1 | k[1] << 63, k[1] >> 1 | k[2] << 63, k[2] >> 1 | k[3] << 63, k[3] >> 1];
-        bits[(total - 1) / 64] |= 1 << ((total - 1) % 64);
+        let mut bits =
+            [odd[0] >> 1 | odd[1] << 63, odd[1] >> 1 | odd[2] << 63, odd[2] >> 1 | odd[3] << 63, odd[3] >> 1];
+        bits[(C::BITS - 1) / 64] |= 1 << ((C::BITS - 1) % 64);
         Self { bits, negate }
     }
 
