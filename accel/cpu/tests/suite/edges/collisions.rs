@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Bits of a window in the table of the base point, and of the narrowest and widest in those of keys.
-const GENERATOR_WIDTH: usize = 13;
+const GENERATOR_WIDTH: usize = 15;
 const NARROW: usize = 7;
 const WIDE: usize = 12;
 
@@ -206,7 +206,7 @@ fn ed25519_collisions(exponent: usize, width: usize, tries: usize) -> Vec<Case> 
 fn ed25519() {
     let honest: Vec<_> = honest(Algorithm::Ed25519, 2, 20).into_iter().map(|job| Case::valid(job, "honest")).collect();
     for width in [NARROW, WIDE] {
-        let all = (0..ED25519_BITS).map(|exponent| ed25519_collisions(exponent, width, 3000));
+        let all = (0..ED25519_BITS).map(|exponent| ed25519_collisions(exponent, width, 30_000));
         let mut groups: Vec<_> = all.filter(|cases| !cases.is_empty()).collect();
         assert!(groups.iter().map(Vec::len).sum::<usize>() >= 10, "{} keys", groups.len());
         groups.push(honest.iter().cloned().chain(groups.concat()).collect());
