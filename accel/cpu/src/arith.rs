@@ -4,6 +4,8 @@
 
 #[cfg(target_arch = "x86_64")]
 mod adx;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod ifma;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use adx::Adx;

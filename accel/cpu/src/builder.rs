@@ -1,6 +1,7 @@
 //! A thread that builds tables, so that no batch waits for one.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         mpsc::{SyncSender, sync_channel},
@@ -38,7 +39,8 @@ impl Builder {
             .name("signature-keys".into())
             .spawn(move || {
                 for job in queue {
-                    job();
+                    // A table that cannot be built is a key without one; who waits is not left waiting.
+                    let _ = catch_unwind(AssertUnwindSafe(job));
                     *done.count.lock() -= 1;
                     done.changed.notify_all();
                 }
@@ -61,5 +63,25 @@ impl Builder {
         while *count > 0 {
             self.pending.changed.wait(&mut count);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_that_panics_holds_nobody_up() {
+        let builder = Builder::start();
+        let done = Arc::new(Mutex::new(0));
+        for job in 0..5 {
+            let done = Arc::clone(&done);
+            assert!(builder.submit(move || {
+                assert_ne!(job % 2, 1, "a job that fails, which this test wants");
+                *done.lock() += 1;
+            }));
+        }
+        builder.settle();
+        assert_eq!(*done.lock(), 3);
     }
 }

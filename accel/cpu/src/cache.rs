@@ -191,11 +191,16 @@ impl<A: Arith> Shared<A> {
         (0..WIDTHS.len()).rev().find(|&width| keys * self.layouts[width].bytes() <= self.bytes_max).unwrap_or(0)
     }
 
-    /// Gives a key a table, if there is room or a key with fewer uses than `uses` to take it from. Whether it has one.
+    /// Gives a key a table at least so wide, if there is room or keys with fewer uses than `uses` to take it from. Whether
+    /// it has a table.
     fn insert(&self, key: &Key, point: &Affine<A>, width: usize, uses: u32) -> bool {
-        if self.keys.read().by_key.get(key).is_some_and(|known| known.width >= width) {
-            return true;
+        let has = |keys: &Keys<A>| keys.by_key.get(key).is_some_and(|known| known.width >= width);
+        let keys = self.keys.read();
+        // A table is not built for nothing.
+        if has(&keys) || self.victims(&keys, key, width, uses).is_none() {
+            return keys.by_key.contains_key(key);
         }
+        drop(keys);
         let known = Arc::new(Known {
             key: *key,
             extra: (self.extra)(key),
@@ -204,45 +209,42 @@ impl<A: Arith> Shared<A> {
             uses: AtomicU32::new(uses.min(USES_FOR_WIDER - 1)),
         });
         let mut keys = self.keys.write();
-        let kept = self.make_room(&mut keys, &known, uses);
-        if kept {
-            self.put(&mut keys, known);
+        // Another thread may have been faster.
+        let victims = if has(&keys) { None } else { self.victims(&keys, key, width, uses) };
+        let Some(victims) = victims else { return keys.by_key.contains_key(key) };
+        for key in &victims {
+            self.remove(&mut keys, key);
         }
-        kept
+        self.counters.evicted(victims.len());
+        self.put(&mut keys, known);
+        true
     }
 
-    /// Gives up keys with fewer uses than `uses` until the new table fits. False, and nothing given up, if it cannot.
-    fn make_room(&self, keys: &mut Keys<A>, new: &Known<A>, uses: u32) -> bool {
-        let replaced = keys.by_key.get(&new.key).map_or(0, |old| self.layouts[old.width].bytes());
-        let needed = self.layouts[new.width].bytes() + keys.bytes - replaced;
+    /// The keys to give up, all with fewer uses than `uses`, for a table of `new` to fit. None if it cannot.
+    fn victims(&self, keys: &Keys<A>, new: &Key, width: usize, uses: u32) -> Option<Vec<Key>> {
+        let replaced = keys.by_key.get(new).map_or(0, |old| self.layouts[old.width].bytes());
+        let needed = self.layouts[width].bytes() + keys.bytes - replaced;
         if needed <= self.bytes_max {
-            return true;
+            return Some(Vec::new());
         }
         let mut missing = needed - self.bytes_max;
         let mut colder: Vec<_> = keys
             .by_key
             .values()
-            .filter(|known| known.key != new.key)
+            .filter(|known| known.key != *new)
             .map(|known| (known.uses.load(Relaxed), known.key, self.layouts[known.width].bytes()))
             .filter(|(known_uses, ..)| *known_uses < uses)
             .collect();
         colder.sort_unstable();
-        let mut victims = 0;
-        for (_, _, bytes) in &colder {
+        let mut victims = Vec::new();
+        for (_, key, bytes) in colder {
             if missing == 0 {
                 break;
             }
-            missing = missing.saturating_sub(*bytes);
-            victims += 1;
+            missing = missing.saturating_sub(bytes);
+            victims.push(key);
         }
-        if missing > 0 {
-            return false;
-        }
-        for (_, key, _) in &colder[..victims] {
-            self.remove(keys, key);
-        }
-        self.counters.evicted(victims);
-        true
+        (missing == 0).then_some(victims)
     }
 
     fn put(&self, keys: &mut Keys<A>, known: Arc<Known<A>>) {

@@ -4,12 +4,13 @@
 use std::sync::Arc;
 
 use crate::{
+    additions::{Pair, Scratch},
     arith::Arith,
+    columns::Leaf,
     curve::Curve,
     memory::{Entries, Pool},
     point::{Affine, Jacobian, to_affine},
     scalar::OddDigits,
-    tree::{Leaf, Pair, Scratch},
 };
 
 #[derive(Clone, Copy, Debug)]

@@ -43,6 +43,11 @@ pub(crate) trait Curve: Copy + Send + Sync + 'static {
         [(*k, false), ([0; 4], false)]
     }
 
+    /// As [`split`](Self::split), but into odd numbers, which are below `2^130`.
+    fn split_odd(k: &U256) -> [(U256, bool); 2] {
+        Self::split(k)
+    }
+
     /// A number below `2^256` that is the 512-bit `wide` modulo `p`, divided by `2^256` in Montgomery's form.
     ///
     /// It may be `p` or more: see `field.rs`.

@@ -13,14 +13,14 @@ use dolmen_accel_api::{Counters, Message, Verdict, VerifyJob};
 use crate::{
     arith::Arith,
     cache::{Cache, Key, Known},
+    columns::Columns,
     comb::Table,
     curve::{Curve as _, Edwards25519},
-    detect::Lanes,
+    detect::{Ifma, Lanes},
     field::Fe,
     hash, known,
     point::{Affine, invert_all},
     scratch::Scratches,
-    tree::Columns,
     u256::{self, U256},
     weierstrass::BLOCK,
 };
@@ -41,6 +41,7 @@ pub(crate) struct Ed25519<A: Arith> {
     generator: Arc<Table<A>>,
     pub(crate) cache: Cache<A>,
     lanes: Lanes,
+    ifma: Option<Ifma>,
     scratches: Scratches<Scratch<A>>,
     counters: Arc<Counters>,
 }
@@ -55,8 +56,14 @@ struct Equation {
 }
 
 impl<A: Arith<Curve = Edwards25519>> Ed25519<A> {
-    pub(crate) fn new(generator: Arc<Table<A>>, cache: Cache<A>, lanes: Lanes, counters: Arc<Counters>) -> Self {
-        Self { generator, cache, lanes, scratches: Scratches::default(), counters }
+    pub(crate) fn new(
+        generator: Arc<Table<A>>,
+        cache: Cache<A>,
+        lanes: Lanes,
+        ifma: Option<Ifma>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        Self { generator, cache, lanes, ifma, scratches: Scratches::default(), counters }
     }
 
     /// Writes one verdict per job.
@@ -80,7 +87,7 @@ impl<A: Arith<Curve = Edwards25519>> Ed25519<A> {
         self.cache.find(equations.iter().map(key), found);
         let minus_k = |k: &Scalar| u256::from_le_bytes((-k).as_bytes());
         let scalars = |index: usize| equations[index].map(|Equation { s, k, .. }| (s, minus_k(&k)));
-        known::sum(columns, &self.generator, found, scalars, true);
+        known::sum(columns, &self.generator, found, scalars, true, self.ifma);
         let mut at = [0; BLOCK];
         let mut count = 0;
         for index in (0..jobs.len()).filter(|&index| found[index].is_some() && equations[index].is_some()) {

@@ -16,7 +16,7 @@ use crate::{
     cache::Cache,
     comb::{self, Table},
     curve::{Edwards25519, P256, Secp256k1, Sm2},
-    detect::{CpuFeatures, Lanes},
+    detect::{CpuFeatures, Ifma, Lanes},
     ecdsa::{EcdsaP256, EcdsaSecp256k1},
     ed25519::Ed25519,
     hash,
@@ -117,6 +117,11 @@ impl Parts {
         self.config.features.adx && crate::detect::Adx::detect().is_some()
     }
 
+    /// The 52-bit multiply-add, if it is to be used.
+    fn ifma(&self) -> Option<Ifma> {
+        self.config.features.ifma.then(Ifma::detect).flatten()
+    }
+
     fn cache<A: Arith>(&self, extra: fn(&[u8; 64]) -> [u8; 32], has_address: bool) -> Cache<A> {
         let CpuConfig { table_bytes_max, .. } = self.config;
         Cache::new(table_bytes_max, extra, has_address, self.builder.clone(), Arc::clone(&self.counters))
@@ -128,12 +133,12 @@ impl Parts {
 
     fn weierstrass<A: Arith, S: Scheme>(&self) -> Verifier<A, S> {
         let cache = self.cache(S::extra, S::HAS_ADDRESS);
-        Verifier::new(self.generator(&cache), cache, self.lanes, Arc::clone(&self.counters))
+        Verifier::new(self.generator(&cache), cache, self.lanes, self.ifma(), Arc::clone(&self.counters))
     }
 
     fn ed25519<A: Arith<Curve = Edwards25519>>(&self) -> Ed25519<A> {
         let cache = self.cache(|_| [0; 32], false);
-        Ed25519::new(self.generator(&cache), cache, self.lanes, Arc::clone(&self.counters))
+        Ed25519::new(self.generator(&cache), cache, self.lanes, self.ifma(), Arc::clone(&self.counters))
     }
 }
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    arith::Arith, cache::Known, comb::Table, scalar::OddDigits, tree::Columns, u256::U256, weierstrass::BLOCK,
+    arith::Arith, cache::Known, columns::Columns, comb::Table, detect::Ifma, scalar::OddDigits, u256::U256,
+    weierstrass::BLOCK,
 };
 
 /// Sums `[g]G + [q]Q` for every key of a block that was found and whose scalars `(g, q)` there are. The sums become
@@ -14,6 +15,7 @@ pub(crate) fn sum<A: Arith>(
     found: &[Option<Arc<Known<A>>>],
     scalars: impl Fn(usize) -> Option<(U256, U256)>,
     with_y: bool,
+    ifma: Option<Ifma>,
 ) {
     columns.clear();
     let mut tables = [generator.entries(); BLOCK + 1];
@@ -28,5 +30,5 @@ pub(crate) fn sum<A: Arith>(
             known.table.layout().push_leaves(table, &OddDigits::new::<A::Curve>(&q), leaves);
         });
     }
-    columns.sum(&tables[..=table], with_y);
+    columns.sum(&tables[..=table], with_y, ifma);
 }

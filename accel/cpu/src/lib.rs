@@ -1,10 +1,12 @@
 //! The signature engine on a CPU.
 
+mod additions;
 mod arith;
 mod bls;
 mod builder;
 mod cache;
 pub mod cipher;
+mod columns;
 mod comb;
 mod curve;
 pub mod detect;
@@ -23,7 +25,6 @@ mod scratch;
 mod sightings;
 mod single;
 mod sm2;
-mod tree;
 mod u256;
 mod weierstrass;
 

@@ -101,7 +101,7 @@ impl<A: Arith<Curve = Secp256k1>> Verifier<A, EcdsaSecp256k1> {
             let over_s = |a: &U256| scalar::montgomery_mul::<Secp256k1>(a, &inverses[index]);
             Some((over_s(&e), over_s(&r)))
         };
-        known::sum(columns, &self.generator, found, scalars, true);
+        known::sum(columns, &self.generator, found, scalars, true, self.ifma);
         let at = (0..jobs.len()).filter(|&index| found[index].is_some());
         for (column, index) in at.enumerate() {
             let (sum, Some(Signature { r, odd_y, .. })) = (columns.result(column), signatures[index]) else { continue };
@@ -138,7 +138,7 @@ impl<A: Arith<Curve = Secp256k1>> Verifier<A, EcdsaSecp256k1> {
             term.q = scalar::montgomery_mul::<Secp256k1>(&term.q, inverse);
         }
         let mut sums = [Jacobian::<A>::IDENTITY; SINGLES];
-        single.sum(&self.generator, terms, |term, sum| sums[term] = sum);
+        single.sum(&self.generator, terms, self.ifma, |term, sum| sums[term] = sum);
         let sums = &sums[..terms.len()];
 
         let mut z_inverses = [Fe::<A>::ZERO; SINGLES];

@@ -88,10 +88,16 @@ impl OddDigits {
     pub(crate) fn new<C: Curve>(k: &U256) -> Self {
         let negate = k[0] & 1 == 0;
         let odd = if negate { u256::sub(&C::N, k).0 } else { *k };
-        let mut bits =
+        Self::of_odd(&odd, C::BITS, negate)
+    }
+
+    /// The digits of an odd number below `2^bits`, or of its negative.
+    #[inline]
+    pub(crate) fn of_odd(odd: &U256, bits: usize, negate: bool) -> Self {
+        let mut half =
             [odd[0] >> 1 | odd[1] << 63, odd[1] >> 1 | odd[2] << 63, odd[2] >> 1 | odd[3] << 63, odd[3] >> 1];
-        bits[(C::BITS - 1) / 64] |= 1 << ((C::BITS - 1) % 64);
-        Self { bits, negate }
+        half[(bits - 1) / 64] |= 1 << ((bits - 1) % 64);
+        Self { bits: half, negate }
     }
 
     /// The digit of the `width` bits at `offset`: `(|d| - 1) / 2`, and whether it is negative.

@@ -1,16 +1,23 @@
 //! `[g]G + [q]Q` for a point `Q` seen for the first time: doublings with signed windows for `Q`, the comb table for
 //! `G`. Only the inversion that makes the small tables affine is shared, so a batch of one is about as fast.
 //!
-//! Four such sums side by side, step by step, gain no more than 3%: the multiplier is busy either way.
+//! Four such sums side by side, step by step, gain no more than 3%: the multiplier is busy either way. Vectors do gain:
+//! see `lanes`.
 
+#[cfg(target_arch = "x86_64")]
+mod lanes;
+
+#[cfg(target_arch = "x86_64")]
+use crate::arith::ifma::LANES;
 use crate::{
     arith::Arith,
+    columns::Leaf,
     comb::Table,
     curve::Curve,
+    detect::Ifma,
     field::Fe,
     point::{Affine, Jacobian, invert_all},
     scalar::OddDigits,
-    tree::Leaf,
     u256::{self, U256},
 };
 
@@ -35,17 +42,53 @@ pub(crate) struct Single<A> {
     z_inverses: Vec<Fe<A>>,
     before: Vec<Fe<A>>,
     leaves: Vec<Leaf>,
+    #[cfg(target_arch = "x86_64")]
+    lanes: lanes::Tables<A>,
 }
 
 impl<A> Default for Single<A> {
     fn default() -> Self {
-        Self { multiples: Vec::new(), z_inverses: Vec::new(), before: Vec::new(), leaves: Vec::new() }
+        Self {
+            multiples: Vec::new(),
+            z_inverses: Vec::new(),
+            before: Vec::new(),
+            leaves: Vec::new(),
+            #[cfg(target_arch = "x86_64")]
+            lanes: lanes::Tables::default(),
+        }
     }
 }
 
 impl<A: Arith> Single<A> {
-    /// Hands the sum of every term to `with`, in order.
-    pub(crate) fn sum(&mut self, generator: &Table<A>, terms: &[Term<A>], mut with: impl FnMut(usize, Jacobian<A>)) {
+    /// Hands the sum of every term to `with`, in order. Many are computed in the lanes of vectors, if there is an `ifma`.
+    pub(crate) fn sum(
+        &mut self,
+        generator: &Table<A>,
+        terms: &[Term<A>],
+        ifma: Option<Ifma>,
+        mut with: impl FnMut(usize, Jacobian<A>),
+    ) {
+        let mut done = 0;
+        #[cfg(target_arch = "x86_64")]
+        if let Some(cpu) = ifma {
+            for terms in terms.chunks(LANES).filter(|terms| terms.len() >= lanes::WORTH) {
+                let sums = self.lanes.sum(cpu, generator, terms, &mut self.leaves);
+                for (index, sum) in sums[..terms.len()].iter().enumerate() {
+                    match sum {
+                        Some(sum) => with(done + index, *sum),
+                        None => self.sum_each(generator, &terms[index..=index], |_, sum| with(done + index, sum)),
+                    }
+                }
+                done += terms.len();
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = ifma;
+        self.sum_each(generator, &terms[done..], |index, sum| with(done + index, sum));
+    }
+
+    /// One sum after the other.
+    fn sum_each(&mut self, generator: &Table<A>, terms: &[Term<A>], mut with: impl FnMut(usize, Jacobian<A>)) {
         self.multiples.clear();
         for term in terms {
             push_odd_multiples(&term.point, &mut self.multiples);

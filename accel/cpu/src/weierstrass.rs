@@ -10,15 +10,15 @@ use dolmen_accel_api::{Counters, Verdict, VerifyJob};
 use crate::{
     arith::Arith,
     cache::{Cache, Key, Known},
+    columns::Columns,
     comb::Table,
     curve::Curve,
-    detect::Lanes,
+    detect::{Ifma, Lanes},
     field::Fe,
     known,
     point::{Affine, Jacobian},
     scratch::Scratches,
     single::{Single, Term},
-    tree::Columns,
     u256::{self, U256},
 };
 
@@ -94,14 +94,21 @@ pub(crate) struct Verifier<A: Arith, S> {
     pub(crate) generator: Arc<Table<A>>,
     pub(crate) cache: Cache<A>,
     pub(crate) lanes: Lanes,
+    pub(crate) ifma: Option<Ifma>,
     pub(crate) scratches: Scratches<Scratch<A>>,
     pub(crate) counters: Arc<Counters>,
     scheme: PhantomData<S>,
 }
 
 impl<A: Arith, S: Scheme> Verifier<A, S> {
-    pub(crate) fn new(generator: Arc<Table<A>>, cache: Cache<A>, lanes: Lanes, counters: Arc<Counters>) -> Self {
-        Self { generator, cache, lanes, scratches: Scratches::default(), counters, scheme: PhantomData }
+    pub(crate) fn new(
+        generator: Arc<Table<A>>,
+        cache: Cache<A>,
+        lanes: Lanes,
+        ifma: Option<Ifma>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        Self { generator, cache, lanes, ifma, scratches: Scratches::default(), counters, scheme: PhantomData }
     }
 
     /// Writes one verdict per job.
@@ -145,6 +152,7 @@ impl<A: Arith, S: Scheme> Verifier<A, S> {
             found,
             |index| claims[index].map(|claim: Claim| (claim.g, claim.q)),
             false,
+            self.ifma,
         );
         let mut column = 0;
         let mut unknown = 0;
@@ -191,7 +199,7 @@ impl<A: Arith, S: Scheme> Verifier<A, S> {
             if terms.is_empty() {
                 return;
             }
-            single.sum(&self.generator, terms, |term, sum| {
+            single.sum(&self.generator, terms, self.ifma, |term, sum| {
                 let index = at[term];
                 let holds = claims[index].is_some_and(|claim| claim.holds_projective(&sum));
                 verdicts[index] = holds.into();

@@ -21,27 +21,46 @@ impl Curve for Secp256k1 {
     const BETA: Option<U256> =
         Some([0xc139_6c28_7195_01ee, 0x9cf0_4975_12f5_8995, 0x6e64_479e_ac34_34e9, 0x7ae9_6a2b_657c_0710]);
 
-    /// Gallant, Lambert and Vanstone (CRYPTO 2001), §4: subtracts from `(k, 0)` the nearest point of the lattice of
-    /// all `(a, b)` with `a + b lambda = 0`, spanned by `(A1, -B1)` and `(A2, A1)`.
     fn split(k: &U256) -> [(U256, bool); 2] {
-        let (c1, c2) = (mul_shift_384(k, &G1), mul_shift_384(k, &G2));
-        // Both parts are below 2^129 in absolute value, so arithmetic modulo 2^256 is exact.
-        let low = |a: &U256, b: &U256| -> U256 {
-            let [r0, r1, r2, r3, ..] = u256::mul_wide(a, b);
-            [r0, r1, r2, r3]
-        };
-        let k1 = u256::sub(&u256::sub(k, &low(&c1, &A1)).0, &low(&c2, &A2)).0;
-        let k2 = u256::sub(&low(&c1, &B1), &low(&c2, &A1)).0;
-        [k1, k2].map(|part| {
-            let negative = part[3] >> 63 == 1;
-            (if negative { u256::sub(&[0; 4], &part).0 } else { part }, negative)
-        })
+        halves(k).map(sign_and_magnitude)
+    }
+
+    fn split_odd(k: &U256) -> [(U256, bool); 2] {
+        let [mut a, mut b] = halves(k);
+        // Any point of the lattice may be added: the first vector is odd in both, the second in the second part.
+        if a[0] & 1 == 0 {
+            (a, b) = (u256::add(&a, &A1).0, u256::sub(&b, &B1).0);
+        }
+        if b[0] & 1 == 0 {
+            (a, b) = (u256::add(&a, &A2).0, u256::add(&b, &A1).0);
+        }
+        [a, b].map(sign_and_magnitude)
     }
 
     #[inline(always)]
     fn reduce(wide: [u64; 8]) -> U256 {
         fold_high::<Self, 0x1_0000_03d1>(wide)
     }
+}
+
+/// The parts of `k`, modulo `2^256`: Gallant, Lambert and Vanstone (CRYPTO 2001), §4, subtract from `(k, 0)` the nearest
+/// point of the lattice of all `(a, b)` with `a + b lambda = 0`, spanned by `(A1, -B1)` and `(A2, A1)`.
+fn halves(k: &U256) -> [U256; 2] {
+    let (c1, c2) = (mul_shift_384(k, &G1), mul_shift_384(k, &G2));
+    // Both parts are below 2^129 in absolute value, so arithmetic modulo 2^256 is exact.
+    let low = |a: &U256, b: &U256| -> U256 {
+        let [r0, r1, r2, r3, ..] = u256::mul_wide(a, b);
+        [r0, r1, r2, r3]
+    };
+    let a = u256::sub(&u256::sub(k, &low(&c1, &A1)).0, &low(&c2, &A2)).0;
+    let b = u256::sub(&low(&c1, &B1), &low(&c2, &A1)).0;
+    [a, b]
+}
+
+/// The absolute value of a number modulo `2^256`, and whether it is negative.
+fn sign_and_magnitude(number: U256) -> (U256, bool) {
+    let negative = number[3] >> 63 == 1;
+    (if negative { u256::sub(&[0; 4], &number).0 } else { number }, negative)
 }
 
 const A1: U256 = [0xe86c_90e4_9284_eb15, 0x3086_d221_a7d4_6bcd, 0, 0];

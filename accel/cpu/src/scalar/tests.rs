@@ -74,11 +74,13 @@ fn the_endomorphism_splits_into_halves() {
     let mut random = Random(0x5eed);
     for _ in 0..2000 {
         let k = random.scalar::<Secp256k1>();
-        let parts = Secp256k1::split(&k);
-        let [k1, k2] = parts.map(|(part, negative)| {
-            assert!(u256::bit_len(&part) <= 129, "{k:x?}");
-            if negative && !u256::is_zero(&part) { u256::sub(&n, &part).0 } else { part }
-        });
-        assert_eq!(add::<Secp256k1>(&k1, &testing::mul(&k2, &lambda, &n)), k, "{k:x?}");
+        for (parts, bits) in [(Secp256k1::split(&k), 129), (Secp256k1::split_odd(&k), 130)] {
+            let [k1, k2] = parts.map(|(part, negative)| {
+                assert!(u256::bit_len(&part) <= bits, "{k:x?}");
+                assert!(bits == 129 || part[0] & 1 == 1, "{k:x?}");
+                if negative && !u256::is_zero(&part) { u256::sub(&n, &part).0 } else { part }
+            });
+            assert_eq!(add::<Secp256k1>(&k1, &testing::mul(&k2, &lambda, &n)), k, "{k:x?}");
+        }
     }
 }

@@ -16,7 +16,7 @@ fn sums<A: Arith>() {
     let table = Table::new(&generator, &layout::<A::Curve>(6), &Arc::<Pool>::default());
     let mut random = Random(0x5eed);
     let mut single = Single::default();
-    for count in [0, 1, 2, 5, 16] {
+    for (count, ifma) in [0, 1, 2, 5, 16].into_iter().flat_map(|count| [(count, None), (count, Ifma::detect())]) {
         let terms: Vec<_> = (0..count)
             .map(|_| {
                 let point = Jacobian::from(generator).mul(&random.scalar::<A::Curve>());
@@ -25,7 +25,7 @@ fn sums<A: Arith>() {
             })
             .collect();
         let mut called = 0;
-        single.sum(&table, &terms, |index, sum| {
+        single.sum(&table, &terms, ifma, |index, sum| {
             assert_eq!(index, called);
             called += 1;
             let Term { g, q, point } = &terms[index];
@@ -35,6 +35,53 @@ fn sums<A: Arith>() {
         });
         assert_eq!(called, count);
     }
+}
+
+/// The lanes leave to the other way what they must, and no more.
+#[cfg(target_arch = "x86_64")]
+fn lanes_alone<C: Curve>() {
+    type A<C> = crate::arith::Portable<C>;
+    let Some(cpu) = Ifma::detect() else {
+        eprintln!("skipped, as this CPU lacks it: AVX-512 IFMA");
+        return;
+    };
+    let generator = Affine::<A<C>>::generator();
+    let table = Table::new(&generator, &layout::<C>(6), &Arc::<Pool>::default());
+    let minus = |k: &U256| u256::sub(&C::N, k).0;
+    let q = [77, 0, 5, 9];
+    let term = |g: U256, q: U256| Term { g, q, point: generator };
+    // The identity, then a sum that meets the generator's table on the way, then ordinary ones.
+    let terms = [term(minus(&q), q), term([1, 0, 0, 0], [2, 0, 0, 0]), term([5, 6, 7, 8], q), term(q, [1, 2, 3, 4])];
+    let sums = lanes::Tables::default().sum(cpu, &table, &terms, &mut Vec::new());
+    assert!(sums[0].is_none());
+    let expected = |term: &Term<A<C>>| {
+        Jacobian::from(generator).mul(&term.g).add(&Jacobian::from(generator).mul(&term.q)).to_affine()
+    };
+    for (term, sum) in terms.iter().zip(&sums).skip(1) {
+        match sum {
+            Some(sum) => assert!(sum.to_affine() == expected(term)),
+            None => assert!(term.q == [2, 0, 0, 0], "nothing exceptional"),
+        }
+    }
+    // Those that the lanes leave come in their places, among the others.
+    let many: Vec<_> = (0..13).map(|index| Term { ..terms[index * 7 % 4] }).collect();
+    let mut called = 0;
+    Single::default().sum(&table, &many, Some(cpu), |index, sum| {
+        assert_eq!(index, called);
+        called += 1;
+        assert!(sum.is_identity() == (index * 7 % 4 == 0), "{index}");
+        assert!(sum.is_identity() || sum.to_affine() == expected(&many[index]), "{index}");
+    });
+    assert_eq!(called, many.len());
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn lanes_need_help_only_with_the_identity() {
+    use crate::curve::{P256, Secp256k1, Sm2};
+    lanes_alone::<P256>();
+    lanes_alone::<Secp256k1>();
+    lanes_alone::<Sm2>();
 }
 
 #[test]

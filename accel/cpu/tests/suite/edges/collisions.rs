@@ -2,7 +2,7 @@
 //!
 //! An affine addition cannot do those, and one that goes wrong would spoil the inversion that it shares with the rest of
 //! its batch. Every partial sum is a number plus another times the key's secret, so for two of them one can solve for
-//! the secret. This is written down from the engine's `comb.rs`, `known.rs`, `tree.rs` and `single.rs`; were they to
+//! the secret. This is written down from the engine's `comb.rs`, `known.rs`, `columns.rs` and `single.rs`; were they to
 //! change, the cases here would still have to hold, but would be nothing special.
 
 use curve25519_dalek::{EdwardsPoint, Scalar as EdScalar, constants::ED25519_BASEPOINT_POINT};

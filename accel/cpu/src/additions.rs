@@ -1,9 +1,4 @@
-//! Sums of many table entries: affine additions in batches that share one inversion.
-//!
-//! Every signature is a column of some fifty points to add. A column is added as a binary tree, and level by level all
-//! additions of all columns are independent, so each level costs one inversion for all of them (Montgomery's trick).
-//! Six levels serve a block of signatures: that keeps small batches cheap. An addition costs five products and a
-//! square.
+//! Affine additions in batches that share one inversion (Montgomery's trick): five products and a square each.
 //!
 //! The affine formula fails where the points are equal or opposite, or one is the identity, and whoever makes the
 //! signatures can choose to meet that. Such a pair puts a denominator into the shared product that is not zero: `2 y`
@@ -15,39 +10,8 @@ use crate::{arith::Arith, field::Fe, point::Affine};
 /// Additions done side by side, so that the multiplier always has independent work. It is also the number of products
 /// of denominators that run in parallel.
 const LANES: usize = 4;
-/// How far ahead of its use a table entry is fetched from memory.
+/// How far ahead of its use a point is fetched from memory.
 const PREFETCH_DISTANCE: usize = 16;
-
-/// An entry of one of the tables of a sum: table, entry, and whether its negative is meant.
-#[derive(Clone, Copy)]
-pub(crate) struct Leaf {
-    /// Index of the table.
-    table: u32,
-    /// Index of the entry, and the sign in the highest bit.
-    entry: u32,
-}
-
-const NEGATIVE: u32 = 1 << 31;
-
-impl Leaf {
-    #[inline(always)]
-    pub(crate) fn new(table: u32, entry: u32, negative: bool) -> Self {
-        debug_assert!(entry < NEGATIVE);
-        Self { table, entry: entry | u32::from(negative) << 31 }
-    }
-
-    /// The point that is meant, of a table with coordinates below `p`.
-    #[inline(always)]
-    pub(crate) fn point<A: Arith>(self, table: &[Affine<A>]) -> Affine<A> {
-        let entry = &table[self.index()];
-        Affine { x: entry.x, y: entry.y.negate_canonical_if(self.entry & NEGATIVE != 0) }
-    }
-
-    #[inline(always)]
-    fn index(self) -> usize {
-        (self.entry & !NEGATIVE) as usize
-    }
-}
 
 /// One addition: where the summands are, and where the sum goes.
 #[derive(Clone, Copy)]
@@ -59,61 +23,15 @@ pub(crate) struct Pair {
 
 /// The points of a level. A sum may replace a summand of its own addition: each group reads all its points before it
 /// writes any.
-trait Level<A: Arith> {
+pub(crate) trait Level<A: Arith> {
     fn prefetch(&self, index: u32);
     fn x(&self, index: u32) -> Fe<A>;
     fn point(&self, index: u32) -> Affine<A>;
     fn store(&mut self, index: u32, sum: Affine<A>);
 }
 
-/// The lowest level: summands are table entries.
-struct Leaves<'a, A> {
-    tables: &'a [&'a [Affine<A>]],
-    leaves: &'a [Leaf],
-    sums: &'a mut [Affine<A>],
-}
-
-impl<A: Arith> Leaves<'_, A> {
-    #[inline(always)]
-    fn entry(&self, index: u32) -> &Affine<A> {
-        let leaf = self.leaves[index as usize];
-        &self.tables[leaf.table as usize][leaf.index()]
-    }
-}
-
-impl<A: Arith> Level<A> for Leaves<'_, A> {
-    #[inline(always)]
-    fn prefetch(&self, index: u32) {
-        let entry = self.entry(index);
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: a prefetch of any address has no effect but on the caches.
-        unsafe {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(entry).cast());
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = entry;
-    }
-
-    #[inline(always)]
-    fn x(&self, index: u32) -> Fe<A> {
-        self.entry(index).x
-    }
-
-    #[inline(always)]
-    fn point(&self, index: u32) -> Affine<A> {
-        let leaf = self.leaves[index as usize];
-        leaf.point(self.tables[leaf.table as usize])
-    }
-
-    #[inline(always)]
-    fn store(&mut self, index: u32, sum: Affine<A>) {
-        self.sums[index as usize] = sum;
-    }
-}
-
-/// All other levels: summands are sums of the level below.
-struct Sums<'a, A>(&'a mut [Affine<A>]);
+/// Points in one array.
+pub(crate) struct Sums<'a, A>(pub(crate) &'a mut [Affine<A>]);
 
 impl<A: Arith> Level<A> for Sums<'_, A> {
     #[inline(always)]
@@ -181,7 +99,7 @@ pub(crate) struct Scratch<A> {
     /// The groups with pairs that are not generic, in order.
     special: Vec<(usize, [Case; LANES])>,
     /// Whether a sum was the identity, so that it must be looked for from now on. Inputs never are.
-    identities: bool,
+    pub(crate) identities: bool,
     /// Pairs so far that were not generic.
     pub(crate) exceptional: u64,
 }
@@ -195,7 +113,7 @@ impl<A> Default for Scratch<A> {
 impl<A: Arith> Scratch<A> {
     /// Does all additions of `pairs`, a multiple of [`LANES`]. Without `WITH_Y` the sums have one as their `y`, unless
     /// they are the identity.
-    fn add<const WITH_Y: bool>(&mut self, level: &mut impl Level<A>, pairs: &[Pair]) {
+    pub(crate) fn add<const WITH_Y: bool>(&mut self, level: &mut impl Level<A>, pairs: &[Pair]) {
         let (groups, rest) = pairs.as_chunks::<LANES>();
         assert!(rest.is_empty(), "the last group of a level is filled up");
         if self.before.len() < pairs.len() {
@@ -303,7 +221,7 @@ impl<A: Arith> Scratch<A> {
 }
 
 /// Repeats the last pair until the last group is full: it then reads, and writes, the same thing several times.
-fn fill_up(pairs: &mut Vec<Pair>) {
+pub(crate) fn fill_up(pairs: &mut Vec<Pair>) {
     if let Some(&last) = pairs.last() {
         pairs.resize(pairs.len().next_multiple_of(LANES), last);
     }
@@ -324,111 +242,3 @@ fn invert_lanes<A: Arith>(elements: &[Fe<A>; LANES]) -> [Fe<A>; LANES] {
     }
     inverted
 }
-
-/// Columns of table entries, and the sum of each.
-pub(crate) struct Columns<A> {
-    leaves: Vec<Leaf>,
-    columns: Vec<Column>,
-    sums: Vec<Affine<A>>,
-    pairs: Vec<Pair>,
-    pub(crate) scratch: Scratch<A>,
-}
-
-/// A column and what is left of it: `rows` sums from `sums` on.
-#[derive(Clone, Copy)]
-struct Column {
-    leaves: u32,
-    sums: u32,
-    rows: u32,
-}
-
-impl<A> Default for Columns<A> {
-    fn default() -> Self {
-        Self {
-            leaves: Vec::new(),
-            columns: Vec::new(),
-            sums: Vec::new(),
-            pairs: Vec::new(),
-            scratch: Scratch::default(),
-        }
-    }
-}
-
-impl<A: Arith> Columns<A> {
-    /// Forgets all columns.
-    pub(crate) fn clear(&mut self) {
-        self.leaves.clear();
-        self.columns.clear();
-    }
-
-    /// Adds a column of at least two leaves, which `push` appends.
-    #[expect(clippy::cast_possible_truncation, reason = "a block has some thousand leaves")]
-    pub(crate) fn push(&mut self, push: impl FnOnce(&mut Vec<Leaf>)) {
-        let sums = self.columns.last().map_or(0, |column| column.sums + column.rows.div_ceil(2));
-        let leaves = self.leaves.len();
-        push(&mut self.leaves);
-        let rows = (self.leaves.len() - leaves) as u32;
-        debug_assert!(rows >= 2);
-        self.columns.push(Column { leaves: leaves as u32, sums, rows });
-    }
-
-    /// Adds up every column. The sums have their `y` only if `with_y`, and one in its place otherwise.
-    pub(crate) fn sum(&mut self, tables: &[&[Affine<A>]], with_y: bool) {
-        let Some(last) = self.columns.last() else { return };
-        let needed = (last.sums + last.rows.div_ceil(2)) as usize;
-        if self.sums.len() < needed {
-            self.sums.resize(needed, Affine::IDENTITY);
-        }
-        self.scratch.identities = false;
-
-        self.pairs.clear();
-        let mut middles = Leaves { tables, leaves: &self.leaves, sums: &mut self.sums };
-        for column in &mut self.columns {
-            let half = column.rows.div_ceil(2);
-            for row in 0..column.rows / 2 {
-                let left = column.leaves + row;
-                self.pairs.push(Pair { left, right: left + half, to: column.sums + row });
-            }
-            if column.rows % 2 == 1 {
-                // The middle one has no partner.
-                let middle = middles.point(column.leaves + half - 1);
-                middles.store(column.sums + half - 1, middle);
-            }
-            column.rows = half;
-        }
-        fill_up(&mut self.pairs);
-        let mut level = Leaves { tables, leaves: &self.leaves, sums: &mut self.sums };
-        self.scratch.add::<true>(&mut level, &self.pairs);
-
-        loop {
-            let last = self.columns.iter().all(|column| column.rows <= 2);
-            self.pairs.clear();
-            for column in &mut self.columns {
-                let half = column.rows.div_ceil(2);
-                for row in 0..column.rows / 2 {
-                    let left = column.sums + row;
-                    self.pairs.push(Pair { left, right: left + half, to: left });
-                }
-                column.rows = half;
-            }
-            if self.pairs.is_empty() {
-                return;
-            }
-            fill_up(&mut self.pairs);
-            let mut level = Sums(&mut self.sums);
-            if last && !with_y {
-                self.scratch.add::<false>(&mut level, &self.pairs);
-            } else {
-                self.scratch.add::<true>(&mut level, &self.pairs);
-            }
-        }
-    }
-
-    /// The sum of a column.
-    pub(crate) fn result(&self, column: usize) -> &Affine<A> {
-        &self.sums[self.columns[column].sums as usize]
-    }
-}
-
-#[cfg(test)]
-mod tests;
