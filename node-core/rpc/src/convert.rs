@@ -297,7 +297,7 @@ mod tests {
         assert_eq!(full["transactions"][1]["from"], json!(TARGET));
         assert_eq!(full["hash"], json!(block.hash()));
         assert_eq!(full["number"], "0x7");
-        assert_eq!(full["size"], json!(U256::from(block.encode().len())));
+        assert_eq!(full["size"], json!(U256::from(block.encoded().len())));
         assert_eq!(full["timestamp"], "0x6553f100");
         assert_eq!(full["extraData"], "0x0000018bcfe5687b");
         assert_eq!(full["baseFeePerGas"], "0x7");

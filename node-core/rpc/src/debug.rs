@@ -20,7 +20,7 @@ pub(crate) fn register(methods: &mut Methods) {
         let id: BlockId = args.required(0)?;
         let query = move |backend: &Backend| {
             let block = backend.block(id)?.ok_or(RpcError::HeaderNotFound)?;
-            Ok(Bytes::from(block.encode()))
+            Ok(block.encoded().clone())
         };
         backend.compute(query).await
     });

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Instant};
 
 use jsonrpsee::{
-    Extensions, MethodResponse, Methods,
+    Extensions, MethodResponse, Methods, ResponsePayload,
     core::middleware::{Batch, BatchEntry, Notification, RpcServiceT},
     server::BatchResponseBuilder,
     types::{ErrorObjectOwned, Id, Request},
@@ -20,7 +20,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::{RpcError, RpcLimits, connection::ConnectionControl, http::Caller};
+use crate::{Backend, RpcError, RpcLimits, connection::ConnectionControl, eth::transactions, http::Caller};
 
 /// The longest method name that an error repeats.
 const METHOD_NAME_MAX: usize = 64;
@@ -83,6 +83,7 @@ impl RpcMetrics {
 
 /// What the middleware of all connections shares.
 pub(crate) struct Shared {
+    pub(crate) backend: Arc<Backend>,
     pub(crate) methods: Methods,
     pub(crate) metrics: RpcMetrics,
     pub(crate) limits: RpcLimits,
@@ -139,6 +140,25 @@ where
         }
     }
 
+    /// Answers requests that send a transaction, in order.
+    async fn answer_sends(&self, requests: Vec<Request<'_>>) -> Vec<MethodResponse> {
+        let started = Instant::now();
+        let params = requests.iter().map(Request::params);
+        let results = transactions::send_raw_all(&self.shared.backend, params).await;
+        let answers = requests.into_iter().zip(results).map(|(request, result)| {
+            self.shared.metrics.observe(
+                transactions::SEND_RAW,
+                result.as_ref().err().map(ErrorObjectOwned::code),
+                started,
+            );
+            match result {
+                Ok(hash) => MethodResponse::response(request.id, ResponsePayload::success(hash), usize::MAX),
+                Err(error) => MethodResponse::error(request.id, error),
+            }
+        });
+        answers.collect()
+    }
+
     async fn answer_batch(&self, batch: Batch<'_>) -> MethodResponse {
         let limits = &self.shared.limits;
         if batch.len() > limits.batch_length_max {
@@ -147,20 +167,31 @@ where
         }
         let mut responses = BatchResponseBuilder::new_with_limit(limits.response_bytes_max as usize);
         let mut notified = false;
-        for entry in batch {
-            let response = match entry {
-                Ok(BatchEntry::Call(request)) => self.answer(request, true).await,
+        let mut entries = batch.into_iter().peekable();
+        while let Some(entry) = entries.next() {
+            let answers = match entry {
+                Ok(BatchEntry::Call(request)) if sends(&request) => {
+                    let mut requests = vec![request];
+                    let is_send = |entry: &Result<BatchEntry<'_>, _>| matches!(entry, Ok(BatchEntry::Call(request)) if sends(request));
+                    while let Some(Ok(BatchEntry::Call(request))) = entries.next_if(is_send) {
+                        requests.push(request);
+                    }
+                    self.answer_sends(requests).await
+                }
+                Ok(BatchEntry::Call(request)) => vec![self.answer(request, true).await],
                 Ok(BatchEntry::Notification(_)) => {
                     notified = true;
                     continue;
                 }
                 Err(error) => {
                     let (error, id) = error.into_parts();
-                    MethodResponse::error(id, error)
+                    vec![MethodResponse::error(id, error)]
                 }
             };
-            if let Err(too_large) = responses.append(response) {
-                return too_large;
+            for answer in answers {
+                if let Err(too_large) = responses.append(answer) {
+                    return too_large;
+                }
             }
         }
         if responses.is_empty() && notified {
@@ -168,6 +199,10 @@ where
         }
         MethodResponse::from_batch(responses.finish())
     }
+}
+
+fn sends(request: &Request<'_>) -> bool {
+    request.method_name() == transactions::SEND_RAW
 }
 
 fn connection_of(extensions: &Extensions) -> Option<Arc<ConnectionControl>> {

@@ -64,8 +64,8 @@ impl RpcServer {
         let listener = TcpListener::from_std(listener)?;
         let address = listener.local_addr()?;
         let limits = *backend.limits();
-        let shared =
-            Arc::new(Shared { methods: method_table(backend), metrics: RpcMetrics::register(registry), limits });
+        let methods = method_table(Arc::clone(&backend));
+        let shared = Arc::new(Shared { backend, methods, metrics: RpcMetrics::register(registry), limits });
         let (stop, handle) = stop_channel();
         let places = Arc::new(Semaphore::new(limits.connections_max as usize));
         tokio::spawn(accept(listener, stop, places.clone(), shared, Arc::new(hosts)));

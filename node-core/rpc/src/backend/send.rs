@@ -17,6 +17,18 @@ impl Backend {
         Ok(self.pool().add(transaction, Origin::Local, (self.parts.now_ms)())?.hash)
     }
 
+    /// Adds many, whose signatures are checked together; one result for each, in order.
+    pub fn send_raw_all(&self, raw: &[Bytes]) -> Vec<Result<B256, RpcError>> {
+        let mut transactions = Vec::with_capacity(raw.len());
+        let decoded: Vec<_> = raw
+            .iter()
+            .map(|bytes| transaction::decode(bytes).map(|transaction| transactions.push((transaction, None))))
+            .collect();
+        let mut added = self.pool().add_batch(transactions, Origin::Local, (self.parts.now_ms)()).into_iter();
+        let mut next_added = || added.next().expect("one result for each transaction");
+        decoded.into_iter().map(|decoded| Ok(decoded.map(|()| next_added())??.hash)).collect()
+    }
+
     /// Adds a signed transaction and waits for its block (EIP-7966), `wait` at most. A transaction that the pool or
     /// the chain already has is waited for, too.
     pub async fn send_raw_sync(

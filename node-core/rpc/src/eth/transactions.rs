@@ -4,8 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use alloy_eips::{BlockId, eip2718::Encodable2718 as _};
 use alloy_primitives::{B256, Bytes, U64};
+use jsonrpsee::types::{ErrorObjectOwned, Params};
 
-use crate::{Backend, FoundTransaction, RpcError, convert, methods::Methods};
+use crate::{Backend, FoundTransaction, RpcError, convert, methods::Methods, params::Args};
 
 pub(super) fn register(methods: &mut Methods) {
     methods.add("eth_getTransactionByHash", 1, async |backend: Arc<Backend>, args| {
@@ -41,10 +42,32 @@ pub(super) fn register(methods: &mut Methods) {
     register_sending(methods);
 }
 
+/// Sends a transaction. In a batch of requests the middleware takes neighbours together, see [`send_raw_all`].
+pub(crate) const SEND_RAW: &str = "eth_sendRawTransaction";
+
+/// Answers requests for [`SEND_RAW`] together, so that their signatures are checked in batches; one result for each.
+pub(crate) async fn send_raw_all(
+    backend: &Arc<Backend>,
+    params: impl Iterator<Item = Params<'_>>,
+) -> Vec<Result<B256, ErrorObjectOwned>> {
+    let mut raw = Vec::new();
+    let parsed: Vec<_> =
+        params.map(|params| Args::parse(&params, 1)?.required(0).map(|bytes: Bytes| raw.push(bytes))).collect();
+    let sent = backend.send(move |backend| Ok(backend.send_raw_all(&raw))).await;
+    // Where the box was too busy for them, one error answers all that could be read.
+    let mut sent = sent.map(Vec::into_iter).map_err(ErrorObjectOwned::from);
+    let mut next_sent = || match &mut sent {
+        Ok(sent) => Ok(sent.next().expect("one result for each transaction")?),
+        Err(busy) => Err(busy.clone()),
+    };
+    let answer = |parsed: Result<(), RpcError>| parsed.map_err(ErrorObjectOwned::from).and_then(|()| next_sent());
+    parsed.into_iter().map(answer).collect()
+}
+
 fn register_sending(methods: &mut Methods) {
     // Those of the box's own accounts, of which it has none.
     methods.add("eth_pendingTransactions", 0, async |_, _| Ok(Vec::<convert::TransactionJson>::new()));
-    methods.add("eth_sendRawTransaction", 1, async |backend: Arc<Backend>, args| {
+    methods.add(SEND_RAW, 1, async |backend: Arc<Backend>, args| {
         let raw: Bytes = args.required(0)?;
         backend.send(move |backend| backend.send_raw(&raw)).await
     });

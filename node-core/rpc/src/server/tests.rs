@@ -68,7 +68,7 @@ async fn blocks_transactions_and_receipts() {
     }
     let header = Bytes::from(alloy_rlp::encode(block.header()));
     assert_eq!(result(&server, "debug_getRawHeader", json!(["0x1"])).await, json!(header));
-    assert_eq!(result(&server, "debug_getRawBlock", json!([block.hash()])).await, json!(Bytes::from(block.encode())));
+    assert_eq!(result(&server, "debug_getRawBlock", json!([block.hash()])).await, json!(block.encoded()));
     let found = chain.backend.finalized(1).unwrap().unwrap();
     let raw_receipts: Vec<_> = found.receipts().iter().map(|receipt| Bytes::from(receipt.encoded_2718())).collect();
     assert_eq!(result(&server, "debug_getRawReceipts", json!(["0x1"])).await, json!(raw_receipts));
@@ -321,6 +321,41 @@ async fn batches_and_sizes_are_bounded() {
     assert_eq!(post(server.address(), &" ".repeat(1001)).await.status, 413);
     let large = rpc(server.address(), "eth_getBlockByNumber", json!(["0x0"])).await;
     assert_eq!(large["error"]["code"], -32008);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_of_transactions_is_answered_in_order() {
+    let chain = Chain::new(Default::default());
+    let (server, _registry) = chain.serve();
+    let call =
+        |id: u32, method: &str, params: Value| json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+    let transactions = [0, 1, 2].map(|nonce| chain.transfer(nonce, 1));
+    let raw = |index: usize| json!([Bytes::from(transactions[index].encoded_2718())]);
+    let send = "eth_sendRawTransaction";
+    let pending = json!([chain.sender(), "pending"]);
+    let batch = json!([
+        call(1, send, raw(0)),
+        call(2, send, json!(["0x03c0"])),
+        {"jsonrpc": "2.0", "method": "eth_chainId", "params": []},
+        call(3, send, raw(0)),
+        call(4, send, json!([])),
+        call(5, send, raw(1)),
+        call(6, "eth_getTransactionCount", pending),
+        {"id": 7},
+        call(8, send, raw(2)),
+    ]);
+    let answers = post(server.address(), &batch.to_string()).await.json();
+    let answers = answers.as_array().unwrap();
+    let ids: Vec<_> = answers.iter().map(|answer| answer["id"].clone()).collect();
+    assert_eq!(ids, [json!(1), json!(2), json!(3), json!(4), json!(5), json!(6), json!(7), json!(8)]);
+    assert_eq!(answers[0]["result"], json!(transactions[0].hash()));
+    assert_eq!(answers[1]["error"]["code"], -32000);
+    assert_eq!(answers[2]["error"]["message"], "already known");
+    assert_eq!(answers[3]["error"]["code"], -32602);
+    assert_eq!(answers[4]["result"], json!(transactions[1].hash()));
+    assert_eq!(answers[5]["result"], "0x2", "what was sent before is there");
+    assert_eq!(answers[6]["error"]["code"], -32600);
+    assert_eq!(answers[7]["result"], json!(transactions[2].hash()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
