@@ -46,7 +46,7 @@ pub(crate) const fn to_digest(hash: B256) -> Digest {
 
 impl Write for Payload {
     fn write(&self, out: &mut impl BufMut) {
-        Bytes::from(self.0.encode()).write(out);
+        self.0.encoded().0.write(out);
         let hints = self.hints();
         UInt(length(hints.len() * Address::len_bytes())).write(out);
         hints.iter().for_each(|hint| out.put_slice(hint.as_slice()));

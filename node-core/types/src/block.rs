@@ -8,10 +8,13 @@
 //!   chain. Contracts must not use `prevRandao` as a source of secrets; a proposer knows it in advance.
 //! - No ommers, no withdrawals, no blobs, no EIP-7685 requests.
 
+use std::sync::OnceLock;
+
 use alloy_consensus::{BlockBody, EMPTY_OMMER_ROOT_HASH, Header, constants::EMPTY_WITHDRAWALS, proofs};
 use alloy_eips::{eip2718::Encodable2718 as _, eip4895::Withdrawals, eip7685::EMPTY_REQUESTS_HASH};
 use alloy_primitives::{Address, B64, B256, Bloom, Bytes, U256, keccak256};
 use alloy_rlp::{Buf as _, Decodable as _, Encodable as _, Header as RlpHeader};
+use alloy_trie::root::ordered_trie_root_with_encoder;
 
 use crate::{Transaction, genesis::GAS_LIMIT_MAX};
 
@@ -54,7 +57,8 @@ pub enum BlockError {
 pub struct Block {
     hash: B256,
     inner: alloy_consensus::Block<Transaction>,
-    encoded_len: usize,
+    /// The canonical encoding, made once: consensus, its archives and the store all write it.
+    encoded: OnceLock<Bytes>,
     sender_hints: Vec<Address>,
 }
 
@@ -72,8 +76,11 @@ impl Block {
     pub fn seal(mut header: Header, transactions: Vec<Transaction>) -> Self {
         header.transactions_root = proofs::calculate_transaction_root(&transactions);
         let body = BlockBody { transactions, ommers: vec![], withdrawals: Some(Withdrawals::default()) };
-        let inner = alloy_consensus::Block { header, body };
-        Self { hash: inner.header.hash_slow(), encoded_len: inner.length(), inner, sender_hints: Vec::new() }
+        Self::new(alloy_consensus::Block { header, body }, OnceLock::new())
+    }
+
+    fn new(inner: alloy_consensus::Block<Transaction>, encoded: OnceLock<Bytes>) -> Self {
+        Self { hash: inner.header.hash_slow(), inner, encoded, sender_hints: Vec::new() }
     }
 
     /// Decodes a block, accepting only its canonical encoding of at most `max` bytes with a body that the header
@@ -86,7 +93,8 @@ impl Block {
         check_transaction_count(bytes)?;
         let mut rest = bytes;
         let inner = alloy_consensus::Block::<Transaction>::decode(&mut rest)?;
-        if !rest.is_empty() || alloy_rlp::encode(&inner) != bytes {
+        let encoded = alloy_rlp::encode(&inner);
+        if !rest.is_empty() || encoded != bytes {
             return Err(BlockError::NotCanonical);
         }
         if inner.body.transactions.iter().any(Transaction::is_eip4844) {
@@ -95,32 +103,36 @@ impl Block {
         if !inner.body.ommers.is_empty() || inner.body.withdrawals.as_ref().is_none_or(|list| !list.is_empty()) {
             return Err(BlockError::Field("body"));
         }
-        if proofs::calculate_transaction_root(&inner.body.transactions) != inner.header.transactions_root {
+        if transactions_root(bytes)? != inner.header.transactions_root {
             return Err(BlockError::Field("transactionsRoot"));
         }
-        Ok(Self { hash: inner.header.hash_slow(), encoded_len: bytes.len(), inner, sender_hints: Vec::new() })
+        Ok(Self::new(inner, OnceLock::from(Bytes::from(encoded))))
     }
 
     /// The canonical RLP encoding: `[header, transactions, ommers, withdrawals]`.
-    pub fn encode(&self) -> Vec<u8> {
-        alloy_rlp::encode(&self.inner)
+    pub fn encoded(&self) -> &Bytes {
+        self.encoded.get_or_init(|| alloy_rlp::encode(&self.inner).into())
     }
 
     /// RLP of the body alone: `[transactions, ommers, withdrawals]`.
     pub fn encode_body(&self) -> Vec<u8> {
-        alloy_rlp::encode(&self.inner.body)
+        let (_, items) = header_and_rest(self.encoded()).expect("a canonical encoding decodes");
+        let header = RlpHeader { list: true, payload_length: items.len() };
+        let mut body = Vec::with_capacity(header.length_with_payload());
+        header.encode(&mut body);
+        body.extend_from_slice(items);
+        body
     }
 
     /// Joins a header and a body that this node stored, where they were checked before.
     pub fn from_parts(header: Header, mut body: &[u8]) -> Result<Self, BlockError> {
         let body = BlockBody::<Transaction>::decode(&mut body)?;
-        let inner = alloy_consensus::Block { header, body };
-        Ok(Self { hash: inner.header.hash_slow(), encoded_len: inner.length(), inner, sender_hints: Vec::new() })
+        Ok(Self::new(alloy_consensus::Block { header, body }, OnceLock::new()))
     }
 
-    /// Size of [`Self::encode`] in bytes.
-    pub const fn encoded_len(&self) -> usize {
-        self.encoded_len
+    /// Size of [`Self::encoded`] in bytes.
+    pub fn encoded_len(&self) -> usize {
+        self.encoded.get().map_or_else(|| self.inner.length(), |encoded| encoded.len())
     }
 
     /// keccak256 of the header: the block's identity, and what validators vote for.
@@ -163,12 +175,33 @@ impl Block {
     }
 }
 
+/// The header of an encoded block, and its other items: transactions, ommers, withdrawals.
+fn header_and_rest(mut bytes: &[u8]) -> Result<(Header, &[u8]), alloy_rlp::Error> {
+    let mut block = RlpHeader::decode_bytes(&mut bytes, true)?;
+    Ok((Header::decode(&mut block)?, block))
+}
+
+/// `transactionsRoot` of an encoded block. Its items are the trie's values but for one thing: a transaction with a type
+/// is wrapped as a string.
+fn transactions_root(bytes: &[u8]) -> Result<B256, alloy_rlp::Error> {
+    let (_, mut rest) = header_and_rest(bytes)?;
+    let mut items = RlpHeader::decode_bytes(&mut rest, true)?;
+    let mut transactions = Vec::new();
+    while !items.is_empty() {
+        let item = items;
+        let RlpHeader { list, payload_length } = RlpHeader::decode(&mut items)?;
+        let header_length = item.len() - items.len();
+        transactions.push(&item[if list { 0 } else { header_length }..header_length + payload_length]);
+        items.advance(payload_length);
+    }
+    Ok(ordered_trie_root_with_encoder(&transactions, |transaction, out| out.extend_from_slice(transaction)))
+}
+
 /// Counts the transactions of an encoded block before any is decoded: one of 10 bytes takes some 320 in memory, so the
 /// bound on the bytes alone would let a block grow more than thirtyfold.
-fn check_transaction_count(mut bytes: &[u8]) -> Result<(), BlockError> {
-    let mut block = RlpHeader::decode_bytes(&mut bytes, true)?;
-    let header = Header::decode(&mut block)?;
-    let mut transactions = RlpHeader::decode_bytes(&mut block, true)?;
+fn check_transaction_count(bytes: &[u8]) -> Result<(), BlockError> {
+    let (header, mut rest) = header_and_rest(bytes)?;
+    let mut transactions = RlpHeader::decode_bytes(&mut rest, true)?;
     let max = header.gas_limit.min(GAS_LIMIT_MAX) / TRANSACTION_GAS_MIN;
     let mut count = 0;
     while !transactions.is_empty() {

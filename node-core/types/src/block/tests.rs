@@ -38,10 +38,15 @@ fn child(transactions: Vec<Transaction>) -> Block {
 #[test]
 fn a_block_survives_its_encoding() {
     let block = child((0..3).map(transaction).collect());
-    let bytes = block.encode();
+    assert_eq!(block.encoded_len(), alloy_rlp::encode(&block.inner).len());
+    let bytes = block.encoded().clone();
     assert_eq!(bytes.len(), block.encoded_len());
-    assert_eq!(Block::decode(&bytes, MAX).unwrap(), block);
-    assert_eq!(Block::from_parts(block.header().clone(), &block.encode_body()).unwrap(), block);
+    let decoded = Block::decode(&bytes, MAX).unwrap();
+    assert_eq!(decoded, block);
+    assert_eq!(*decoded.encoded(), bytes);
+    assert_eq!(block.encode_body(), alloy_rlp::encode(&block.inner.body));
+    let stored = Block::from_parts(block.header().clone(), &block.encode_body()).unwrap();
+    assert_eq!((&stored, stored.encoded()), (&block, &bytes));
 }
 
 /// Blocks are signed, sent and stored by these bytes.
@@ -49,7 +54,7 @@ fn a_block_survives_its_encoding() {
 fn the_encoding_is_frozen() {
     let block = child(vec![transaction(0)]);
     let expected = b256!("0x9c55bb56f94ef9e049bf0ead57edd95a1508ea7232c6bf1d29558a2885dfead2");
-    assert_eq!((keccak256(block.encode()), block.encoded_len()), (expected, 659));
+    assert_eq!((keccak256(block.encoded()), block.encoded_len()), (expected, 659));
 }
 
 #[test]
@@ -63,15 +68,15 @@ fn the_body_is_bound_to_the_hash() {
 #[test]
 fn other_forms_are_refused() {
     let block = child(vec![transaction(0)]);
-    let mut trailing = block.encode();
+    let mut trailing = block.encoded().to_vec();
     trailing.push(0);
     assert!(Block::decode(&trailing, MAX).is_err());
-    let bytes = block.encode();
+    let bytes = block.encoded();
     let too_large = BlockError::TooLarge { bytes: bytes.len(), max: bytes.len() - 1 };
-    assert_eq!(Block::decode(&bytes, bytes.len() - 1), Err(too_large));
+    assert_eq!(Block::decode(bytes, bytes.len() - 1), Err(too_large));
     let blob = TxEip4844 { chain_id: 1337, gas_limit: 21_000, ..Default::default() };
     let blob = child(vec![blob.into_signed(signature()).into()]);
-    assert_eq!(Block::decode(&blob.encode(), MAX), Err(BlockError::Blob));
+    assert_eq!(Block::decode(blob.encoded(), MAX), Err(BlockError::Blob));
     let mut without_withdrawals = block.inner.clone();
     without_withdrawals.body.withdrawals = None;
     assert!(Block::decode(&alloy_rlp::encode(&without_withdrawals), MAX).is_err());
@@ -132,12 +137,12 @@ proptest! {
     /// Whatever a peer sends is decoded or refused, and what is decoded has one encoding.
     #[test]
     fn damaged_blocks_never_panic(at in 0_usize..900, with in any::<u8>(), cut in 0_usize..900) {
-        let mut bytes = child((0..2).map(transaction).collect()).encode();
+        let mut bytes = child((0..2).map(transaction).collect()).encoded().to_vec();
         let at = at % bytes.len();
         bytes[at] = with;
         bytes.truncate(bytes.len() - cut % bytes.len() / 8);
         if let Ok(block) = Block::decode(&bytes, MAX) {
-            prop_assert_eq!(block.encode(), bytes);
+            prop_assert_eq!(&block.encoded()[..], bytes);
         }
     }
 
