@@ -157,7 +157,12 @@ fn it_stops_in_order_while_the_page_is_open() {
     kill(pid, Signal::SIGTERM).unwrap();
     for stream in streams {
         let events = rest(stream);
-        assert!(events.ends_with("\r\n0\r\n\r\n"), "a stream was cut off: {events}");
+        if !events.ends_with("\r\n0\r\n\r\n") {
+            let status = running.child.wait().unwrap();
+            let mut log = String::new();
+            running.log.read_to_string(&mut log).unwrap();
+            panic!("a stream was cut off: {events}\nthe box ended with {status}: {log}");
+        }
     }
     wait_for(&mut running.log, "stopping");
     // Only once consensus and JSON-RPC have ended.
