@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::Args;
 use dolmen_node::{Identity, Node, NodeConfig, Peer};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
     admin,
@@ -64,11 +64,13 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
     })
     .await?;
     let node = Arc::new(node);
+    // Before anybody is told that the box is there.
+    let signals = StopSignals::new()?;
     let admin = admin::Server::start(&config, &genesis, node.clone()).await?;
     let (height, rpc, ui) = (node.head().block.number(), node.rpc_address(), admin.address());
     tracing::info!(height, %rpc, %ui, "serving");
     let outcome = tokio::select! {
-        result = wait(&node) => result,
+        result = wait(signals, &node) => result,
         () = stdin_eof(), if args.stop_on_stdin_eof => Ok(()),
     };
     tracing::info!("stopping");
@@ -87,15 +89,27 @@ fn raise_open_files() {
     }
 }
 
+/// The signals that ask for an orderly stop. Until this is made they kill the process.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    fn new() -> anyhow::Result<Self> {
+        let terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
+        let interrupt = signal(SignalKind::interrupt()).context("cannot handle SIGINT")?;
+        Ok(Self { terminate, interrupt })
+    }
+}
+
 /// Returns on a signal to stop, or fails when consensus ended by itself.
-async fn wait(node: &Node) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle SIGINT")?;
+async fn wait(mut signals: StopSignals, node: &Node) -> anyhow::Result<()> {
     let mut check = tokio::time::interval(std::time::Duration::from_secs(1));
     loop {
         tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
+            _ = signals.terminate.recv() => return Ok(()),
+            _ = signals.interrupt.recv() => return Ok(()),
             _ = check.tick() => {
                 anyhow::ensure!(node.is_running(), "consensus stopped; see the log for the cause, then start the box again");
             }
