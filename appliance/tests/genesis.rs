@@ -149,9 +149,20 @@ fn the_check_names_what_is_wrong() {
 
 #[test]
 fn the_help_of_every_command_has_examples() {
-    for command in
-        ["run", "devnet", "genesis new", "genesis check", "genesis key", "status", "bench chain", "evm statetest"]
-    {
+    for command in [
+        "run",
+        "devnet",
+        "genesis new",
+        "genesis check",
+        "genesis key",
+        "keys create",
+        "keys list",
+        "keys show",
+        "keys delete",
+        "status",
+        "bench chain",
+        "evm statetest",
+    ] {
         let output = dolmen(Path::new("."), command.split(' ').chain(["--help"]));
         assert!(output.status.success(), "{}", stderr(&output));
         let help = stdout(&output);

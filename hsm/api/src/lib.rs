@@ -1,0 +1,15 @@
+//! Keys that sign, wherever they live: what they are called, what they do, and what can go wrong.
+//!
+//! A [`KeyUri`] names a key. A backend's [`KeyStore`] makes, lists and opens keys; an open one is a [`Signer`]. What
+//! holds a key that cannot sign, because its device is gone, never falls back to another: it says so.
+
+mod error;
+mod signer;
+mod store;
+mod uri;
+
+pub use dolmen_accel_api::{Algorithm, Message};
+pub use error::KeyError;
+pub use signer::{Domain, Domains, Signature, Signer};
+pub use store::{KeyInfo, KeySpec, KeyStore};
+pub use uri::{KeyName, KeyUri, Module, Pkcs11Key, SdfKey, TpmKey, UriError};
