@@ -15,9 +15,10 @@ pub(crate) struct KeysArgs {
     /// The directory that holds the keys.
     #[arg(long, global = true, value_name = "DIR", default_value = "keys")]
     dir: PathBuf,
-    /// A file of mode 0600 whose first line opens the keys; `create` makes it where it is missing.
-    #[arg(long, global = true, value_name = "FILE", default_value = "keys/passphrase")]
-    passphrase_file: PathBuf,
+    /// A file of mode 0600 whose first line opens the keys, `passphrase` in the directory if not given; the first key
+    /// makes it where it is missing.
+    #[arg(long, global = true, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
     /// Print JSON.
     #[arg(long, global = true)]
     json: bool,
@@ -63,6 +64,7 @@ enum KeysCommand {
 /// Runs a subcommand.
 pub(crate) fn keys(args: KeysArgs) -> anyhow::Result<()> {
     let KeysArgs { dir, passphrase_file, json, command } = args;
+    let passphrase_file = passphrase_file.unwrap_or_else(|| dir.join("passphrase"));
     let store = SoftStore::new(dir, passphrase_file);
     match command {
         KeysCommand::Create { uri, algorithm, domains } => {

@@ -51,6 +51,9 @@ fn keys_are_made_shown_and_deleted() {
         "{table}"
     );
 
+    listed(dir, &["create", "soft:box", "--algorithm", "sm2", "--for", "api", "--dir", "other", "--json"]);
+    assert!(dir.join("other/box.key").exists() && dir.join("other/passphrase").exists());
+
     assert!(refused(dir, &["delete", "soft:box"]).contains("--yes"));
     assert!(keys(dir, &["delete", "soft:box", "--yes"]).status.success());
     assert_eq!(listed(dir, &["list", "--json"]).as_array().unwrap().len(), 1);

@@ -36,30 +36,33 @@ impl Leaf {
     /// The point that is meant, of a table with coordinates below `p`.
     #[inline(always)]
     pub(crate) fn point<A: Arith>(self, table: &[Affine<A>]) -> Affine<A> {
-        let entry = &table[self.index()];
+        let entry = self.entry(table);
         Affine { x: entry.x, y: entry.y.negate_canonical_if(self.is_negative()) }
     }
 
     /// The entry itself, without the sign.
     #[inline(always)]
     pub(crate) fn entry<A>(self, table: &[Affine<A>]) -> &Affine<A> {
-        &table[self.index()]
+        &table[(self.entry & !NEGATIVE) as usize]
     }
 
     /// Fetches the entry, which will soon be used.
     #[inline(always)]
     pub(crate) fn prefetch<A>(self, table: &[Affine<A>]) {
-        prefetch(self.entry(table));
+        let entry = self.entry(table);
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a prefetch of any address has no effect but on the caches.
+        unsafe {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(entry).cast());
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = entry;
     }
 
     #[inline(always)]
     pub(crate) fn is_negative(self) -> bool {
         self.entry & NEGATIVE != 0
-    }
-
-    #[inline(always)]
-    fn index(self) -> usize {
-        (self.entry & !NEGATIVE) as usize
     }
 }
 
@@ -70,48 +73,38 @@ struct Leaves<'a, A> {
     sums: &'a mut [Affine<A>],
 }
 
-impl<A: Arith> Leaves<'_, A> {
+impl<A> Leaves<'_, A> {
+    /// A leaf and its table.
     #[inline(always)]
-    fn entry(&self, index: u32) -> &Affine<A> {
+    fn leaf(&self, index: u32) -> (Leaf, &[Affine<A>]) {
         let leaf = self.leaves[index as usize];
-        &self.tables[leaf.table as usize][leaf.index()]
+        (leaf, self.tables[leaf.table as usize])
     }
 }
 
 impl<A: Arith> Level<A> for Leaves<'_, A> {
     #[inline(always)]
     fn prefetch(&self, index: u32) {
-        prefetch(self.entry(index));
+        let (leaf, table) = self.leaf(index);
+        leaf.prefetch(table);
     }
 
     #[inline(always)]
     fn x(&self, index: u32) -> Fe<A> {
-        self.entry(index).x
+        let (leaf, table) = self.leaf(index);
+        leaf.entry(table).x
     }
 
     #[inline(always)]
     fn point(&self, index: u32) -> Affine<A> {
-        let leaf = self.leaves[index as usize];
-        leaf.point(self.tables[leaf.table as usize])
+        let (leaf, table) = self.leaf(index);
+        leaf.point(table)
     }
 
     #[inline(always)]
     fn store(&mut self, index: u32, sum: Affine<A>) {
         self.sums[index as usize] = sum;
     }
-}
-
-/// Fetches a point that will soon be used.
-#[inline(always)]
-fn prefetch<A>(point: &Affine<A>) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a prefetch of any address has no effect but on the caches.
-    unsafe {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(point).cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = point;
 }
 
 /// Columns of table entries, and the sum of each.

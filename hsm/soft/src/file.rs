@@ -1,6 +1,6 @@
 //! A key's file.
 
-use std::{fs, io::Read as _, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{io, path::Path};
 
 use aes_gcm::{
     Aes256Gcm, KeyInit as _,
@@ -12,14 +12,15 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::{
-    passphrase::{Passphrase, write_new},
+    passphrase::Passphrase,
+    private,
     secret::{self, Secret},
 };
 
 /// What files of this form begin with.
 const FORMAT: &str = "dolmen-key-1";
 /// No file is larger.
-const BYTES_MAX: u64 = 16 << 10;
+const BYTES_MAX: usize = 16 << 10;
 const TAG: usize = 16;
 /// Bounds on the cost that a file may ask for.
 const MEMORY_KIB_MAX: u32 = 1 << 20;
@@ -123,19 +124,12 @@ impl KeyFile {
     }
 
     pub(crate) fn load(uri: &KeyUri, path: &Path) -> Result<Self, KeyError> {
-        let io = |source: std::io::Error| match source.kind() {
-            std::io::ErrorKind::NotFound => KeyError::NotFound(uri.clone()),
-            _ => KeyError::Io { path: path.to_owned(), operation: "read the key", source },
-        };
-        let file = fs::File::open(path).map_err(io)?;
-        let mode = file.metadata().map_err(io)?.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(KeyError::Mode { path: path.to_owned(), mode });
-        }
-        let mut text = Vec::new();
-        file.take(BYTES_MAX + 1).read_to_end(&mut text).map_err(io)?;
+        let text = private::read(path, BYTES_MAX + 1, "read the key").map_err(|error| match error {
+            KeyError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => KeyError::NotFound(uri.clone()),
+            other => other,
+        })?;
         let damaged = |reason: String| KeyError::Damaged { path: path.to_owned(), reason };
-        if text.len() as u64 > BYTES_MAX {
+        if text.len() > BYTES_MAX {
             return Err(damaged(format!("it has more than {BYTES_MAX} bytes")));
         }
         let file: Self = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
@@ -148,9 +142,9 @@ impl KeyFile {
     pub(crate) fn save(&self, uri: &KeyUri, path: &Path) -> Result<(), KeyError> {
         let mut text = serde_json::to_vec_pretty(self).expect("strings and numbers");
         text.push(b'\n');
-        write_new(path, &text).map_err(|source| match source.kind() {
-            std::io::ErrorKind::AlreadyExists => KeyError::Exists(uri.clone()),
-            _ => KeyError::Io { path: path.to_owned(), operation: "write the key", source },
+        private::write_new(path, &text).map_err(|source| match source.kind() {
+            io::ErrorKind::AlreadyExists => KeyError::Exists(uri.clone()),
+            _ => private::failed(path, "write the key")(source),
         })
     }
 

@@ -6,6 +6,7 @@
 
 mod file;
 mod passphrase;
+mod private;
 mod secret;
 mod store;
 

@@ -13,7 +13,8 @@ use futures::future::BoxFuture;
 
 use crate::{
     file::{Cost, KeyFile},
-    passphrase::{Passphrase, sync_directory},
+    passphrase::Passphrase,
+    private,
     secret::{OFFERED, Secret},
 };
 
@@ -30,8 +31,8 @@ pub struct SoftStore {
 }
 
 impl SoftStore {
-    /// The keys of a directory, under the first line of a file of mode 0600. Where that file is missing the first key
-    /// makes it, with a passphrase that nobody can guess; keep it apart from the keys, and from their backups.
+    /// The keys of a directory, under the first line of a file of mode 0600. Where that file is missing the directory's
+    /// first key makes it, with a passphrase that nobody can guess; keep it apart from the keys, and from their backups.
     pub fn new(directory: PathBuf, passphrase_file: PathBuf) -> Self {
         Self { directory, passphrase_file, cost: Cost::default() }
     }
@@ -53,9 +54,15 @@ impl SoftStore {
         self.directory.join(format!("{name}.{EXTENSION}"))
     }
 
-    fn io(&self, operation: &'static str) -> impl Fn(io::Error) -> KeyError {
-        let path = self.directory.clone();
-        move |source| KeyError::Io { path: path.clone(), operation, source }
+    /// The keys' names and files.
+    fn files(&self) -> Result<Vec<(KeyName, PathBuf)>, KeyError> {
+        let failed = private::failed(&self.directory, "list the keys");
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&self.directory).map_err(&failed)? {
+            let path = entry.map_err(&failed)?.path();
+            files.extend(key_name(&path).map(|name| (name, path)));
+        }
+        Ok(files)
     }
 }
 
@@ -69,8 +76,13 @@ impl KeyStore for SoftStore {
         let (secret, bytes) =
             Secret::generate(algorithm).ok_or(KeyError::Algorithm { store: STORE, algorithm, offered: OFFERED })?;
         let public_key = secret.public_key();
-        fs::create_dir_all(&self.directory).map_err(self.io("create the directory"))?;
-        let passphrase = Passphrase::load_or_create(&self.passphrase_file)?;
+        fs::create_dir_all(&self.directory).map_err(private::failed(&self.directory, "create the directory"))?;
+        // Beside keys, a missing passphrase is a medium that is not there: another would not open them.
+        let passphrase = if self.files()?.is_empty() {
+            Passphrase::load_or_create(&self.passphrase_file)?
+        } else {
+            Passphrase::load(&self.passphrase_file)?
+        };
         KeyFile::seal(algorithm, domains, &public_key, &bytes, &passphrase, self.cost).save(uri, &path)?;
         Ok(Arc::new(SoftKey { uri: uri.clone(), algorithm, domains, public_key, secret }))
     }
@@ -86,25 +98,22 @@ impl KeyStore for SoftStore {
     }
 
     fn list(&self) -> Result<Vec<KeyInfo>, KeyError> {
-        let mut keys = Vec::new();
-        for entry in fs::read_dir(&self.directory).map_err(self.io("list the keys"))? {
-            let path = entry.map_err(self.io("list the keys"))?.path();
-            if let Some(name) = key_name(&path) {
-                let uri = KeyUri::Soft(name);
-                keys.push(KeyFile::load(&uri, &path)?.info(&uri, &path)?);
-            }
-        }
-        keys.sort_by_key(|key| key.uri.to_string());
-        Ok(keys)
+        let mut files = self.files()?;
+        files.sort();
+        let info = |(name, path): (KeyName, PathBuf)| {
+            let uri = KeyUri::Soft(name);
+            KeyFile::load(&uri, &path)?.info(&uri, &path)
+        };
+        files.into_iter().map(info).collect()
     }
 
     fn delete(&self, uri: &KeyUri) -> Result<(), KeyError> {
         let path = self.path(self.name(uri)?);
         fs::remove_file(&path).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => KeyError::NotFound(uri.clone()),
-            _ => KeyError::Io { path: path.clone(), operation: "delete the key", source },
+            _ => private::failed(&path, "delete the key")(source),
         })?;
-        sync_directory(&self.directory).map_err(self.io("sync the deletion"))
+        private::sync_directory(&self.directory).map_err(private::failed(&self.directory, "sync the deletion"))
     }
 }
 

@@ -89,7 +89,12 @@ fn only_the_passphrase_opens_it() {
     let passphrase = fs::read_to_string(&path).unwrap();
     fs::write(&path, passphrase.replacen(&passphrase[..1], "x", 1)).unwrap();
     assert!(matches!(store(directory.path()).open(&uri("soft:box")), Err(KeyError::WrongPassphrase { .. })));
+    // A medium that is not there is no reason for a second passphrase.
+    fs::remove_file(&path).unwrap();
+    let missing = store(directory.path()).create(&uri("soft:other"), spec(Algorithm::Ed25519)).unwrap_err();
+    assert!(matches!(missing, KeyError::Io { operation: "read the passphrase", .. }) && !path.exists(), "{missing}");
     fs::write(&path, passphrase).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     store(directory.path()).open(&uri("soft:box")).unwrap();
 }
 

@@ -172,8 +172,9 @@ where
             let answers = match entry {
                 Ok(BatchEntry::Call(request)) if sends(&request) => {
                     let mut requests = vec![request];
-                    let is_send = |entry: &Result<BatchEntry<'_>, _>| matches!(entry, Ok(BatchEntry::Call(request)) if sends(request));
-                    while let Some(Ok(BatchEntry::Call(request))) = entries.next_if(is_send) {
+                    while let Some(Ok(BatchEntry::Call(request))) =
+                        entries.next_if(|entry| matches!(entry, Ok(BatchEntry::Call(next)) if sends(next)))
+                    {
                         requests.push(request);
                     }
                     self.answer_sends(requests).await

@@ -5,7 +5,7 @@
 //! again with a look at each pair. Columns of a group that are shorter than others lack points; as nothing is added to
 //! the other of such a pair, a missing point is the same thing as the identity.
 
-use super::{Column, Leaf, prefetch};
+use super::{Column, Leaf};
 use crate::{
     additions::Pair,
     arith::{
@@ -180,13 +180,13 @@ impl<A: Arith> Sums<A> {
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512ifma")]
     fn fetch(&mut self, cpu: Ifma, tables: &[&[Affine<A>]], leaves: &[Leaf], columns: &[Column]) {
         let leaf = |column: &Column, row: u32| (row < column.rows).then(|| leaves[(column.leaves + row) as usize]);
-        let entry = |leaf: Leaf| &tables[leaf.table as usize][leaf.index()];
+        let table = |leaf: Leaf| tables[leaf.table as usize];
         // In place of a point that is not there, any will do.
         let nothing = &tables[0][0];
         for (group, columns) in self.groups.iter().zip(columns.chunks(LANES)) {
             let prefetch_row = |row| {
                 for leaf in columns.iter().filter_map(|column| leaf(column, row)) {
-                    prefetch(entry(leaf));
+                    leaf.prefetch(table(leaf));
                 }
             };
             (0..PREFETCH_ROWS).for_each(prefetch_row);
@@ -196,7 +196,7 @@ impl<A: Arith> Sums<A> {
                 let (mut absent, mut negative) = (Mask::MAX, 0);
                 for (lane, column) in columns.iter().enumerate() {
                     if let Some(leaf) = leaf(column, row) {
-                        entries[lane] = entry(leaf);
+                        entries[lane] = leaf.entry(table(leaf));
                         absent &= !(1 << lane);
                         negative |= Mask::from(leaf.is_negative()) << lane;
                     }
