@@ -124,6 +124,7 @@ setup_build() {
   need cmake "configures bundled C libraries" has cmake
   need pkg-config "finds system libraries" has pkg-config
   need libssl-dev "OpenSSL, a peer in benchmarks of signatures" has_libssl
+  need libtss2-dev "reaches a TPM" pkg-config --exists tss2-esys tss2-tctildr
   need mold "links a node in a second" has mold
   need ccache "keeps compiled RocksDB when the target directory is lost" has ccache
   need clang "C headers that bindgen reads" has_clang
@@ -212,6 +213,11 @@ setup_test() {
   need chromium "the admin page is tested in a browser" has_browser
   need python3 "runs web3.py and the link check" has python3
   need python3-venv "keeps web3.py and pytest away from the system's Python" has_python_venv
+  need swtpm "a TPM of software for each test" has swtpm
+  need swtpm-tools "makes such a TPM with its maker's certificates" has swtpm_setup
+  need gnutls-bin "signs those certificates" has certtool
+  need tpm2-tools "says whether a TPM's statements hold" has tpm2_checkquote
+  need softhsm2 "a PKCS#11 token of software" has softhsm2-util
   need curl "asks a box for its health" has curl
   need ca-certificates "curl, npm and pip check servers with it" test -d /etc/ssl/certs
   install_missing

@@ -1,6 +1,10 @@
-//! The signature engines of this program: the one file of shipped code that names them.
+//! The signature engines of this program, and in `backends/keys.rs` its devices that keep keys: the only shipped code
+//! that names them.
 //!
-//! Everything else sees `dolmen_accel_api`. The libraries of others stand beside them, for benchmarks.
+//! Everything else sees `dolmen_accel_api` and `dolmen_hsm_api`. The libraries of others stand beside the engines, for
+//! benchmarks.
+
+pub(crate) mod keys;
 
 use std::{fmt, sync::Arc};
 

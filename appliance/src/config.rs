@@ -7,10 +7,11 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
+use dolmen_hsm_api::KeyUri;
 use dolmen_types::PublicKey;
 use serde::{Deserialize, Serialize};
 
-use crate::logging::LogFormat;
+use crate::{backends::keys::Devices, logging::LogFormat};
 
 /// The file as written; unknown keys are refused. Relative paths are relative to the file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -22,8 +23,8 @@ pub(crate) struct BoxConfig {
     pub genesis: PathBuf,
     /// Database and consensus journals.
     pub data_dir: PathBuf,
-    /// File with the box's Ed25519 key, created where there is none.
-    pub key: PathBuf,
+    #[serde(default)]
+    pub keys: KeySettings,
     pub p2p: P2p,
     #[serde(default)]
     pub rpc: Rpc,
@@ -33,6 +34,93 @@ pub(crate) struct BoxConfig {
     pub history: History,
     #[serde(default)]
     pub log: Log,
+}
+
+/// The box's keys, by name; each is made where there is none.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KeySettings {
+    /// Authenticates the box to others and signs its votes; Ed25519.
+    #[serde(with = "uri", default = "consensus_key")]
+    pub consensus: KeyUri,
+    /// TLS of the web page, which is served over HTTPS with it and over HTTP without; P-256 or Ed25519.
+    #[serde(with = "uri::optional", default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<KeyUri>,
+    /// Signs what the web page's interface answers to programs; P-256 or Ed25519.
+    #[serde(with = "uri::optional", default, skip_serializing_if = "Option::is_none")]
+    pub api: Option<KeyUri>,
+    /// What stamps the log of votes; `tpm` where the consensus key is the TPM's, else `none`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vote_counter: Option<VoteCounter>,
+    /// Where devices are.
+    #[serde(default = "devices")]
+    pub devices: Devices,
+}
+
+impl Default for KeySettings {
+    fn default() -> Self {
+        Self { consensus: consensus_key(), tls: None, api: None, vote_counter: None, devices: devices() }
+    }
+}
+
+impl KeySettings {
+    /// Takes keys from a PKCS#11 token where their names say no more.
+    pub(crate) fn use_token(&mut self, module_path: PathBuf, pin_source: PathBuf) -> anyhow::Result<()> {
+        self.devices.use_token(module_path, pin_source)
+    }
+
+    /// Whether the TPM stamps the log of votes.
+    pub(crate) fn vote_counter(&self) -> VoteCounter {
+        let in_tpm = matches!(self.consensus, KeyUri::Tpm(_));
+        self.vote_counter.unwrap_or(if in_tpm { VoteCounter::Tpm } else { VoteCounter::None })
+    }
+}
+
+/// What an old copy of the log of votes does not bring back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum VoteCounter {
+    /// A counter in the TPM.
+    Tpm,
+    /// Nothing.
+    None,
+}
+
+fn consensus_key() -> KeyUri {
+    "soft:consensus".parse().expect("a name")
+}
+
+fn devices() -> Devices {
+    Devices { dir: "keys".into(), ..Devices::default() }
+}
+
+/// Names of keys as strings.
+mod uri {
+    use dolmen_hsm_api::KeyUri;
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    pub(super) fn serialize<S: Serializer>(uri: &KeyUri, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(uri)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<KeyUri, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+
+    pub(super) mod optional {
+        use super::{Deserializer, KeyUri, Serializer};
+
+        pub(crate) fn serialize<S: Serializer>(uri: &Option<KeyUri>, serializer: S) -> Result<S::Ok, S::Error> {
+            match uri {
+                Some(uri) => serializer.collect_str(uri),
+                None => serializer.serialize_none(),
+            }
+        }
+
+        pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<KeyUri>, D::Error> {
+            super::deserialize(deserializer).map(Some)
+        }
+    }
 }
 
 /// Boxes among themselves.
@@ -131,9 +219,10 @@ impl BoxConfig {
             }
         }
         let base = path.parent().unwrap_or(Path::new("."));
-        for file in [&mut config.genesis, &mut config.data_dir, &mut config.key] {
+        for file in [&mut config.genesis, &mut config.data_dir] {
             *file = base.join(&*file);
         }
+        config.keys.devices.resolve(base);
         Ok(config)
     }
 }
@@ -154,8 +243,7 @@ pub(crate) fn load_genesis(path: &Path) -> anyhow::Result<dolmen_types::Genesis>
 mod tests {
     use super::*;
 
-    const MINIMAL: &str =
-        "name = \"a\"\ngenesis = \"g\"\ndata_dir = \"d\"\nkey = \"k\"\n[p2p]\nlisten = \"127.0.0.1:1\"\n";
+    const MINIMAL: &str = "name = \"a\"\ngenesis = \"g\"\ndata_dir = \"d\"\n[p2p]\nlisten = \"127.0.0.1:1\"\n";
 
     fn load(more: &str) -> anyhow::Result<BoxConfig> {
         let dir = tempfile::tempdir().unwrap();
@@ -171,6 +259,20 @@ mod tests {
         assert_eq!(config.rpc.listen, Rpc::default().listen);
         assert_eq!(config.admin.listen.port(), 80);
         assert!(config.admin.hosts.is_empty());
+    }
+
+    #[test]
+    fn keys_are_named_and_their_files_are_beside_the_settings() {
+        let config = load("").unwrap().keys;
+        assert_eq!(config.consensus.to_string(), "soft:consensus");
+        assert!(config.tls.is_none() && config.devices.dir.ends_with("keys") && config.devices.dir.is_absolute());
+        assert_eq!(config.vote_counter(), VoteCounter::None);
+        let config =
+            load("[keys]\nconsensus = \"tpm:box\"\ntls = \"pkcs11:object=page\"\n[keys.devices]\ndir = \"/k\"\n");
+        let config = config.unwrap().keys;
+        assert_eq!((config.vote_counter(), config.devices.dir), (VoteCounter::Tpm, "/k".into()));
+        let error = format!("{:#}", load("[keys]\ntls = \"soft:\"\n").unwrap_err());
+        assert!(error.contains("is no name"), "{error}");
     }
 
     #[test]

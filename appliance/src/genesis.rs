@@ -10,7 +10,6 @@ use alloy_eips::{eip2935, eip4788};
 use alloy_primitives::{Address, U256, utils::parse_ether};
 use anyhow::{Context as _, anyhow, ensure};
 use clap::{Args, Subcommand};
-use dolmen_node::Identity;
 use dolmen_types::{Genesis, GenesisFile, PublicKey, Validator, genesis::GenesisAccount};
 
 use crate::config::load_genesis;
@@ -24,12 +23,6 @@ pub(crate) enum GenesisCommand {
     #[command(after_help = "Example:\n  dolmen genesis check genesis.json")]
     Check {
         /// The file.
-        file: PathBuf,
-    },
-    /// Create a box's key file (mode 0600) and print its public key.
-    #[command(after_help = "Example:\n  dolmen genesis key /etc/dolmen/box.key")]
-    Key {
-        /// Where to write it; an existing file is only read.
         file: PathBuf,
     },
 }
@@ -111,10 +104,6 @@ pub(crate) fn genesis(command: GenesisCommand) -> anyhow::Result<()> {
                 settings.accounts.len(),
                 dolmen_node::genesis_block(&genesis).hash()
             );
-            Ok(())
-        }
-        GenesisCommand::Key { file } => {
-            anstream::println!("{}", Identity::load_or_create(&file)?.public_key());
             Ok(())
         }
     }

@@ -1,24 +1,29 @@
-//! `dolmen keys`: making, listing and deleting keys.
+//! `dolmen keys`: making, listing, rotating and deleting keys, and what their devices say and seal.
 
-use std::{io::Write as _, path::PathBuf};
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+};
 
 use alloy_primitives::hex;
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
-use dolmen_hsm_api::{Algorithm, Domain, Domains, KeyInfo, KeySpec, KeyStore, KeyUri, Signer};
-use dolmen_hsm_soft::SoftStore;
+use dolmen_hsm_api::{Algorithm, Domain, Domains, KeyInfo, KeySpec, KeyUri};
+use futures::executor::block_on;
 use serde_json::json;
+
+use crate::{
+    backends::keys::{self, Devices, Keys},
+    config::BoxConfig,
+};
+
+mod seal;
 
 /// Arguments of `dolmen keys`.
 #[derive(Args)]
 pub(crate) struct KeysArgs {
-    /// The directory that holds the keys.
-    #[arg(long, global = true, value_name = "DIR", default_value = "keys")]
-    dir: PathBuf,
-    /// A file of mode 0600 whose first line opens the keys, `passphrase` in the directory if not given; the first key
-    /// makes it where it is missing.
-    #[arg(long, global = true, value_name = "FILE")]
-    passphrase_file: Option<PathBuf>,
+    #[command(flatten)]
+    devices: DeviceArgs,
     /// Print JSON.
     #[arg(long, global = true)]
     json: bool,
@@ -26,11 +31,45 @@ pub(crate) struct KeysArgs {
     command: KeysCommand,
 }
 
+/// Where keys are: what a box's settings say, or what is given here, which wins.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct DeviceArgs {
+    /// A box.toml whose devices are used.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The directory that holds the files of keys; `keys` if neither this nor --config is given.
+    #[arg(long, global = true, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// A file of mode 0600 whose first line opens `soft:` keys, `passphrase` in the directory if not given; the first
+    /// key makes it where it is missing.
+    #[arg(long, global = true, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
+    /// The TPM, as in swtpm:host=127.0.0.1,port=2321; what the environment's TCTI says, or device:/dev/tpmrm0.
+    #[arg(long, global = true, value_name = "TCTI")]
+    tcti: Option<String>,
+}
+
+impl DeviceArgs {
+    /// The devices that these arguments mean.
+    pub(crate) fn devices(self) -> anyhow::Result<Devices> {
+        let mut devices = match &self.config {
+            Some(path) => BoxConfig::load(path)?.keys.devices,
+            None => Devices { dir: "keys".into(), ..Devices::default() },
+        };
+        if let Some(dir) = self.dir {
+            devices.dir = dir;
+        }
+        devices.passphrase_file = self.passphrase_file.or(devices.passphrase_file);
+        devices.tcti = self.tcti.or(devices.tcti);
+        Ok(devices)
+    }
+}
+
 #[derive(Subcommand)]
 enum KeysCommand {
     /// Make a key and print its public half.
     #[command(after_help = "Examples:\n  dolmen keys create soft:page --algorithm p256 --for tls\n  \
-        dolmen keys create soft:box --algorithm ed25519 --for vote,transport --json")]
+        dolmen keys create tpm:consensus --algorithm ed25519 --for vote,transport --json")]
     Create {
         /// What it is to be called, as in soft:box.
         uri: KeyUri,
@@ -41,14 +80,23 @@ enum KeysCommand {
         #[arg(long = "for", value_name = "USE,..", value_delimiter = ',', required = true)]
         domains: Vec<Domain>,
     },
-    /// List the keys; needs no passphrase.
-    #[command(after_help = "Example:\n  dolmen keys list --dir /var/lib/dolmen/keys")]
+    /// List the keys, without opening them; a device that cannot be reached is named.
+    #[command(after_help = "Example:\n  dolmen keys list --config /etc/dolmen/box.toml")]
     List,
-    /// Open a key and print what it is: shows that the passphrase opens it and that the file is whole.
+    /// Open a key and print what it is: shows that its device is there and that it signs.
     #[command(after_help = "Example:\n  dolmen keys show soft:box")]
     Show {
         /// The key.
         uri: KeyUri,
+    },
+    /// Make a new key under this name. The old one stays as NAME.old, the one before that goes.
+    #[command(after_help = "Example:\n  dolmen keys rotate soft:page --yes")]
+    Rotate {
+        /// The key.
+        uri: KeyUri,
+        /// Do it: who trusts the old public key must be told of the new one.
+        #[arg(long)]
+        yes: bool,
     },
     /// Delete a key for good. There is no way back.
     #[command(after_help = "Example:\n  dolmen keys delete soft:page --yes")]
@@ -59,36 +107,95 @@ enum KeysCommand {
         #[arg(long)]
         yes: bool,
     },
+    /// Have a key's device state that it holds the key and does not give it away.
+    #[command(after_help = "Example:\n  dolmen keys attest tpm:page --nonce 00112233445566778899aabbccddeeff")]
+    Attest {
+        /// The key.
+        uri: KeyUri,
+        /// What whoever asks chose, hexadecimal, 32 bytes at most: shows that the statement is new.
+        #[arg(long, value_name = "HEX")]
+        nonce: String,
+    },
+    /// Seal a secret to the state of this box: a TPM gives it back only while the state is the same.
+    #[command(after_help = "Examples:\n  dolmen keys seal --in data.key --out data.sealed --pcr 7\n  \
+        dolmen keys seal --in data.key --out data.sealed --pcr 7 --authority 04ab... --reference dolmen:stable")]
+    Seal(seal::SealArgs),
+    /// Give a sealed secret back.
+    #[command(after_help = "Examples:\n  dolmen keys unseal --in data.sealed --out data.key\n  \
+        dolmen keys unseal --in data.sealed --approval approval.json --out data.key")]
+    Unseal(seal::UnsealArgs),
+    /// Approve software by the registers that it leaves and its version, with an authority's key.
+    #[command(
+        after_help = "Example:\n  dolmen keys approve --key soft:vendor --reference dolmen:stable --release 3 \\\n    \
+        --pcr 11=<64 digits> --out approval.json"
+    )]
+    Approve(seal::ApproveArgs),
+    /// Measure how fast a key signs; the same as `dolmen bench sign --key`.
+    #[command(after_help = "Example:\n  dolmen keys bench tpm:page --threads 1,4")]
+    Bench {
+        /// The key.
+        uri: KeyUri,
+        #[command(flatten)]
+        load: crate::bench::KeyLoad,
+    },
 }
 
-/// Runs a subcommand.
-pub(crate) fn keys(args: KeysArgs) -> anyhow::Result<()> {
-    let KeysArgs { dir, passphrase_file, json, command } = args;
-    let passphrase_file = passphrase_file.unwrap_or_else(|| dir.join("passphrase"));
-    let store = SoftStore::new(dir, passphrase_file);
+/// Runs a subcommand; `false` where a device could not be reached.
+pub(crate) fn keys(args: KeysArgs) -> anyhow::Result<bool> {
+    let KeysArgs { devices, json, command } = args;
+    let keys = Keys::new(devices.devices()?)?;
     match command {
         KeysCommand::Create { uri, algorithm, domains } => {
+            keys::create_dir(keys.dir())?;
             let domains: Domains = domains.into_iter().collect();
-            print(&[info(&*store.create(&uri, KeySpec { algorithm, domains })?)], json)
+            let key = keys.store(&uri)?.create(&uri, KeySpec { algorithm, domains })?;
+            print(&[KeyInfo::of(&*key)], json)?;
         }
-        KeysCommand::List => print(&store.list()?, json),
-        KeysCommand::Show { uri } => print(&[info(&*store.open(&uri)?)], json),
+        KeysCommand::List => {
+            let (found, errors) = keys.list();
+            print(&found, json)?;
+            errors.iter().for_each(|error| anstream::eprintln!("error: {error}"));
+            return Ok(errors.is_empty());
+        }
+        KeysCommand::Show { uri } => print(&[KeyInfo::of(&*keys.store(&uri)?.open(&uri)?)], json)?,
+        KeysCommand::Rotate { uri, yes } => {
+            if !yes {
+                bail!("who trusts the public key of {uri} would have to be told of a new one; say --yes to rotate it");
+            }
+            print(&[KeyInfo::of(&*keys.store(&uri)?.rotate(&uri)?)], json)?;
+        }
         KeysCommand::Delete { uri, yes } => {
             if !yes {
                 bail!("{uri} would be gone for good, with all that it signs for; say --yes to delete it");
             }
-            Ok(store.delete(&uri)?)
+            keys.store(&uri)?.delete(&uri)?;
         }
+        KeysCommand::Attest { uri, nonce } => attest(&keys, &uri, &nonce)?,
+        KeysCommand::Seal(args) => seal::seal(&keys, args)?,
+        KeysCommand::Unseal(args) => seal::unseal(&keys, args)?,
+        KeysCommand::Approve(args) => seal::approve(&keys, args)?,
+        KeysCommand::Bench { uri, load } => crate::bench::key(&keys, &uri, &load, json.then_some(Path::new("-")))?,
     }
+    Ok(true)
 }
 
-fn info(key: &dyn Signer) -> KeyInfo {
-    KeyInfo {
-        uri: key.uri().clone(),
-        algorithm: key.algorithm(),
-        domains: key.domains(),
-        public_key: key.public_key().to_vec(),
-    }
+fn attest(keys: &Keys, uri: &KeyUri, nonce: &str) -> anyhow::Result<()> {
+    let nonce = hex::decode(nonce).context("the nonce is not hexadecimal")?;
+    anyhow::ensure!(nonce.len() <= 32, "the nonce has {} bytes; devices take 32 at most", nonce.len());
+    let key = keys.store(uri)?.open(uri)?;
+    let Some(statement) = block_on(key.attest(&nonce))? else {
+        bail!("nothing can state that {uri} does not leave its device: it is in {}", key.residence().name());
+    };
+    let json = json!({
+        "format": statement.format,
+        "statement": hex::encode(&statement.statement),
+        "signature": hex::encode(&statement.signature),
+        "subject": hex::encode(&statement.subject),
+        "attester": hex::encode(&statement.attester),
+        "certificate": statement.certificate.as_ref().map(hex::encode),
+    });
+    anstream::println!("{}", serde_json::to_string_pretty(&json)?);
+    Ok(())
 }
 
 fn print(keys: &[KeyInfo], json: bool) -> anyhow::Result<()> {
@@ -99,6 +206,7 @@ fn print(keys: &[KeyInfo], json: bool) -> anyhow::Result<()> {
                 "uri": key.uri.to_string(),
                 "algorithm": key.algorithm.name(),
                 "for": key.domains.iter().map(Domain::name).collect::<Vec<_>>(),
+                "in": key.residence.name(),
                 "public_key": hex::encode(&key.public_key),
             })
         };
@@ -109,7 +217,8 @@ fn print(keys: &[KeyInfo], json: bool) -> anyhow::Result<()> {
     let width = keys.iter().map(|key| key.uri.to_string().len()).max().unwrap_or(0);
     for key in keys {
         let (uri, public_key) = (key.uri.to_string(), hex::encode(&key.public_key));
-        writeln!(out, "{uri:width$}  {:9}  {:14}  {public_key}", key.algorithm, key.domains)?;
+        let place = key.residence.name();
+        writeln!(out, "{uri:width$}  {:9}  {:14}  {place:6}  {public_key}", key.algorithm, key.domains)?;
     }
     Ok(())
 }

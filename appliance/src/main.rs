@@ -34,8 +34,8 @@ enum Command {
     /// Create and check genesis files.
     #[command(subcommand)]
     Genesis(genesis::GenesisCommand),
-    /// Make, list and delete keys.
-    Keys(keys::KeysArgs),
+    /// Make, list, rotate and delete keys; have their devices attest and seal.
+    Keys(Box<keys::KeysArgs>),
     /// Show how a running box is doing.
     Status(status::StatusArgs),
     /// Measure.
@@ -68,7 +68,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Run(args) => runtime.block_on(run::run(args)).map(|()| true),
         Command::Devnet(args) => runtime.block_on(devnet::devnet(args)).map(|()| true),
         Command::Genesis(command) => genesis::genesis(command).map(|()| true),
-        Command::Keys(args) => keys::keys(args).map(|()| true),
+        Command::Keys(args) => keys::keys(*args),
         Command::Status(args) => runtime.block_on(status::status(args)),
         Command::Bench(command) => runtime.block_on(bench::bench(command)).map(|()| true),
         Command::Evm(command) => evm::evm(command),

@@ -4,14 +4,18 @@ use std::{path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
 use clap::Args;
-use dolmen_node::{Identity, Node, NodeConfig, Peer};
+use dolmen_hsm_api::{Algorithm, Domain, KeySpec, KeyUri, Signer};
+use dolmen_node::{Node, NodeConfig, Peer, public_key};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
     admin,
-    backends::Backend,
-    config::{BoxConfig, load_genesis},
+    backends::{
+        Backend,
+        keys::{self, Keys},
+    },
+    config::{BoxConfig, VoteCounter, load_genesis},
     logging,
 };
 
@@ -33,6 +37,16 @@ pub(crate) struct RunArgs {
 /// What `web3_clientVersion` answers.
 pub(crate) const CLIENT_VERSION: &str = concat!("dolmen/v", env!("CARGO_PKG_VERSION"), "/linux-x86_64/rust");
 
+/// The log of votes, beside the keys: the chain's data may be removed and fetched again, this must not.
+const VOTE_LOG: &str = "votes";
+
+/// The key that consensus and sessions with other boxes sign with, made where there is none.
+pub(crate) fn consensus_key(keys: &Keys, uri: &KeyUri) -> anyhow::Result<Arc<dyn Signer>> {
+    keys::create_dir(keys.dir())?;
+    let domains = [Domain::Vote, Domain::Transport].into_iter().collect();
+    keys.open_or_create(uri, KeySpec { algorithm: Algorithm::Ed25519, domains })
+}
+
 /// Runs the box until SIGINT or SIGTERM, or until it cannot go on.
 pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
     let config = BoxConfig::load(&args.config)?;
@@ -41,18 +55,25 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
     let genesis = load_genesis(&config.genesis)?;
     std::fs::create_dir_all(&config.data_dir)
         .with_context(|| format!("cannot create data_dir {}", config.data_dir.display()))?;
-    let identity = Identity::load_or_create(&config.key)?;
-    let own = identity.public_key();
-    tracing::info!(name = config.name, public_key = %own, "starting");
+    let keys = Keys::new(config.keys.devices.clone())?;
+    let key = consensus_key(&keys, &config.keys.consensus)?;
+    let own = public_key(&*key)?;
+    let vote_counter = match config.keys.vote_counter() {
+        VoteCounter::Tpm => Some(keys.vote_counter()?),
+        VoteCounter::None => None,
+    };
+    tracing::info!(name = config.name, public_key = %own, key = %key.uri(), counted = vote_counter.is_some(), "starting");
     if !genesis.file().validators.iter().any(|validator| validator.public_key == own) {
-        tracing::warn!(key = %config.key.display(), "this box's key is not a validator's in the genesis file: it follows the chain and does not vote");
+        tracing::warn!(key = %key.uri(), "this box's key is not a validator's in the genesis file: it follows the chain and does not vote");
     }
     let engine = args.accel.node_engine()?;
     tracing::info!(engine = engine.capabilities().name, uses = engine.capabilities().description, "signatures");
     let peers = config.p2p.peers.iter().filter(|peer| peer.public_key != own);
     let node = Node::start(NodeConfig {
         genesis: genesis.clone(),
-        identity,
+        key: key.clone(),
+        vote_log: keys.dir().join(VOTE_LOG),
+        vote_counter,
         engine,
         data_dir: config.data_dir.clone(),
         history_depth: config.history.depth,

@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt as _,
     path::Path,
     process::{Command, Output},
 };
@@ -26,9 +25,10 @@ fn stderr(output: &Output) -> &str {
 
 /// Makes a key and returns its public half.
 fn key(dir: &Path, file: &str) -> String {
-    let output = dolmen(dir, ["genesis", "key", file]);
+    let name = format!("soft:{file}");
+    let output = dolmen(dir, ["keys", "create", &name, "--algorithm", "ed25519", "--for", "vote,transport"]);
     assert!(output.status.success(), "{}", stderr(&output));
-    stdout(&output).trim_end().to_owned()
+    stdout(&output).split_whitespace().last().expect("the public key stands last").to_owned()
 }
 
 /// `dolmen genesis new` with these options beside the chain id and the file.
@@ -44,19 +44,6 @@ fn assert_refused(dir: &Path, options: &[&str], status: i32, parts: &[&str]) {
         assert!(stderr(&output).contains(part), "{part:?} is not in: {}", stderr(&output));
     }
     assert!(!dir.join("genesis.json").exists());
-}
-
-#[test]
-fn a_key_is_made_once_and_for_its_owner_alone() {
-    let dir = tempfile::tempdir().unwrap();
-    let first = key(dir.path(), "box.key");
-    assert!(first.len() == 64 && first.bytes().all(|byte| byte.is_ascii_hexdigit()), "{first}");
-    let file = dir.path().join("box.key");
-    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-    let content = fs::read(&file).unwrap();
-    assert_eq!(key(dir.path(), "box.key"), first);
-    assert_eq!(fs::read(&file).unwrap(), content);
-    assert_ne!(key(dir.path(), "other.key"), first);
 }
 
 #[test]
@@ -154,11 +141,17 @@ fn the_help_of_every_command_has_examples() {
         "devnet",
         "genesis new",
         "genesis check",
-        "genesis key",
         "keys create",
         "keys list",
         "keys show",
+        "keys rotate",
         "keys delete",
+        "keys attest",
+        "keys seal",
+        "keys unseal",
+        "keys approve",
+        "keys bench",
+        "bench sign",
         "status",
         "bench chain",
         "evm statetest",

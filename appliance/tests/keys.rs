@@ -47,7 +47,7 @@ fn keys_are_made_shown_and_deleted() {
     assert_eq!((all.as_array().unwrap().len(), &all[0]), (2, &made[0]));
     let table = String::from_utf8(keys(dir, &["list"]).stdout).unwrap();
     assert!(
-        table.starts_with(&format!("soft:box   ed25519    vote,transport  {public_key}\nsoft:page  p256 ")),
+        table.starts_with(&format!("soft:box   ed25519    vote,transport  memory  {public_key}\nsoft:page  p256 ")),
         "{table}"
     );
 
@@ -70,7 +70,7 @@ fn mistakes_are_named() {
     assert!(create("soft:box", "rsa", "vote").contains("rsa"));
     assert!(create("soft:box", "bls12381", "vote").contains("ed25519, p256, secp256k1 and sm2"));
     assert!(create("soft:box", "ed25519", "everything").contains("vote, transport, tls"));
-    assert!(create("tpm:box", "p256", "tls").contains("name one as soft:NAME"));
+    assert!(create("pkcs11:object=box", "p256", "tls").contains("module"));
     assert!(refused(dir, &["list", "--dir", "nowhere"]).contains("nowhere: cannot list the keys"));
 
     // Another box's passphrase.

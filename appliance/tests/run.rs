@@ -44,7 +44,9 @@ fn output(command: &mut Command) -> String {
 impl Running {
     fn start() -> Self {
         let dir = tempfile::tempdir().expect("a folder can be made");
-        let key = output(dolmen(dir.path()).args(["genesis", "key", "key"]));
+        let create = ["keys", "create", "soft:consensus", "--algorithm", "ed25519", "--for", "vote,transport"];
+        let key = output(dolmen(dir.path()).args(create));
+        let key = key.split_whitespace().last().expect("the public key stands last");
         let validator = format!("box-a={key}@0x00000000000000000000000000000000000000f0");
         output(dolmen(dir.path()).args([
             "genesis",
@@ -59,7 +61,7 @@ impl Running {
         // Free until somebody else takes it.
         let p2p = TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).expect("a free port");
         let settings = format!(
-            "name = \"box-a\"\ngenesis = \"genesis.json\"\ndata_dir = \"data\"\nkey = \"key\"\n\
+            "name = \"box-a\"\ngenesis = \"genesis.json\"\ndata_dir = \"data\"\n\
              [p2p]\nlisten = \"{p2p}\"\n\
              [rpc]\nlisten = \"127.0.0.1:0\"\nhosts = [\"rpc.example.org\"]\n\
              [admin]\nlisten = \"127.0.0.1:0\"\nhosts = [\"page.example.org\"]\n\

@@ -14,6 +14,15 @@ use tempfile::TempDir;
 
 use crate::{BoxInfo, Chain, PATIENCE, dolmen, process, wait_for};
 
+/// Makes the key that a box looks for in this directory; returns its public half.
+fn make_key(dir: &Path) -> String {
+    let create = ["keys", "create", "soft:consensus", "--algorithm", "ed25519", "--for", "vote,transport", "--json"];
+    let made = process::run(Command::new(dolmen()).args(create).arg("--dir").arg(dir), PATIENCE);
+    assert!(made.status.success(), "`dolmen keys create` failed: {}", made.output);
+    let made: Value = serde_json::from_str(&made.output).expect("JSON");
+    made[0]["public_key"].as_str().expect("a public key is text").to_owned()
+}
+
 /// What begins each entry of `p2p.peers` in a `box.toml`.
 const PEERS: &str = "[[p2p.peers]]";
 
@@ -52,8 +61,7 @@ impl Cluster {
         let name = "follower";
         let dir = self.dir.path().join(name);
         fs::create_dir(&dir).expect("a directory can be made");
-        let key = process::run(Command::new(dolmen()).args(["genesis", "key"]).arg(dir.join("key")), PATIENCE);
-        assert!(key.status.success(), "`dolmen genesis key` failed: {}", key.output);
+        let key = make_key(&dir.join("keys"));
         // All bound at once, so that they differ.
         let ports = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").expect("there are free ports"));
         let [rpc, admin, p2p] = ports.each_ref().map(|port| port.local_addr().expect("it is bound"));
@@ -63,7 +71,7 @@ impl Cluster {
         let genesis: Value = serde_json::from_slice(&genesis).expect("the genesis file is JSON");
         let validators = genesis["validators"].as_array().expect("the genesis file names the validators");
         let mut config = format!(
-            "name = \"{name}\"\ngenesis = \"../genesis.json\"\ndata_dir = \"data\"\nkey = \"key\"\n\
+            "name = \"{name}\"\ngenesis = \"../genesis.json\"\ndata_dir = \"data\"\n\
              [rpc]\nlisten = \"{rpc}\"\n[admin]\nlisten = \"{admin}\"\n[p2p]\nlisten = \"{p2p}\"\n"
         );
         for (own, validator) in self.chain.boxes.iter().zip(validators) {
@@ -71,7 +79,7 @@ impl Cluster {
             config += &peer(validator, own.p2p_address());
             let theirs = fs::read_to_string(&own.config).expect("box.toml can be read");
             assert!(theirs.contains(PEERS), "{} lists peers", own.name);
-            let theirs = theirs.replacen(PEERS, &format!("{}{PEERS}", peer(key.output.trim(), p2p)), 1);
+            let theirs = theirs.replacen(PEERS, &format!("{}{PEERS}", peer(&key, p2p)), 1);
             fs::write(&own.config, theirs).expect("box.toml can be written");
         }
         let path = dir.join("box.toml");

@@ -111,14 +111,19 @@ fn keys_and_databases_of_others_are_refused() {
     assert_refused(&own.config, &["database belongs to the chain with genesis 0x", "its own data_dir"]);
     fs::write(&cluster.chain.genesis, good).unwrap();
 
-    let key = own.dir().join("key");
+    let key = own.dir().join("keys/consensus.key");
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
-    assert_refused(&own.config, &["key", "mode 644", "chmod 600"]);
+    assert_refused(&own.config, &["consensus.key", "mode 644", "chmod go="]);
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
     let secret = fs::read_to_string(&key).unwrap();
     fs::write(&key, "not a key").unwrap();
-    assert_refused(&own.config, &["key", "64 hexadecimal digits", "restore it"]);
+    assert_refused(&own.config, &["consensus.key", "is damaged", "restore it"]);
     fs::write(&key, &secret).unwrap();
+    let votes = own.dir().join("keys/votes");
+    let log = fs::read(&votes).unwrap();
+    fs::write(&votes, vec![0; log.len()]).unwrap();
+    assert_refused(&own.config, &["votes is damaged at its beginning", "admitted with a new one"]);
+    fs::write(&votes, log).unwrap();
 
     cluster.restart(0);
     cluster.wait_for_progress(1);

@@ -29,9 +29,9 @@ use std::{fs::OpenOptions, io::Write as _, path::Path, time::Duration};
 
 use anyhow::Context as _;
 
-pub(crate) use self::args::{CipherArgs, HashArgs, RecoverArgs, SignArgs, VerifyArgs};
+pub(crate) use self::args::{CipherArgs, Common, HashArgs, RecoverArgs, SignArgs, VerifyArgs};
 use self::{
-    args::{Common, distinct},
+    args::distinct,
     energy::Rapl,
     jobs::Seed,
     race::{Check, Contender, Race},

@@ -9,6 +9,7 @@ mod client;
 mod cpu;
 mod crypto;
 mod devnet;
+mod key;
 mod load;
 mod machine;
 mod report;
@@ -19,8 +20,13 @@ mod workload;
 use std::{num::NonZeroU32, path::PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
+use dolmen_hsm_api::KeyUri;
+pub(crate) use key::{KeyLoad, key};
 
-use crate::backends::Backend;
+use crate::{
+    backends::{Backend, keys::Keys},
+    keys::DeviceArgs,
+};
 
 /// Boxes of a benchmark at most: they share this machine.
 const BOXES_MAX: i64 = 32;
@@ -40,12 +46,26 @@ pub(crate) enum BenchCommand {
     Verify(crypto::VerifyArgs),
     /// Measure recovery of signers, as for Ethereum's transactions, with and without hints.
     Recover(crypto::RecoverArgs),
-    /// Measure signing, by libraries: Dolmen leaves it to them and to HSMs.
-    Sign(crypto::SignArgs),
+    /// Measure signing: by libraries, or by one key wherever it lives, with latencies.
+    Sign(Box<SigningArgs>),
     /// Measure hashing of many messages at once.
     Hash(crypto::HashArgs),
     /// Measure encryption of messages.
     Cipher(crypto::CipherArgs),
+}
+
+/// Settings of `dolmen bench sign`.
+#[derive(Args)]
+#[command(after_help = "Examples:\n  dolmen bench sign --alg sm2,p256 --csv sign.csv\n  \
+    dolmen bench sign --key tpm:page --config /etc/dolmen/box.toml --threads 1,2,8")]
+pub(crate) struct SigningArgs {
+    /// Measure this key instead of libraries, one signature at a time on each thread.
+    #[arg(long, value_name = "URI")]
+    key: Option<KeyUri>,
+    #[command(flatten)]
+    devices: DeviceArgs,
+    #[command(flatten)]
+    libraries: crypto::SignArgs,
 }
 
 /// Runs `dolmen bench`.
@@ -55,7 +75,13 @@ pub(crate) async fn bench(command: BenchCommand) -> anyhow::Result<()> {
         // Nothing else runs on this runtime, and Ctrl-C ends the process.
         BenchCommand::Verify(args) => crypto::verify(&args),
         BenchCommand::Recover(args) => crypto::recover(&args),
-        BenchCommand::Sign(args) => crypto::sign(&args),
+        BenchCommand::Sign(args) => match &args.key {
+            None => crypto::sign(&args.libraries),
+            Some(uri) => {
+                let crypto::Common { threads, seconds, json, .. } = args.libraries.common;
+                key(&Keys::new(args.devices.devices()?)?, uri, &KeyLoad { threads, seconds }, json.as_deref())
+            }
+        },
         BenchCommand::Hash(args) => crypto::hash(&args),
         BenchCommand::Cipher(args) => crypto::cipher(&args),
     }

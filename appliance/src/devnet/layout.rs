@@ -10,15 +10,20 @@ use std::{
 
 use alloy_primitives::{Address, B256, U256, keccak256, utils::parse_ether};
 use anyhow::{Context as _, bail, ensure};
-use dolmen_node::Identity;
+use dolmen_node::public_key;
 use dolmen_types::{PublicKey, Validator};
 use secp256k1::{PublicKey as AccountKey, SecretKey};
 use serde::{Deserialize, Serialize};
 
-use super::DevnetArgs;
+use super::{
+    DevnetArgs,
+    devices::{Swtpm, TOKEN, Token},
+};
 use crate::{
-    config::{Admin, BoxConfig, History, Log, P2p, PeerConfig, Rpc, load_genesis},
+    backends::keys::Keys,
+    config::{Admin, BoxConfig, History, KeySettings, Log, P2p, PeerConfig, Rpc, load_genesis},
     genesis,
+    run::consensus_key,
 };
 
 /// Ports between one box and the next, so that they are easy to tell apart.
@@ -41,7 +46,12 @@ pub(super) struct BoxLayout {
     pub(super) name: String,
     pub(super) config: PathBuf,
     pub(super) log: PathBuf,
+    /// The environment's `SOFTHSM2_CONF` of its process, where it has a token.
+    pub(super) softhsm: Option<PathBuf>,
     public_key: PublicKey,
+    keys: KeySettings,
+    /// Held as long as the box may need it.
+    _tpm: Option<Swtpm>,
     rpc: SocketAddr,
     admin: SocketAddr,
     p2p: SocketAddr,
@@ -80,7 +90,12 @@ impl BoxLayout {
     }
 
     pub(super) fn ui_url(&self) -> String {
-        format!("http://{}/", self.admin)
+        format!("{}/", self.admin_url())
+    }
+
+    fn admin_url(&self) -> String {
+        let scheme = if self.keys.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.admin)
     }
 }
 
@@ -101,7 +116,8 @@ impl Layout {
             );
         }
         let ports = ports(args)?;
-        let boxes = (0..args.boxes).map(|index| box_layout(&dir, index, &ports)).collect::<anyhow::Result<Vec<_>>>()?;
+        let boxes =
+            (0..args.boxes).map(|index| box_layout(args, &dir, index, &ports)).collect::<anyhow::Result<Vec<_>>>()?;
         if !genesis_path.exists() {
             create_chain(args, &dir, &boxes)?;
         }
@@ -130,7 +146,7 @@ impl Layout {
             name: &self.boxes[index].name,
             rpc: layout.rpc_url(),
             ws: format!("ws://{}", layout.rpc),
-            metrics: format!("http://{}/metrics", layout.admin),
+            metrics: format!("{}/metrics", layout.admin_url()),
             ui: layout.ui_url(),
             config: &self.boxes[index].config,
             pid: pids.get(index).copied(),
@@ -150,7 +166,7 @@ impl Layout {
                 name: own.name.clone(),
                 genesis: "../genesis.json".into(),
                 data_dir: "data".into(),
-                key: "key".into(),
+                keys: own.keys.clone(),
                 p2p: P2p {
                     listen: own.p2p,
                     peers: peers.map(|peer| PeerConfig { public_key: peer.public_key, address: peer.p2p }).collect(),
@@ -182,35 +198,74 @@ fn lock(dir: &Path) -> anyhow::Result<fs::File> {
     }
 }
 
-fn box_layout(dir: &Path, index: u16, ports: &[u16]) -> anyhow::Result<BoxLayout> {
+fn box_layout(args: &DevnetArgs, dir: &Path, index: u16, ports: &[u16]) -> anyhow::Result<BoxLayout> {
     let name = format!("box-{index}");
     let own = dir.join(&name);
     fs::create_dir_all(&own).with_context(|| format!("cannot create {}", own.display()))?;
-    let at = |place: usize| SocketAddr::from((Ipv4Addr::LOCALHOST, ports[usize::from(index) * 3 + place]));
+    let port = |place: usize| ports[usize::from(index) * PORTS + place];
+    let at = |place: usize| SocketAddr::from((Ipv4Addr::LOCALHOST, port(place)));
+    let (mut keys, mut softhsm, mut tpm) = (KeySettings::default(), None, None);
+    if args.swtpm {
+        tpm = Some(Swtpm::start(&own.join("tpm"), port(3))?);
+        keys.consensus = "tpm:consensus".parse().expect("a name");
+        keys.devices.tcti = Some(format!("swtpm:host=127.0.0.1,port={}", port(3)));
+    }
+    if args.softhsm {
+        let token = Token::open_or_create(&own.join("token"))?;
+        keys.tls = Some(format!("pkcs11:token={TOKEN};object=tls").parse().expect("a name"));
+        keys.use_token(token.module, token.pin_file)?;
+        softhsm = Some(token.configuration);
+    }
+    let mut devices = keys.devices.clone();
+    devices.resolve(&own);
     Ok(BoxLayout {
-        public_key: Identity::load_or_create(&own.join("key"))?.public_key(),
+        public_key: public_key(&*consensus_key(&Keys::new(devices)?, &keys.consensus)?)?,
         config: own.join("box.toml"),
         log: own.join("log"),
         name,
+        softhsm,
+        keys,
+        _tpm: tpm,
         rpc: at(0),
         admin: at(1),
         p2p: at(2),
     })
 }
 
-/// Three ports a box: RPC, web page, peers.
+/// The ports of a box: RPC, web page, peers, and two of its TPM, one after the other.
+const PORTS: usize = 5;
+
 fn ports(args: &DevnetArgs) -> anyhow::Result<Vec<u16>> {
     if args.base_port == 0 {
-        // All bound at once, so that they differ; free until somebody else takes one.
-        let listeners: Vec<_> = (0..args.boxes * 3)
-            .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
-            .collect::<Result<_, _>>()
-            .context("no free ports")?;
-        return listeners.iter().map(|listener| Ok(listener.local_addr()?.port())).collect();
+        return free_ports(usize::from(args.boxes));
     }
     let port = |index: u16, place: u16| args.base_port.checked_add(index * PORT_STEP + place);
-    let all = (0..args.boxes).flat_map(|index| (0..3).map(move |place| port(index, place)));
+    let all = (0..args.boxes).flat_map(|index| (0..5).map(move |place| port(index, place)));
     all.collect::<Option<_>>().context("the ports go beyond 65535; choose a lower --base-port")
+}
+
+/// Ports that are free until somebody else takes one.
+fn free_ports(boxes: usize) -> anyhow::Result<Vec<u16>> {
+    // All bound at once, so that they differ.
+    let mut bound = Vec::new();
+    let mut bind = |port: u16| -> anyhow::Result<u16> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+        let port = listener.local_addr()?.port();
+        bound.push(listener);
+        Ok(port)
+    };
+    let mut ports = Vec::new();
+    for _ in 0..boxes {
+        for _ in 0..3 {
+            ports.push(bind(0).context("no free ports")?);
+        }
+        let pair = (0..1000).find_map(|_| {
+            let first = bind(0).ok()?;
+            Some([first, bind(first.checked_add(1)?).ok()?])
+        });
+        ports.extend(pair.context("no two free ports side by side")?);
+    }
+    Ok(ports)
 }
 
 fn create_chain(args: &DevnetArgs, dir: &Path, boxes: &[BoxLayout]) -> anyhow::Result<()> {
@@ -260,8 +315,17 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let dir = fs::canonicalize(parent.path()).unwrap().join("chain");
         let accel = crate::backends::Backend::Off;
-        let args =
-            DevnetArgs { boxes: 1, dir: dir.clone(), base_port: 0, chain_id: 7, accounts: 1, accel, prepare: false };
+        let args = DevnetArgs {
+            boxes: 1,
+            dir: dir.clone(),
+            base_port: 0,
+            chain_id: 7,
+            accounts: 1,
+            accel,
+            prepare: false,
+            swtpm: false,
+            softhsm: false,
+        };
         let running = Layout::open_or_create(&args).unwrap();
         let settings = fs::read(running.config_of("box-0")).unwrap();
         let error = Layout::open_or_create(&args).err().expect("it is in use").to_string();

@@ -10,6 +10,7 @@ use anyhow::{Context as _, ensure};
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
+mod devices;
 mod layout;
 mod process;
 mod watch;
@@ -42,8 +43,14 @@ pub(crate) struct DevnetArgs {
     /// What checks signatures, as for `dolmen run`.
     #[arg(long, value_enum, default_value_t = Backend::Cpu)]
     accel: Backend,
-    /// Only write the files, then exit; start each box with `dolmen run`.
+    /// Give each box a TPM of software (swtpm), which seals its key and stamps its log of votes.
     #[arg(long)]
+    swtpm: bool,
+    /// Give each box a PKCS#11 token of software (SoftHSM) with the key of its web page, which is then HTTPS.
+    #[arg(long)]
+    softhsm: bool,
+    /// Only write the files, then exit; start each box with `dolmen run`.
+    #[arg(long, conflicts_with = "swtpm")]
     prepare: bool,
 }
 

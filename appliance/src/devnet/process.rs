@@ -31,7 +31,11 @@ impl Boxes {
                 .append(true)
                 .open(&own.log)
                 .with_context(|| format!("cannot open {}", own.log.display()))?;
-            let child = Command::new(&program)
+            let mut command = Command::new(&program);
+            if let Some(configuration) = &own.softhsm {
+                command.env("SOFTHSM2_CONF", configuration);
+            }
+            let child = command
                 .args(["run", "--stop-on-stdin-eof", "--accel", accel.name(), "--config"])
                 .arg(&own.config)
                 .stdin(Stdio::piped())

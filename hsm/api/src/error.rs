@@ -35,6 +35,9 @@ pub enum KeyError {
         /// Those that there are.
         offered: &'static str,
     },
+    /// Bytes that are no secret key.
+    #[error("these bytes are no secret key of {0}; take the 32 bytes that its maker wrote")]
+    Secret(Algorithm),
     /// The key was not made for this.
     #[error("the key {uri} may not sign for {domain}, only for {allowed}; use a key that was made for it")]
     Domain {
@@ -56,6 +59,91 @@ pub enum KeyError {
     /// The library gave up.
     #[error("the key {0} gave no signature; check the machine's memory, and restart the box")]
     Failed(KeyUri),
+    /// The device or its library is not there.
+    #[error("{device} is not there: {reason}; connect it or mend its setting, nothing is signed until it is back")]
+    Absent {
+        /// What was looked for, as the configuration names it.
+        device: String,
+        /// What was found instead.
+        reason: String,
+    },
+    /// The device takes no PIN any more, or not now.
+    #[error("{device} is locked after wrong PINs or failed authorisations; {next}")]
+    Locked {
+        /// The device.
+        device: String,
+        /// How to unlock it.
+        next: &'static str,
+    },
+    /// The device refused the PIN.
+    #[error(
+        "{device} refuses the PIN in {source_file}; put the right one there before you try again, since devices lock \
+         themselves after some wrong ones"
+    )]
+    WrongPin {
+        /// The device.
+        device: String,
+        /// Where the PIN is from.
+        source_file: PathBuf,
+    },
+    /// Nobody said where the PIN is.
+    #[error("{device} asks for a PIN; name a file of mode 0600 that holds it: pin-source=file:/path in the key's name")]
+    NoPin {
+        /// The device.
+        device: String,
+    },
+    /// The state of the box is not what the secret was sealed to.
+    #[error("the policy of {what} does not hold: {reason}")]
+    Policy {
+        /// What was to be used.
+        what: String,
+        /// What does not hold, and what to do.
+        reason: String,
+    },
+    /// The device forgot who we are.
+    #[error("{device} closed the session in the middle of an operation: {reason}; the next operation opens another")]
+    SessionLost {
+        /// The device.
+        device: String,
+        /// What the device said.
+        reason: String,
+    },
+    /// No room for another key.
+    #[error("{device} has no room for another key; delete one that nothing needs, or take another device")]
+    Full {
+        /// The device.
+        device: String,
+    },
+    /// What this kind of store cannot do at all.
+    #[error("{store} cannot {operation}; {next}")]
+    Unsupported {
+        /// What was asked.
+        store: &'static str,
+        /// The operation.
+        operation: &'static str,
+        /// What to do instead.
+        next: &'static str,
+    },
+    /// The device signs, but not as the algorithm says.
+    #[error("{device} failed the self-test of {uri}: {reason}")]
+    SelfTest {
+        /// The device.
+        device: String,
+        /// The key.
+        uri: KeyUri,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
+    /// Anything else that a device reports.
+    #[error("{device} cannot {operation}: {reason}; see the device's manual for this code")]
+    Device {
+        /// The device.
+        device: String,
+        /// What was being done.
+        operation: &'static str,
+        /// The device's own code and words.
+        reason: String,
+    },
     /// Reading or writing failed.
     #[error("{path}: cannot {operation}")]
     Io {
@@ -83,4 +171,11 @@ pub enum KeyError {
         /// What is wrong.
         reason: String,
     },
+}
+
+impl KeyError {
+    /// Whether the device may be back by itself, so that trying again later is worth it.
+    pub const fn is_transient(&self) -> bool {
+        matches!(self, Self::Absent { .. } | Self::SessionLost { .. } | Self::Device { .. })
+    }
 }

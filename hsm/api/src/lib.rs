@@ -3,13 +3,18 @@
 //! A [`KeyUri`] names a key. A backend's [`KeyStore`] makes, lists and opens keys; an open one is a [`Signer`]. What
 //! holds a key that cannot sign, because its device is gone, never falls back to another: it says so.
 
+mod counter;
 mod error;
+pub mod private;
+mod sealer;
 mod signer;
 mod store;
 mod uri;
 
+pub use counter::{Lease, LeaseCounter};
 pub use dolmen_accel_api::{Algorithm, Message};
 pub use error::KeyError;
-pub use signer::{Domain, Domains, Signature, Signer};
+pub use sealer::{Authority, SealPolicy, Sealer};
+pub use signer::{Attestation, Domain, Domains, Residence, Signature, Signer};
 pub use store::{KeyInfo, KeySpec, KeyStore};
 pub use uri::{KeyName, KeyUri, Module, Pkcs11Key, SdfKey, TpmKey, UriError};

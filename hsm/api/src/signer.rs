@@ -70,6 +70,15 @@ impl Domains {
         self.0 >> domain as u8 & 1 == 1
     }
 
+    /// Whether a key may sign for this.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::Domain`] if it may not.
+    pub fn check(self, uri: &KeyUri, domain: Domain) -> Result<(), KeyError> {
+        if self.contains(domain) { Ok(()) } else { Err(KeyError::Domain { uri: uri.clone(), domain, allowed: self }) }
+    }
+
     /// Those that are there.
     pub fn iter(self) -> impl Iterator<Item = Domain> {
         Domain::ALL.into_iter().filter(move |domain| self.contains(*domain))
@@ -94,6 +103,43 @@ impl fmt::Display for Domains {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Signature(pub [u8; 64]);
 
+/// Where the secret of an open key is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Residence {
+    /// In this process's memory, unsealed or decrypted.
+    Memory,
+    /// In a device that does not give it away.
+    Device,
+}
+
+impl Residence {
+    /// The name in command lines and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Device => "device",
+        }
+    }
+}
+
+/// A device's signed statement that it holds a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attestation {
+    /// What the other fields are: `tpm2-certify` for `TPMS_ATTEST`, `TPMT_SIGNATURE` and `TPM2B_PUBLIC` (TPM 2.0 Library,
+    /// Part 3 §18.2).
+    pub format: &'static str,
+    /// What the device signed; it has the nonce and the key's name in it.
+    pub statement: Vec<u8>,
+    /// The signature over it.
+    pub signature: Vec<u8>,
+    /// The public area of the key that it is about.
+    pub subject: Vec<u8>,
+    /// The public area of the key that signed.
+    pub attester: Vec<u8>,
+    /// The maker's certificate of the device, where it has one; DER.
+    pub certificate: Option<Vec<u8>>,
+}
+
 /// An open key. Dropping the last one wipes what secret it holds in memory.
 pub trait Signer: Send + Sync + fmt::Debug {
     /// Its name.
@@ -114,6 +160,19 @@ pub trait Signer: Send + Sync + fmt::Debug {
     ///
     /// [`KeyError::Domain`] if the key was not made for `domain`, and whatever goes wrong with its device.
     fn sign<'a>(&'a self, domain: Domain, message: Message<'a>) -> BoxFuture<'a, Result<Signature, KeyError>>;
+
+    /// Where the secret is while the key is open.
+    fn residence(&self) -> Residence;
+
+    /// The device's statement about the key with `nonce` in it, 32 bytes at most; none where there is no such device.
+    ///
+    /// # Errors
+    ///
+    /// Whatever goes wrong with the device.
+    fn attest<'a>(&'a self, nonce: &'a [u8]) -> BoxFuture<'a, Result<Option<Attestation>, KeyError>> {
+        let _ = nonce;
+        Box::pin(async { Ok(None) })
+    }
 }
 
 #[cfg(test)]

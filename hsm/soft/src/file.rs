@@ -7,15 +7,12 @@ use aes_gcm::{
     aead::{AeadInOut as _, inout::InOutBuf},
 };
 use argon2::{Algorithm as Argon2Algorithm, Argon2, Params, Version};
-use dolmen_hsm_api::{Algorithm, Domain, Domains, KeyError, KeyInfo, KeyUri};
+use dolmen_hsm_api::{Algorithm, Domain, Domains, KeyError, KeyInfo, KeySpec, KeyUri, Residence, Signer as _, private};
+use dolmen_hsm_memory::{Bytes, LENGTH, MemoryKey};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::{
-    passphrase::Passphrase,
-    private,
-    secret::{self, Secret},
-};
+use crate::passphrase::Passphrase;
 
 /// What files of this form begin with.
 const FORMAT: &str = "dolmen-key-1";
@@ -65,7 +62,7 @@ impl KeyFile {
         algorithm: Algorithm,
         domains: Domains,
         public_key: &[u8],
-        secret: &secret::Bytes,
+        secret: &Bytes,
         passphrase: &Passphrase,
         cost: Cost,
     ) -> Self {
@@ -90,15 +87,19 @@ impl KeyFile {
     }
 
     /// Decrypts the secret and makes the key of it; none if the passphrase does not open it.
-    pub(crate) fn open(&self, uri: &KeyUri, path: &Path, passphrase: &Passphrase) -> Result<Option<Secret>, KeyError> {
+    pub(crate) fn open(
+        &self,
+        uri: &KeyUri,
+        path: &Path,
+        passphrase: &Passphrase,
+    ) -> Result<Option<MemoryKey>, KeyError> {
         let damaged = |reason: &str| KeyError::Damaged { path: path.to_owned(), reason: reason.into() };
         let salt: [u8; 16] = const_hex::decode_to_array(&self.salt).map_err(|_| damaged("its salt"))?;
         let nonce: [u8; 12] = const_hex::decode_to_array(&self.nonce).map_err(|_| damaged("its nonce"))?;
-        let sealed: [u8; secret::LENGTH + TAG] =
-            const_hex::decode_to_array(&self.secret).map_err(|_| damaged("its secret"))?;
+        let sealed: [u8; LENGTH + TAG] = const_hex::decode_to_array(&self.secret).map_err(|_| damaged("its secret"))?;
         let cipher = cipher(passphrase, &salt, self.argon2id).ok_or_else(|| damaged("its cost"))?;
-        let (secret, tag) = sealed.split_at(secret::LENGTH);
-        let mut bytes = Zeroizing::new([0; secret::LENGTH]);
+        let (secret, tag) = sealed.split_at(LENGTH);
+        let mut bytes = Zeroizing::new([0; LENGTH]);
         bytes.copy_from_slice(secret);
         let tag: [u8; TAG] = tag.try_into().expect("the rest is the tag");
         let buffer = InOutBuf::from(&mut bytes[..]);
@@ -106,7 +107,9 @@ impl KeyFile {
             return Ok(None);
         }
         let info = self.info(uri, path)?;
-        let key = Secret::new(info.algorithm, &bytes).ok_or_else(|| damaged("its secret is none of its algorithm"))?;
+        let spec = KeySpec { algorithm: info.algorithm, domains: info.domains };
+        let key =
+            MemoryKey::new(info.uri, spec, &bytes).ok_or_else(|| damaged("its secret is none of its algorithm"))?;
         if key.public_key() != info.public_key {
             return Err(damaged("its public key is another secret's"));
         }
@@ -120,7 +123,8 @@ impl KeyFile {
             self.algorithm.parse().map_err(|_| damaged(format!("the algorithm {:?}", self.algorithm)))?;
         let domains: Result<Domains, _> = self.domains.iter().map(|name| name.parse::<Domain>()).collect();
         let public_key = const_hex::decode(&self.public_key).map_err(|_| damaged("its public key".into()))?;
-        Ok(KeyInfo { uri: uri.clone(), algorithm, domains: domains.map_err(damaged)?, public_key })
+        let domains = domains.map_err(damaged)?;
+        Ok(KeyInfo { uri: uri.clone(), algorithm, domains, public_key, residence: Residence::Memory })
     }
 
     pub(crate) fn load(uri: &KeyUri, path: &Path) -> Result<Self, KeyError> {
@@ -139,13 +143,23 @@ impl KeyFile {
         Ok(file)
     }
 
+    /// Writes a new file.
     pub(crate) fn save(&self, uri: &KeyUri, path: &Path) -> Result<(), KeyError> {
-        let mut text = serde_json::to_vec_pretty(self).expect("strings and numbers");
-        text.push(b'\n');
-        private::write_new(path, &text).map_err(|source| match source.kind() {
+        private::write_new(path, &self.text()).map_err(|source| match source.kind() {
             io::ErrorKind::AlreadyExists => KeyError::Exists(uri.clone()),
             _ => private::failed(path, "write the key")(source),
         })
+    }
+
+    /// Takes the place of a file, which stays under another name.
+    pub(crate) fn replace(&self, path: &Path, old: &Path) -> Result<(), KeyError> {
+        private::replace(path, old, &self.text()).map_err(private::failed(path, "write the new key"))
+    }
+
+    fn text(&self) -> Vec<u8> {
+        let mut text = serde_json::to_vec_pretty(self).expect("strings and numbers");
+        text.push(b'\n');
+        text
     }
 
     /// Everything but the secret, as it is authenticated.

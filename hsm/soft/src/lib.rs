@@ -6,8 +6,6 @@
 
 mod file;
 mod passphrase;
-mod private;
-mod secret;
 mod store;
 
 pub use store::SoftStore;

@@ -2,10 +2,8 @@
 
 use std::{io, path::Path};
 
-use dolmen_hsm_api::KeyError;
+use dolmen_hsm_api::{KeyError, private};
 use zeroize::Zeroizing;
-
-use crate::private;
 
 /// The longest passphrase.
 const LENGTH_MAX: usize = 1024;
@@ -18,14 +16,7 @@ pub(crate) struct Passphrase(pub(crate) Zeroizing<Vec<u8>>);
 impl Passphrase {
     /// Reads the first line of a file that only its owner can read.
     pub(crate) fn load(path: &Path) -> Result<Self, KeyError> {
-        let mut bytes = private::read(path, LENGTH_MAX + 1, "read the passphrase")?;
-        let line = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
-        bytes.truncate(line);
-        if bytes.is_empty() || bytes.len() > LENGTH_MAX {
-            let reason = format!("a passphrase is one line of 1 to {LENGTH_MAX} bytes");
-            return Err(KeyError::Damaged { path: path.to_owned(), reason });
-        }
-        Ok(Self(bytes))
+        Ok(Self(private::read_line(path, LENGTH_MAX, "read the passphrase")?))
     }
 
     /// As [`load`](Self::load), but first makes the file, with a passphrase that nobody knows, where there is none.

@@ -1,21 +1,18 @@
 //! A directory of keys.
 
 use std::{
-    fmt, fs, io,
+    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use dolmen_hsm_api::{
-    Algorithm, Domain, Domains, KeyError, KeyInfo, KeyName, KeySpec, KeyStore, KeyUri, Message, Signature, Signer,
-};
-use futures::future::BoxFuture;
+use dolmen_hsm_api::{KeyError, KeyInfo, KeyName, KeySpec, KeyStore, KeyUri, Signer, private};
+use dolmen_hsm_memory::{Bytes, MemoryKey, OFFERED};
+use zeroize::Zeroizing;
 
 use crate::{
     file::{Cost, KeyFile},
     passphrase::Passphrase,
-    private,
-    secret::{OFFERED, Secret},
 };
 
 /// What it is called in messages.
@@ -43,7 +40,7 @@ impl SoftStore {
         Self { directory, passphrase_file, cost: Cost { memory_kib: 64, passes: 1, lanes: 1 } }
     }
 
-    fn name<'a>(&self, uri: &'a KeyUri) -> Result<&'a KeyName, KeyError> {
+    fn key_name<'a>(&self, uri: &'a KeyUri) -> Result<&'a KeyName, KeyError> {
         match uri {
             KeyUri::Soft(name) => Ok(name),
             _ => Err(KeyError::Foreign { uri: uri.clone(), store: STORE, example: "soft:NAME" }),
@@ -60,22 +57,23 @@ impl SoftStore {
         let mut files = Vec::new();
         for entry in fs::read_dir(&self.directory).map_err(&failed)? {
             let path = entry.map_err(&failed)?.path();
-            files.extend(key_name(&path).map(|name| (name, path)));
+            files.extend(name_of(&path).map(|name| (name, path)));
         }
         Ok(files)
     }
 }
 
-impl KeyStore for SoftStore {
-    fn create(&self, uri: &KeyUri, spec: KeySpec) -> Result<Arc<dyn Signer>, KeyError> {
-        let path = self.path(self.name(uri)?);
-        if path.exists() {
-            return Err(KeyError::Exists(uri.clone()));
-        }
+impl SoftStore {
+    /// A new secret, and the file of it, which is not written yet.
+    fn make(&self, uri: &KeyUri, spec: KeySpec, secret: Option<&Bytes>) -> Result<(MemoryKey, KeyFile), KeyError> {
         let KeySpec { algorithm, domains } = spec;
-        let (secret, bytes) =
-            Secret::generate(algorithm).ok_or(KeyError::Algorithm { store: STORE, algorithm, offered: OFFERED })?;
-        let public_key = secret.public_key();
+        let none = || KeyError::Algorithm { store: STORE, algorithm, offered: OFFERED };
+        let (key, bytes) = match secret {
+            Some(bytes) => {
+                (MemoryKey::new(uri.clone(), spec, bytes).ok_or(KeyError::Secret(algorithm))?, bytes.clone())
+            }
+            None => MemoryKey::generate(uri.clone(), spec).ok_or_else(none)?,
+        };
         fs::create_dir_all(&self.directory).map_err(private::failed(&self.directory, "create the directory"))?;
         // Beside keys, a missing passphrase is a medium that is not there: another would not open them.
         let passphrase = if self.files()?.is_empty() {
@@ -83,18 +81,54 @@ impl KeyStore for SoftStore {
         } else {
             Passphrase::load(&self.passphrase_file)?
         };
-        KeyFile::seal(algorithm, domains, &public_key, &bytes, &passphrase, self.cost).save(uri, &path)?;
-        Ok(Arc::new(SoftKey { uri: uri.clone(), algorithm, domains, public_key, secret }))
+        let file = KeyFile::seal(algorithm, domains, key.public_key(), &bytes, &passphrase, self.cost);
+        Ok((key, file))
+    }
+
+    fn add(&self, uri: &KeyUri, spec: KeySpec, secret: Option<&Bytes>) -> Result<Arc<dyn Signer>, KeyError> {
+        let path = self.path(self.key_name(uri)?);
+        if path.exists() {
+            return Err(KeyError::Exists(uri.clone()));
+        }
+        let (key, file) = self.make(uri, spec, secret)?;
+        file.save(uri, &path)?;
+        Ok(Arc::new(key))
+    }
+}
+
+impl KeyStore for SoftStore {
+    fn name(&self) -> &'static str {
+        STORE
+    }
+
+    fn create(&self, uri: &KeyUri, spec: KeySpec) -> Result<Arc<dyn Signer>, KeyError> {
+        self.add(uri, spec, None)
+    }
+
+    fn import(&self, uri: &KeyUri, spec: KeySpec, secret: &Zeroizing<[u8; 32]>) -> Result<Arc<dyn Signer>, KeyError> {
+        self.add(uri, spec, Some(secret))
+    }
+
+    fn rotate(&self, uri: &KeyUri) -> Result<Arc<dyn Signer>, KeyError> {
+        let name = self.key_name(uri)?;
+        let old: KeyName = format!("{name}.old").parse().map_err(|_| KeyError::Unsupported {
+            store: STORE,
+            operation: "keep the old key as NAME.old, which is too long a name",
+            next: "make a key under another name, and name that one in box.toml",
+        })?;
+        let path = self.path(name);
+        let KeyInfo { algorithm, domains, .. } = KeyFile::load(uri, &path)?.info(uri, &path)?;
+        let (key, file) = self.make(uri, KeySpec { algorithm, domains }, None)?;
+        file.replace(&path, &self.path(&old))?;
+        Ok(Arc::new(key))
     }
 
     fn open(&self, uri: &KeyUri) -> Result<Arc<dyn Signer>, KeyError> {
-        let path = self.path(self.name(uri)?);
+        let path = self.path(self.key_name(uri)?);
         let file = KeyFile::load(uri, &path)?;
         let passphrase = Passphrase::load(&self.passphrase_file)?;
         let wrong = || KeyError::WrongPassphrase { uri: uri.clone(), source_file: self.passphrase_file.clone() };
-        let secret = file.open(uri, &path, &passphrase)?.ok_or_else(wrong)?;
-        let KeyInfo { uri, algorithm, domains, public_key } = file.info(uri, &path)?;
-        Ok(Arc::new(SoftKey { uri, algorithm, domains, public_key, secret }))
+        Ok(Arc::new(file.open(uri, &path, &passphrase)?.ok_or_else(wrong)?))
     }
 
     fn list(&self) -> Result<Vec<KeyInfo>, KeyError> {
@@ -108,7 +142,7 @@ impl KeyStore for SoftStore {
     }
 
     fn delete(&self, uri: &KeyUri) -> Result<(), KeyError> {
-        let path = self.path(self.name(uri)?);
+        let path = self.path(self.key_name(uri)?);
         fs::remove_file(&path).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => KeyError::NotFound(uri.clone()),
             _ => private::failed(&path, "delete the key")(source),
@@ -118,49 +152,7 @@ impl KeyStore for SoftStore {
 }
 
 /// The name of the key that a file holds, if it is one's.
-fn key_name(path: &Path) -> Option<KeyName> {
+fn name_of(path: &Path) -> Option<KeyName> {
     let is_key = path.extension().is_some_and(|extension| extension == EXTENSION);
     is_key.then(|| path.file_stem()?.to_str()?.parse().ok()).flatten()
-}
-
-/// An open key.
-struct SoftKey {
-    uri: KeyUri,
-    algorithm: Algorithm,
-    domains: Domains,
-    public_key: Vec<u8>,
-    secret: Secret,
-}
-
-impl fmt::Debug for SoftKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SoftKey").field("uri", &self.uri).field("algorithm", &self.algorithm).finish_non_exhaustive()
-    }
-}
-
-impl Signer for SoftKey {
-    fn uri(&self) -> &KeyUri {
-        &self.uri
-    }
-
-    fn algorithm(&self) -> Algorithm {
-        self.algorithm
-    }
-
-    fn public_key(&self) -> &[u8] {
-        &self.public_key
-    }
-
-    fn domains(&self) -> Domains {
-        self.domains
-    }
-
-    fn sign<'a>(&'a self, domain: Domain, message: Message<'a>) -> BoxFuture<'a, Result<Signature, KeyError>> {
-        Box::pin(async move {
-            if !self.domains.contains(domain) {
-                return Err(KeyError::Domain { uri: self.uri.clone(), domain, allowed: self.domains });
-            }
-            self.secret.sign(message).ok_or_else(|| KeyError::Failed(self.uri.clone()))
-        })
-    }
 }

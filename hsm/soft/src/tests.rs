@@ -1,9 +1,16 @@
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use dolmen_accel_api::{BatchVerifier as _, Verdict, VerifyJob};
 use dolmen_accel_library::Library;
-use dolmen_hsm_api::{Algorithm, Domain, KeyError, KeySpec, KeyStore as _, KeyUri, Message, Signer};
+use dolmen_hsm_api::{Algorithm, Domain, KeyError, KeySpec, KeyStore, KeyUri, Message, Signer};
+use dolmen_hsm_suite::Fixture;
 use futures::executor::block_on;
+use zeroize::Zeroizing;
 
 use crate::{SoftStore, passphrase::Passphrase};
 
@@ -170,4 +177,48 @@ fn passphrases_come_from_private_files() {
     assert_eq!(&Passphrase::load(&path).unwrap().0[..], b"one line");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o604)).unwrap();
     assert!(matches!(Passphrase::load(&path), Err(KeyError::Mode { mode: 0o604, .. })));
+}
+
+struct Directory(PathBuf);
+
+impl Fixture for Directory {
+    fn store(&self) -> Arc<dyn KeyStore> {
+        Arc::new(store(&self.0))
+    }
+
+    fn uri(&self, name: &str) -> KeyUri {
+        uri(&format!("soft:{name}"))
+    }
+
+    fn algorithms(&self) -> Vec<Algorithm> {
+        OFFERED.to_vec()
+    }
+
+    fn wrong_pin(&self) -> Option<Arc<dyn KeyStore>> {
+        let path = self.0.join("another");
+        fs::write(&path, "another passphrase").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        Some(Arc::new(SoftStore::cheap(self.0.clone(), path)))
+    }
+}
+
+#[test]
+fn conformance() {
+    let directory = tempfile::tempdir().unwrap();
+    dolmen_hsm_suite::run(&mut Directory(directory.path().to_owned()));
+}
+
+#[test]
+fn keys_from_elsewhere_are_taken() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = store(directory.path());
+    let (uri, secret) = (uri("soft:box"), Zeroizing::new([7; 32]));
+    let taken = store.import(&uri, spec(Algorithm::Ed25519), &secret).unwrap();
+    let expected = ed25519_dalek::SigningKey::from_bytes(&secret).verifying_key().to_bytes();
+    assert_eq!(taken.public_key(), expected);
+    assert_eq!(store.open(&uri).unwrap().public_key(), expected);
+    assert!(matches!(store.import(&uri, spec(Algorithm::Ed25519), &secret), Err(KeyError::Exists(_))));
+    // Zero is no secret of a curve.
+    let zero = store.import(&"soft:zero".parse().unwrap(), spec(Algorithm::EcdsaP256), &Zeroizing::new([0; 32]));
+    assert!(matches!(zero, Err(KeyError::Secret(_))));
 }

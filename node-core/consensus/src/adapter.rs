@@ -15,7 +15,7 @@ use commonware_runtime::Clock;
 use dolmen_types::Block;
 use futures::StreamExt as _;
 
-use crate::{Application, Lineage, Verdict, block::Payload, identity::from_commonware, scheme::Scheme};
+use crate::{Application, Lineage, Verdict, block::Payload, key::from_commonware, scheme::Scheme};
 
 /// Encoded bytes of ancestors executed for one proposal or verification. After the whole site lost power, every block
 /// that was notarized and not finalized is missing at once; further ones follow in the next views.

@@ -38,6 +38,7 @@ use commonware_utils::{
     ordered::{Map, Set},
 };
 use dolmen_accel_api::BatchVerifier;
+use dolmen_hsm_guard::{Guard, GuardConfig, GuardStatus};
 use dolmen_types::PublicKey;
 use tokio::sync::{mpsc, oneshot};
 
@@ -46,7 +47,7 @@ use crate::{
     adapter::{Adapter, Tip},
     block::{Payload, to_digest},
     fair,
-    identity::to_commonware,
+    key::{TransportKey, public_key, to_commonware},
     network::{self, BACKFILL, BLOCKS, CERTIFICATES, GOSSIP, RESOLVER, STATUS, VOTES},
     scheme::Scheme,
     status::{PeerStatus, Peers},
@@ -83,6 +84,7 @@ pub struct Consensus {
     stop: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
     context: runtime::Context,
+    guard: Arc<Guard>,
 }
 
 impl Consensus {
@@ -94,6 +96,11 @@ impl Consensus {
     /// What was last heard of each peer.
     pub fn peers(&self) -> Vec<PeerStatus> {
         self.peers.list(&self.keys, Instant::now())
+    }
+
+    /// What became of this box's votes.
+    pub fn votes(&self) -> GuardStatus {
+        self.guard.status()
     }
 
     /// commonware's own metrics in the Prometheus text format.
@@ -125,7 +132,8 @@ impl Drop for Consensus {
 
 /// The members and namespaces of one chain, in commonware's types.
 struct Members {
-    identity: ed25519::PrivateKey,
+    key: TransportKey,
+    guard: Arc<Guard>,
     validators: Set<ed25519::PublicKey>,
     peers: Map<ed25519::PublicKey, commonware_p2p::Address>,
     namespace: Vec<u8>,
@@ -134,14 +142,14 @@ struct Members {
 
 impl Members {
     fn new(config: &Config) -> Result<Self, ConsensusError> {
+        let (own, key) = (public_key(&*config.key)?, TransportKey::new(config.key.clone())?);
         let keys: Vec<_> = config.validators.iter().map(to_commonware).collect::<Result<_, _>>()?;
         let validators: Set<_> = keys.into_iter().try_collect().map_err(|_| ConsensusError::DuplicateKey)?;
         let mut peers = Vec::with_capacity(config.peers.len() + 1);
-        peers.push((config.identity.0.public_key(), network::address(config.listen)));
+        peers.push((key.public_key(), network::address(config.listen)));
         for peer in &config.peers {
             peers.push((to_commonware(&peer.public_key)?, network::address(peer.address)));
         }
-        let own = config.identity.public_key();
         let known = |key: &PublicKey| own == *key || config.peers.iter().any(|peer| peer.public_key == *key);
         for validator in config.validators.iter().filter(|key| !known(key)) {
             // Nothing is relayed: this box gets none of its votes and blocks, and it none of ours.
@@ -153,17 +161,28 @@ impl Members {
         let genesis = config.genesis.hash();
         let set = keccak256(validators.encode());
         let namespace = [b"dolmen".as_slice(), genesis.as_slice(), &0_u64.to_be_bytes(), set.as_slice()].concat();
-        Ok(Self { identity: config.identity.0.clone(), validators, peers, namespace, engine: config.engine.clone() })
+        let guard = Guard::open(
+            config.key.clone(),
+            GuardConfig {
+                path: config.vote_log.clone(),
+                namespace: genesis.to_vec(),
+                counter: config.vote_counter.clone(),
+                lease_views: GuardConfig::LEASE_VIEWS,
+            },
+        )?;
+        Ok(Self { key, guard: Arc::new(guard), validators, peers, namespace, engine: config.engine.clone() })
     }
 
     fn scheme(&self) -> Scheme {
-        Scheme::new(&self.namespace, &self.validators, self.identity.clone(), self.engine.clone())
+        let (own, guard) = (self.key.public_key(), self.guard.clone());
+        Scheme::new(&self.namespace, &self.validators, &own, guard, self.engine.clone())
     }
 }
 
 /// Starts consensus on threads of its own.
 pub fn start<A: Application>(config: Config, application: A) -> Result<Consensus, ConsensusError> {
     let members = Members::new(&config)?;
+    let guard = members.guard.clone();
     // The transport would only log a taken port; the person who started the box must be told.
     let listen = |source| ConsensusError::Listen { address: config.listen, source };
     drop(TcpListener::bind(config.listen).map_err(listen)?);
@@ -190,7 +209,7 @@ pub fn start<A: Application>(config: Config, application: A) -> Result<Consensus
         })
         .map_err(ConsensusError::Thread)?;
     let context = context.recv().map_err(|_| ConsensusError::Thread(std::io::Error::other("it ended at once")))?;
-    Ok(Consensus { gossip, peers, keys, stop: Some(stop), thread: Some(thread), context })
+    Ok(Consensus { gossip, peers, keys, stop: Some(stop), thread: Some(thread), context, guard })
 }
 
 type Context = runtime::Context;
@@ -204,7 +223,7 @@ async fn run<A: Application>(
     gossip_queue: mpsc::Receiver<Bytes>,
     stopped: oneshot::Receiver<()>,
 ) {
-    let me = members.identity.public_key();
+    let me = members.key.public_key();
     let scheme = members.scheme();
     let participants = u32::try_from(members.validators.len()).expect("genesis bounds the validators");
     let message_size = max_message_size(&[
@@ -215,13 +234,7 @@ async fn run<A: Application>(
     let transport_namespace = [b"dolmen-p2p".as_slice(), config.genesis.hash().as_slice()].concat();
     let (mut network, mut oracle) = lookup::Network::new(
         context.child("network"),
-        network::config(
-            members.identity.clone(),
-            &transport_namespace,
-            config.listen,
-            message_size,
-            config.peers.len(),
-        ),
+        network::config(members.key.clone(), &transport_namespace, config.listen, message_size, config.peers.len()),
     );
     let _ = oracle.track(0, members.peers.clone());
     let votes = network.register(VOTES.id, VOTES.quota());

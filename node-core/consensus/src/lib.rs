@@ -23,7 +23,7 @@ mod adapter;
 mod block;
 mod engine;
 mod fair;
-mod identity;
+mod key;
 mod network;
 mod scheme;
 mod status;
@@ -33,11 +33,13 @@ use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Durat
 
 use alloy_primitives::B256;
 use bytes::Bytes;
-use dolmen_accel_api::BatchVerifier;
+use dolmen_accel_api::{Algorithm, BatchVerifier};
+use dolmen_hsm_api::{LeaseCounter, Signer};
 use dolmen_types::{Block, PublicKey};
 
+pub use dolmen_hsm_guard::{GuardConfig, GuardError, GuardStatus};
 pub use engine::{Consensus, start};
-pub use identity::{Identity, IdentityError};
+pub use key::public_key;
 pub use status::PeerStatus;
 
 /// What the chain's application does for consensus. Methods run on consensus threads: long work belongs elsewhere.
@@ -97,8 +99,12 @@ pub struct Peer {
 
 /// Everything consensus needs to know.
 pub struct Config {
-    /// This box's key.
-    pub identity: Identity,
+    /// This box's Ed25519 key, which authenticates it to the others and signs its votes.
+    pub key: Arc<dyn Signer>,
+    /// The log of votes; a file of this key and chain alone.
+    pub vote_log: PathBuf,
+    /// What keeps an old copy of that log from voting, where the box has it.
+    pub vote_counter: Option<Arc<dyn LeaseCounter>>,
     /// Checks the votes.
     pub engine: Arc<dyn BatchVerifier>,
     /// Block zero of the chain.
@@ -128,6 +134,20 @@ pub enum ConsensusError {
     /// A key in the configuration is not an Ed25519 public key.
     #[error("{0} is not an Ed25519 public key; check the genesis file's validators and the peers in box.toml")]
     PublicKey(PublicKey),
+    /// The box's key is of another kind.
+    #[error(
+        "the key {uri} is of {algorithm}, the chain's votes are Ed25519; make one with `dolmen keys create soft:NAME \
+         --algorithm ed25519 --for vote,transport` and name it as keys.consensus in box.toml"
+    )]
+    KeyAlgorithm {
+        /// The key.
+        uri: String,
+        /// Its algorithm.
+        algorithm: Algorithm,
+    },
+    /// The log of votes cannot be used.
+    #[error("the log of votes")]
+    Guard(#[from] GuardError),
     /// The same key twice.
     #[error(
         "two validators or peers share one public key; check the genesis file's validators and the peers in box.toml"

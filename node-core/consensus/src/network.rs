@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use commonware_cryptography::{ChaCha20Poly1305, ed25519};
+use commonware_cryptography::ChaCha20Poly1305;
 use commonware_p2p::{Address, authenticated::lookup};
 use commonware_runtime::Quota;
 use commonware_stream::{
@@ -15,7 +15,7 @@ use commonware_stream::{
 };
 use commonware_utils::{NZU32, NZUsize};
 
-use crate::fair::Share;
+use crate::{fair::Share, key::TransportKey};
 
 /// Messages a second that one peer may send on a channel; a mailbox holds one second's worth of every peer.
 pub(crate) struct Channel {
@@ -63,13 +63,13 @@ impl Channel {
     }
 }
 
-pub(crate) type Handshake = Cups<Sake<ed25519::PrivateKey>, ChaCha20Poly1305>;
+pub(crate) type Handshake = Cups<Sake<TransportKey>, ChaCha20Poly1305>;
 
 /// Clocks of two boxes may differ by this much; get the time before joining.
 const CLOCK_SKEW_MAX: Duration = Duration::from_secs(5);
 
 pub(crate) fn config(
-    signer: ed25519::PrivateKey,
+    signer: TransportKey,
     namespace: &[u8],
     listen: SocketAddr,
     max_message_size: u32,

@@ -1,8 +1,8 @@
 //! Votes: Ed25519 signatures of the validators, checked by the box's signature engine.
 //!
-//! Keys, signing, certificates and encodings are commonware's; only the checking is ours. Both follow ZIP 215, so a
-//! vote is valid here exactly where it is valid there. The validators' keys are prepared at the start: theirs are the
-//! signatures that a box checks most.
+//! Certificates and encodings are commonware's; the checking is ours, and the signing is the guard's, which never signs
+//! two votes that conflict. Checks follow ZIP 215 as commonware's do, so a vote is valid here exactly where it is valid
+//! there. The validators' keys are prepared at the start: theirs are the signatures that a box checks most.
 
 use std::{collections::BTreeSet, fmt, sync::Arc};
 
@@ -11,22 +11,27 @@ use commonware_consensus::simplex::{scheme::Namespace, types::Subject};
 use commonware_cryptography::{
     Digest,
     certificate::{self, AssemblyError, Attestation, Membership, Subject as _, Verification},
-    ed25519::{PrivateKey, PublicKey, Signature, certificate::Certificate, certificate::Generic},
+    ed25519::{PublicKey, Signature, certificate::Certificate, certificate::Generic},
 };
 use commonware_parallel::Strategy;
 use commonware_utils::{
-    N3f1, Widen,
+    N3f1, Participant, Widen,
     iter::NonEmpty,
     ordered::{Quorum as _, Set},
     union_unique,
 };
 use dolmen_accel_api::{Algorithm, BatchVerifier, Message, Verdict, VerifyJob};
+use dolmen_hsm_guard::{Guard, Kind, Round, Vote};
 use rand::CryptoRng;
+
+use crate::key::signature_to_commonware;
 
 /// The signing scheme of one validator set.
 #[derive(Clone)]
 pub(crate) struct Scheme {
     generic: Generic<Namespace>,
+    /// This box among the validators, and what signs for it.
+    signer: Option<(Participant, Arc<Guard>)>,
     engine: Arc<dyn BatchVerifier>,
 }
 
@@ -35,14 +40,26 @@ impl Scheme {
     pub(crate) fn new(
         namespace: &[u8],
         validators: &Set<PublicKey>,
-        identity: PrivateKey,
+        own: &PublicKey,
+        guard: Arc<Guard>,
         engine: Arc<dyn BatchVerifier>,
     ) -> Self {
         let keys: Vec<&[u8]> = validators.iter().map(AsRef::as_ref).collect();
         engine.keys().prepare(Algorithm::Ed25519, &keys);
-        let generic = Generic::signer(namespace, validators.clone(), identity)
-            .unwrap_or_else(|| Generic::verifier(namespace, validators.clone()));
-        Self { generic, engine }
+        let generic = Generic::verifier(namespace, validators.clone());
+        Self { generic, signer: validators.index(own).map(|index| (index, guard)), engine }
+    }
+
+    /// Tells the guard of votes of this box that are in valid certificates: it should know all of them.
+    fn observe<D: Digest>(&self, subject: Subject<'_, D>, certificate: &Certificate) {
+        let Some((index, guard)) = &self.signer else { return };
+        if !certificate.signers.iter().any(|signer| signer == *index) {
+            return;
+        }
+        let (round, kind) = when(&subject);
+        if let Err(error) = guard.observe(round, kind) {
+            tracing::error!(%error, "the log of votes cannot be fenced; stop the box and look at its disk");
+        }
     }
 
     /// Whether each signature over its message holds.
@@ -86,6 +103,16 @@ impl Scheme {
     }
 }
 
+/// The guard's words for a vote.
+fn when<D: Digest>(subject: &Subject<'_, D>) -> (Round, Kind) {
+    let (kind, round) = match subject {
+        Subject::Notarize { proposal } => (Kind::Notarize, proposal.round),
+        Subject::Nullify { round } => (Kind::Nullify, *round),
+        Subject::Finalize { proposal } => (Kind::Finalize, proposal.round),
+    };
+    (Round { epoch: round.epoch().get(), view: round.view().get() }, kind)
+}
+
 impl fmt::Debug for Scheme {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Scheme").field("participants", &self.generic.participants).finish_non_exhaustive()
@@ -108,7 +135,11 @@ impl certificate::Verifier for Scheme {
         let Some(signatures) = self.signatures(certificate) else { return false };
         let message = self.signed_bytes(subject);
         let signed: Vec<_> = signatures.into_iter().map(|(key, signature)| (key, signature, &message[..])).collect();
-        self.check(&signed).into_iter().all(|valid| valid)
+        let valid = self.check(&signed).into_iter().all(|valid| valid);
+        if valid {
+            self.observe(subject, certificate);
+        }
+        valid
     }
 
     fn verify_certificates<'a, R, D, I>(&self, _: &mut R, certificates: NonEmpty<I>, _: &impl Strategy) -> bool
@@ -120,15 +151,19 @@ impl certificate::Verifier for Scheme {
         let mut parts = Vec::new();
         for (subject, certificate) in certificates {
             let Some(signatures) = self.signatures(certificate) else { return false };
-            parts.push((self.signed_bytes(subject), signatures));
+            parts.push((self.signed_bytes(subject), signatures, subject, certificate));
         }
         let signed: Vec<_> = parts
             .iter()
-            .flat_map(|(message, signatures)| {
+            .flat_map(|(message, signatures, ..)| {
                 signatures.iter().map(|(key, signature)| (*key, *signature, &message[..]))
             })
             .collect();
-        self.check(&signed).into_iter().all(|valid| valid)
+        let valid = self.check(&signed).into_iter().all(|valid| valid);
+        if valid {
+            parts.iter().for_each(|(_, _, subject, certificate)| self.observe(*subject, certificate));
+        }
+        valid
     }
 
     fn is_batchable() -> bool {
@@ -152,7 +187,7 @@ impl certificate::Scheme for Scheme {
     type Signature = Signature;
 
     fn me(&self) -> Option<Membership> {
-        self.generic.signer_index().map(Membership::Signer)
+        self.signer.as_ref().map(|(index, _)| Membership::Signer(*index))
     }
 
     fn participants(&self) -> &Set<PublicKey> {
@@ -160,7 +195,19 @@ impl certificate::Scheme for Scheme {
     }
 
     fn sign<D: Digest>(&self, subject: Subject<'_, D>) -> Option<Attestation<Self>> {
-        self.generic.sign(subject)
+        let (index, guard) = self.signer.as_ref()?;
+        let (round, kind) = when(&subject);
+        match guard.sign(Vote { round, kind, message: &self.signed_bytes(subject) }) {
+            Ok(signature) => {
+                Some(Attestation { signer: *index, signature: signature_to_commonware(&signature).into() })
+            }
+            Err(error) => {
+                // Without this vote the others go on, as without a box that is down.
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::error!(%round, %kind, %error, cause, "a vote was not signed");
+                None
+            }
+        }
     }
 
     fn verify_attestation<R: CryptoRng, D: Digest>(

@@ -19,7 +19,7 @@ use crate::{
     Application,
     adapter::Tip,
     block::Payload,
-    identity::from_commonware,
+    key::from_commonware,
     scheme::Scheme,
     status::{self, Peers},
 };

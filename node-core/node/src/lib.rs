@@ -7,9 +7,10 @@ mod node;
 mod pipeline;
 mod signature_metrics;
 mod tree;
+mod vote_metrics;
 mod worker;
 
-pub use dolmen_consensus::{Identity, IdentityError, Peer, PeerStatus};
+pub use dolmen_consensus::{GuardStatus, Peer, PeerStatus, public_key};
 pub use dolmen_pool::PoolStatus;
 pub use dolmen_rpc::{Finalized, SyncStatus};
 pub use dolmen_store::genesis_block;

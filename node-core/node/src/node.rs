@@ -11,8 +11,9 @@ use std::{
 
 use alloy_primitives::{Address, B256, KECCAK256_EMPTY};
 use dolmen_accel_api::{BatchVerifier, QueueConfig};
-use dolmen_consensus::{Consensus, ConsensusError, Identity, Peer, PeerStatus};
+use dolmen_consensus::{Consensus, ConsensusError, GuardStatus, Peer, PeerStatus};
 use dolmen_execution::Executor;
+use dolmen_hsm_api::{LeaseCounter, Signer};
 use dolmen_pool::{AccountView, Pool, PoolConfig, PoolStatus, SenderCache, Signatures, StateSource};
 use dolmen_rpc::{AllowedHosts, Backend, BackendParts, RpcLimits, RpcServer, SyncSource, SyncStatus};
 use dolmen_store::{Head, Options, StateReader as _, Store, StoreError};
@@ -30,6 +31,7 @@ use crate::{
     pipeline::{Handle, Pipeline},
     signature_metrics,
     tree::Tree,
+    vote_metrics,
     worker::Worker,
 };
 
@@ -37,8 +39,12 @@ use crate::{
 pub struct NodeConfig {
     /// The chain.
     pub genesis: Genesis,
-    /// This box's key.
-    pub identity: Identity,
+    /// This box's Ed25519 key, which authenticates it to the others and signs its votes.
+    pub key: Arc<dyn Signer>,
+    /// The log of votes; a file of this key and chain alone, better beside the key than in `data_dir`.
+    pub vote_log: PathBuf,
+    /// What keeps an old copy of that log from voting, where the box has it.
+    pub vote_counter: Option<Arc<dyn LeaseCounter>>,
     /// Checks all signatures.
     pub engine: Arc<dyn BatchVerifier>,
     /// Where the database and the consensus journals live.
@@ -123,7 +129,7 @@ impl Node {
         let (events, _) = broadcast::channel(limits::EVENTS);
         let (gossip_in, gossip_messages) = mpsc::channel(limits::GOSSIP_IN_QUEUE);
         let pipeline = Arc::new(Pipeline {
-            identity: config.identity.public_key(),
+            identity: dolmen_consensus::public_key(&*config.key)?,
             tree: Tree::new(store.clone()),
             store: store.clone(),
             pool: pool.clone(),
@@ -160,6 +166,7 @@ impl Node {
         let serve = |source| NodeError::Rpc { address: config.rpc_listen, source };
         let listener = TcpListener::bind(config.rpc_listen).map_err(serve)?;
         let hosts = AllowedHosts::new(config.rpc_hosts);
+        vote_metrics::register(&mut registry, Arc::downgrade(&consensus));
         let rpc = RpcServer::start_for(hosts, listener, backend, &mut registry).map_err(serve)?;
         let tasks = vec![
             tokio::spawn(gossip::announce(pool.clone(), consensus.clone())),
@@ -253,6 +260,11 @@ impl Node {
         self.sync.consensus.upgrade().is_some_and(|consensus| consensus.is_running())
     }
 
+    /// What became of this box's votes; none once the node has stopped.
+    pub fn votes(&self) -> Option<GuardStatus> {
+        self.sync.consensus.upgrade().map(|consensus| consensus.votes())
+    }
+
     /// Time since the start.
     pub fn uptime(&self) -> Duration {
         self.started.elapsed()
@@ -276,7 +288,9 @@ fn consensus_config(config: &NodeConfig, store: &Store) -> Result<dolmen_consens
     let settings = config.genesis.file();
     let genesis = store.block(0)?.ok_or(StoreError::UnknownBlock { number: 0, head: 0 })?;
     Ok(dolmen_consensus::Config {
-        identity: config.identity.clone(),
+        key: config.key.clone(),
+        vote_log: config.vote_log.clone(),
+        vote_counter: config.vote_counter.clone(),
         engine: config.engine.clone(),
         genesis: Arc::new(genesis),
         validators: settings.validators.iter().map(|validator| validator.public_key).collect(),

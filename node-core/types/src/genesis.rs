@@ -144,7 +144,7 @@ pub enum GenesisError {
     },
     /// A validator's key is not one that can sign.
     #[error(
-        "genesis field `validators[{index}].public_key`: `{value}` is not an Ed25519 public key; copy it from `dolmen genesis key`"
+        "genesis field `validators[{index}].public_key`: `{value}` is not an Ed25519 public key; copy it from `dolmen keys show`"
     )]
     PublicKey {
         /// Place in the list, from 0.

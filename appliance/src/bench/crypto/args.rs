@@ -98,9 +98,8 @@ pub(crate) struct RecoverArgs {
     pub(crate) common: Common,
 }
 
-/// Settings of `dolmen bench sign`.
+/// Settings of `dolmen bench sign` for libraries.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "Example:\n  dolmen bench sign --alg sm2,p256 --csv sign.csv")]
 pub(crate) struct SignArgs {
     /// Algorithms with commas between them, or `all`.
     #[arg(long, value_name = "NAME,..", value_delimiter = ',', default_value = "all", value_parser = algorithm)]

@@ -6,26 +6,45 @@ use commonware_consensus::{
 use commonware_cryptography::{
     Signer as _,
     certificate::{Scheme as _, Verifier as _},
+    ed25519::PrivateKey,
     sha256,
 };
 use commonware_parallel::Sequential;
 use commonware_utils::{Participant, TryCollect as _, test_rng};
 use dolmen_accel_cpu::{CpuConfig, CpuEngine};
+use dolmen_hsm_api::{Domain, KeySpec};
+use dolmen_hsm_guard::GuardConfig;
+use dolmen_hsm_memory::MemoryKey;
+use zeroize::Zeroizing;
 
 use super::*;
 
 const NAMESPACE: &[u8] = b"test";
 
+/// A guard whose log is a file that is unlinked while it is open.
+fn guard(key: &PrivateKey, directory: &std::path::Path) -> Arc<Guard> {
+    let spec = KeySpec { algorithm: Algorithm::Ed25519, domains: [Domain::Vote].into_iter().collect() };
+    let secret = Zeroizing::new(key.encode().as_ref().try_into().unwrap());
+    let signer = Arc::new(MemoryKey::new("soft:vote".parse().unwrap(), spec, &secret).unwrap());
+    let path = directory.join(key.public_key().to_string());
+    let lease_views = GuardConfig::LEASE_VIEWS;
+    Arc::new(
+        Guard::open(signer, GuardConfig { path, namespace: NAMESPACE.to_vec(), counter: None, lease_views }).unwrap(),
+    )
+}
+
 /// Each validator by our scheme and by commonware's.
 fn validators(count: u64) -> Vec<(Scheme, Theirs)> {
     let keys: Vec<_> = (0..count).map(PrivateKey::from_seed).collect();
+    let directory = tempfile::tempdir().unwrap();
     let set: Set<PublicKey> = keys.iter().map(PrivateKey::public_key).try_collect().unwrap();
     let engine = CpuEngine::start(CpuConfig { algorithms: &[Algorithm::Ed25519], ..CpuConfig::default() }).unwrap();
     let mut validators: Vec<_> = keys
         .into_iter()
         .map(|key| {
             let theirs = Theirs::signer(NAMESPACE, set.clone(), key.clone()).unwrap();
-            (Scheme::new(NAMESPACE, &set, key, engine.clone()), theirs)
+            let guard = guard(&key, directory.path());
+            (Scheme::new(NAMESPACE, &set, &key.public_key(), guard, engine.clone()), theirs)
         })
         .collect();
     validators.sort_by_key(|(ours, _)| match ours.me() {
@@ -105,4 +124,44 @@ fn a_certificate_without_a_quorum_is_refused() {
     assert!(scheme.verify_certificate(&mut test_rng(), subject, &certificate, &Sequential));
     certificate.signatures.pop();
     assert!(!scheme.verify_certificate(&mut test_rng(), subject, &certificate, &Sequential));
+}
+
+/// The guard is asked, and believes certificates more than its log.
+#[test]
+fn votes_that_conflict_are_not_signed_and_strange_ones_are_noticed() {
+    let validators = validators(4);
+    let scheme = &validators[0].0;
+    let (first, mut second) = (proposal(3), proposal(3));
+    second.payload = sha256::Digest([8; 32]);
+    let vote = scheme.sign(Subject::Notarize { proposal: &first }).unwrap();
+    assert_eq!(scheme.sign(Subject::Notarize { proposal: &first }).unwrap().encode(), vote.encode());
+    assert!(scheme.sign(Subject::Notarize { proposal: &second }).is_none());
+    let nullify: Subject<'_, sha256::Digest> = Subject::Nullify { round: first.round };
+    assert!(scheme.sign(nullify).is_some());
+    assert!(scheme.sign(Subject::Finalize { proposal: &first }).is_none(), "it has nullified");
+
+    // Certificates with its own vote, and with one that it never cast: another has its key.
+    let guard = &scheme.signer.as_ref().unwrap().1;
+    let certificate = |proposal: &Proposal<sha256::Digest>| {
+        let votes: Vec<_> =
+            validators.iter().map(|(_, theirs)| theirs.sign(Subject::Notarize { proposal }).unwrap()).collect();
+        let votes: Vec<_> =
+            votes.iter().map(|vote| Attestation { signer: vote.signer, signature: vote.signature.clone() }).collect();
+        let mut votes = votes.into_iter();
+        let first = votes.next().unwrap();
+        scheme.assemble(NonEmpty::new(first, votes), &Sequential).unwrap()
+    };
+    let rng = &mut test_rng();
+    let known = certificate(&first);
+    assert!(scheme.verify_certificate(rng, Subject::Notarize { proposal: &first }, &known, &Sequential));
+    assert_eq!(guard.status().fence, None);
+    let strange = proposal(9);
+    assert!(scheme.verify_certificate(
+        rng,
+        Subject::Notarize { proposal: &strange },
+        &certificate(&strange),
+        &Sequential
+    ));
+    assert!(guard.status().fence.is_some_and(|until| until.view > 9));
+    assert!(scheme.sign(Subject::Notarize { proposal: &proposal(10) }).is_none());
 }

@@ -16,13 +16,13 @@ use zeroize::Zeroizing;
 const SM2_IDENTITY: &str = "1234567812345678";
 
 /// Bytes of a secret.
-pub(crate) const LENGTH: usize = 32;
+pub const LENGTH: usize = 32;
 
-/// What a file holds, before the algorithm makes a key of it.
-pub(crate) type Bytes = Zeroizing<[u8; LENGTH]>;
+/// What a store keeps, before the algorithm makes a key of it.
+pub type Bytes = Zeroizing<[u8; LENGTH]>;
 
 /// The algorithms that there are, for people.
-pub(crate) const OFFERED: &str = "ed25519, p256, secp256k1 and sm2";
+pub const OFFERED: &str = "ed25519, p256, secp256k1 and sm2";
 
 /// A secret key, ready to sign. The libraries wipe theirs when they are dropped.
 pub(crate) enum Secret {
@@ -49,7 +49,7 @@ impl Secret {
         }
     }
 
-    /// A new key, and what a file holds of it; none for algorithms that are not offered.
+    /// A new key, and what a store keeps of it; none for algorithms that are not offered.
     pub(crate) fn generate(algorithm: Algorithm) -> Option<(Self, Bytes)> {
         // Bytes that are no secret come once in 2^32 for P-256 and SM2, else never.
         (0..16).find_map(|_| {

@@ -1,0 +1,105 @@
+//! Devices of software for development boxes: a TPM and a PKCS#11 token each, as a box of hardware has them.
+
+use std::{
+    fs,
+    net::{Ipv4Addr, TcpStream},
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail, ensure};
+use dolmen_hsm_api::private;
+
+/// How long a TPM of software may take to listen.
+const START_MAX: Duration = Duration::from_secs(20);
+/// Where distributions put SoftHSM.
+const SOFTHSM: [&str; 3] = [
+    "/usr/lib/softhsm/libsofthsm2.so",
+    "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
+    "/usr/lib64/pkcs11/libsofthsm2.so",
+];
+/// The label of each box's token.
+pub(super) const TOKEN: &str = "dolmen";
+
+/// A running swtpm. It ends when this is dropped, and with this process however that ends.
+pub(super) struct Swtpm(Child);
+
+impl Swtpm {
+    /// Starts one on a port and the next.
+    pub(super) fn start(state: &Path, port: u16) -> anyhow::Result<Self> {
+        fs::create_dir_all(state).with_context(|| format!("cannot create {}", state.display()))?;
+        let directory = format!("dir={}", state.display());
+        let (server, control) = (format!("type=tcp,port={port}"), format!("type=tcp,port={}", port + 1));
+        let child = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "swtpm", "socket", "--tpm2", "--tpmstate", &directory])
+            .args(["--server", &server, "--ctrl", &control, "--flags", "not-need-init,startup-clear"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            // Ctrl-C is for the devnet: the box needs its TPM until it has stopped.
+            .process_group(0)
+            .spawn()
+            .context("cannot start a TPM of software: install the packages swtpm and util-linux")?;
+        let mut swtpm = Self(child);
+        let begin = Instant::now();
+        // The control port: a connection to the other would count as a client.
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, port + 1)).is_err() {
+            if let Some(status) = swtpm.0.try_wait().context("cannot wait for swtpm")? {
+                bail!(
+                    "swtpm ended at once ({status}); is the package swtpm installed, and are ports {port} and {} free?",
+                    port + 1
+                );
+            }
+            ensure!(begin.elapsed() < START_MAX, "swtpm does not listen on port {}", port + 1);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(swtpm)
+    }
+}
+
+impl Drop for Swtpm {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A token of SoftHSM, and what a process needs to find it.
+pub(super) struct Token {
+    pub(super) module: PathBuf,
+    pub(super) pin_file: PathBuf,
+    /// The value of the environment's `SOFTHSM2_CONF`.
+    pub(super) configuration: PathBuf,
+}
+
+impl Token {
+    /// The token in a directory, made where there is none.
+    pub(super) fn open_or_create(directory: &Path) -> anyhow::Result<Self> {
+        let module = SOFTHSM.map(PathBuf::from).into_iter().find(|path| path.exists());
+        let module = module.context("SoftHSM is not installed: install the package softhsm2")?;
+        let token = Self { module, pin_file: directory.join("pin"), configuration: directory.join("softhsm2.conf") };
+        if token.pin_file.exists() {
+            return Ok(token);
+        }
+        let tokens = directory.join("tokens");
+        fs::create_dir_all(&tokens).with_context(|| format!("cannot create {}", tokens.display()))?;
+        let settings =
+            format!("directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n", tokens.display());
+        fs::write(&token.configuration, settings)
+            .with_context(|| format!("cannot write {}", token.configuration.display()))?;
+        let pin = format!("{:08}", rand::random_range(0..100_000_000_u32));
+        let made = Command::new("softhsm2-util")
+            .args(["--init-token", "--free", "--label", TOKEN, "--pin", &pin, "--so-pin", &pin])
+            .env("SOFTHSM2_CONF", &token.configuration)
+            .output()
+            .context("cannot start softhsm2-util: install the package softhsm2")?;
+        ensure!(made.status.success(), "softhsm2-util failed: {}", String::from_utf8_lossy(&made.stderr));
+        // Last: it says that the token is whole.
+        private::write_new(&token.pin_file, pin.as_bytes())
+            .with_context(|| format!("cannot write {}", token.pin_file.display()))?;
+        Ok(token)
+    }
+}

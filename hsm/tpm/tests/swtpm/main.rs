@@ -1,0 +1,7 @@
+//! Everything that needs a TPM, each test with a TPM of software of its own.
+
+mod conformance;
+mod evidence;
+mod lease;
+mod sealing;
+mod support;
