@@ -2,17 +2,19 @@
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
+use alloy_primitives::hex;
 use anyhow::Context as _;
 use axum::{
-    Json, Router,
+    Router,
     extract::State,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderValue, StatusCode, Uri, header},
     response::{
         IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
     },
     routing::get,
 };
+use dolmen_hsm_api::Signer;
 use dolmen_node::{BlockSummary, Finality, Node};
 use dolmen_types::{Genesis, PublicKey};
 use futures::{StreamExt as _, stream};
@@ -23,10 +25,14 @@ use tokio::{
     task::JoinHandle,
 };
 
+use self::signed::Answers;
+pub(crate) use self::tls::Tls;
 use crate::config::BoxConfig;
 
 mod hosts;
 mod serve;
+mod signed;
+mod tls;
 
 /// Between two `status` events.
 const STATUS_INTERVAL: Duration = Duration::from_secs(2);
@@ -60,17 +66,23 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Serves on `admin.listen`.
-    pub(crate) async fn start(config: &BoxConfig, genesis: &Genesis, node: Arc<Node>) -> anyhow::Result<Self> {
+    /// Serves on `admin.listen`, with TLS where the box has a key for it.
+    pub(crate) async fn start(
+        config: &BoxConfig,
+        genesis: &Genesis,
+        node: Arc<Node>,
+        keys: BoxKeys,
+    ) -> anyhow::Result<Self> {
         let listen = config.admin.listen;
         let listener = TcpListener::bind(listen).await.with_context(|| {
             format!("cannot serve the web page on {listen}; choose another admin.listen in box.toml")
         })?;
         let address = listener.local_addr().context("the listening socket has no address")?;
         let (stop, stop_seen) = watch::channel(false);
-        let page = Arc::new(Page::new(config, genesis, node, stop_seen.clone())?);
+        let tls = keys.tls.as_ref().map(|(_, tls)| tls.acceptor.clone());
+        let page = Arc::new(Page::new(config, genesis, node, keys, stop_seen.clone())?);
         let router = hosts::guard(router(page), &config.admin.hosts);
-        let task = tokio::spawn(serve::serve(listener, router, serve::Limits::default(), stop_seen));
+        let task = tokio::spawn(serve::serve(listener, tls, router, serve::Limits::default(), stop_seen));
         Ok(Self { address, stop, task })
     }
 
@@ -89,6 +101,16 @@ impl Server {
     }
 }
 
+/// The box's own keys, opened.
+pub(crate) struct BoxKeys {
+    /// Votes and sessions with other boxes.
+    pub(crate) consensus: Arc<dyn Signer>,
+    /// The page's TLS.
+    pub(crate) tls: Option<(Arc<dyn Signer>, Tls)>,
+    /// Answers to programs.
+    pub(crate) api: Option<Arc<dyn Signer>>,
+}
+
 /// What the page shows of the box, and where it gets it.
 struct Page {
     node: Arc<Node>,
@@ -98,6 +120,8 @@ struct Page {
     ready_head_age_ms_max: u64,
     validators: Vec<(PublicKey, String)>,
     peers: Vec<(PublicKey, SocketAddr)>,
+    keys: Vec<KeyView>,
+    answers: Answers,
     streams: Arc<Semaphore>,
     stop: watch::Receiver<bool>,
 }
@@ -120,8 +144,44 @@ struct Status {
     pool: PoolView,
     uptime_s: u64,
     rpc_url: String,
+    alarms: Vec<Alarm>,
+    keys: Vec<KeyView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     recent_blocks: Option<Vec<BlockSummary>>,
+}
+
+/// What somebody must see to.
+#[derive(Serialize)]
+struct Alarm {
+    id: &'static str,
+    cause: String,
+    next: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until_view: Option<u64>,
+}
+
+/// A key of the box.
+#[derive(Clone, Serialize)]
+struct KeyView {
+    #[serde(rename = "use")]
+    used_for: &'static str,
+    uri: String,
+    algorithm: &'static str,
+    #[serde(rename = "in")]
+    place: &'static str,
+    public_key: String,
+}
+
+impl KeyView {
+    fn new(used_for: &'static str, key: &dyn Signer) -> Self {
+        Self {
+            used_for,
+            uri: key.uri().to_string(),
+            algorithm: key.algorithm().name(),
+            place: key.residence().name(),
+            public_key: hex::encode(key.public_key()),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -146,9 +206,15 @@ impl Page {
         config: &BoxConfig,
         genesis: &Genesis,
         node: Arc<Node>,
+        keys: BoxKeys,
         stop: watch::Receiver<bool>,
     ) -> anyhow::Result<Self> {
         let settings = genesis.file();
+        let views = [
+            Some(("consensus", &keys.consensus)),
+            keys.tls.as_ref().map(|(key, _)| ("tls", key)),
+            keys.api.as_ref().map(|key| ("api", key)),
+        ];
         Ok(Self {
             name: config.name.clone(),
             chain_id: settings.chain_id,
@@ -157,6 +223,8 @@ impl Page {
             validators: settings.validators.iter().map(|known| (known.public_key, known.name.clone())).collect(),
             peers: config.p2p.peers.iter().map(|peer| (peer.public_key, peer.address)).collect(),
             node,
+            keys: views.into_iter().flatten().map(|(used_for, key)| KeyView::new(used_for, &**key)).collect(),
+            answers: Answers::new(keys.api)?,
             streams: Arc::new(Semaphore::new(EVENT_STREAMS_MAX)),
             stop,
         })
@@ -188,8 +256,27 @@ impl Page {
             pool: PoolView { pending: pool.pending, queued: pool.queued, bytes: pool.bytes },
             uptime_s: self.node.uptime().as_secs(),
             rpc_url: format!("http://{}", self.node.rpc_address()),
+            alarms: self.alarms(),
+            keys: self.keys.clone(),
             recent_blocks: with_blocks.then(|| self.node.metrics().recent_blocks()),
         }
+    }
+
+    fn alarms(&self) -> Vec<Alarm> {
+        let Some(votes) = self.node.votes() else { return Vec::new() };
+        let fenced = votes.fence.filter(|_| votes.failing.is_some()).map(|fence| Alarm {
+            id: "votes_fenced",
+            cause: format!("votes up to {fence} may have been signed by a copy of this box's log of votes"),
+            next: "look for another box with this key and stop it; this one votes again when the chain has passed that",
+            until_view: Some(fence.view),
+        });
+        let failing = votes.failing.filter(|_| fenced.is_none()).map(|cause| Alarm {
+            id: "votes_failing",
+            cause,
+            next: "see that the device with the key, the TPM and the disk work; the box votes again by itself",
+            until_view: None,
+        });
+        fenced.into_iter().chain(failing).collect()
     }
 
     fn peers(&self) -> Vec<PeerView> {
@@ -217,7 +304,7 @@ impl Page {
 
 fn router(page: Arc<Page>) -> Router {
     let mut router = Router::new()
-        .route("/api/status", get(|State(page): State<Arc<Page>>| async move { Json(page.status(true)) }))
+        .route("/api/status", get(status))
         .route("/api/events", get(events))
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
@@ -238,6 +325,10 @@ fn file(media_type: &'static str, content: &'static str) -> Response {
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
     ];
     (headers, content).into_response()
+}
+
+async fn status(State(page): State<Arc<Page>>, uri: Uri) -> Response {
+    page.answers.json(&uri, &page.status(true)).await
 }
 
 async fn metrics(State(page): State<Arc<Page>>) -> Response {

@@ -12,6 +12,7 @@ mod config;
 mod devnet;
 mod evm;
 mod genesis;
+mod http;
 mod keys;
 mod logging;
 mod run;

@@ -87,9 +87,11 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
     let node = Arc::new(node);
     // Before anybody is told that the box is there.
     let signals = StopSignals::new()?;
-    let admin = admin::Server::start(&config, &genesis, node.clone()).await?;
+    let keys = page_keys(&keys, &config, key)?;
+    let certificate = keys.tls.as_ref().map(|(_, tls)| tls.fingerprint.clone());
+    let admin = admin::Server::start(&config, &genesis, node.clone(), keys).await?;
     let (height, rpc, ui) = (node.head().block.number(), node.rpc_address(), admin.address());
-    tracing::info!(height, %rpc, %ui, "serving");
+    tracing::info!(height, %rpc, %ui, certificate, "serving");
     let outcome = tokio::select! {
         result = wait(signals, &node) => result,
         () = stdin_eof(), if args.stop_on_stdin_eof => Ok(()),
@@ -98,6 +100,21 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
     tokio::join!(admin.stop(), node.stop());
     tracing::info!("stopped");
     outcome
+}
+
+/// The keys of the web page, made where there are none.
+fn page_keys(keys: &Keys, config: &BoxConfig, consensus: Arc<dyn Signer>) -> anyhow::Result<admin::BoxKeys> {
+    let open = |uri: &Option<KeyUri>, domains: &[Domain]| {
+        let spec = KeySpec { algorithm: Algorithm::EcdsaP256, domains: domains.iter().copied().collect() };
+        uri.as_ref().map(|uri| keys.open_or_create(uri, spec)).transpose()
+    };
+    let tls = open(&config.keys.tls, &[Domain::Tls, Domain::Certificate])?;
+    let tls = tls.map(|key| {
+        let BoxConfig { name, admin, .. } = config;
+        let tls = admin::Tls::new(key.clone(), keys.dir(), name, admin.listen, &admin.hosts)?;
+        anyhow::Ok((key, tls))
+    });
+    Ok(admin::BoxKeys { consensus, tls: tls.transpose()?, api: open(&config.keys.api, &[Domain::Api])? })
 }
 
 /// Lets the process open as many files as the system allows it: database, journals and connections together pass the

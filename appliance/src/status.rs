@@ -1,8 +1,12 @@
 //! `dolmen status`: a running box in a few lines.
 
+use std::path::PathBuf;
+
 use anyhow::Context as _;
 use clap::Args;
 use serde_json::Value;
+
+use crate::http;
 
 /// Arguments of `dolmen status`.
 #[derive(Args)]
@@ -11,6 +15,9 @@ pub(crate) struct StatusArgs {
     /// The box's web page.
     #[arg(long, default_value = "http://127.0.0.1:9545")]
     url: String,
+    /// The box's certificate, keys/tls.pem in its directory, where its page is HTTPS.
+    #[arg(long, value_name = "FILE")]
+    certificate: Option<PathBuf>,
     /// Print the JSON that the box answers.
     #[arg(long)]
     json: bool,
@@ -20,9 +27,11 @@ pub(crate) struct StatusArgs {
 pub(crate) async fn status(args: StatusArgs) -> anyhow::Result<bool> {
     let base = args.url.trim_end_matches('/');
     let hint = || format!("no box answers at {base}; give the address of its web page with --url");
-    let response = reqwest::get(format!("{base}/api/status")).await.with_context(hint)?;
+    let client = http::trusting(reqwest::Client::builder(), args.certificate.as_deref())?.build()?;
+    let get = |path: &str| client.get(format!("{base}{path}")).send();
+    let response = get("/api/status").await.with_context(hint)?;
     let status: Value = response.error_for_status().with_context(hint)?.json().await.with_context(hint)?;
-    let ready = reqwest::get(format!("{base}/readyz")).await.with_context(hint)?;
+    let ready = get("/readyz").await.with_context(hint)?;
     let is_ready = ready.status().is_success();
     let reason = ready.text().await.unwrap_or_default();
     if args.json {
@@ -48,5 +57,19 @@ pub(crate) async fn status(args: StatusArgs) -> anyhow::Result<bool> {
     );
     anstream::println!("  pool      {} pending, {} queued", status["pool"]["pending"], status["pool"]["queued"]);
     anstream::println!("  RPC       {}", text("rpc_url"));
+    for key in status["keys"].as_array().into_iter().flatten() {
+        let field = |name: &str| key[name].as_str().unwrap_or("?");
+        anstream::println!(
+            "  key       {}: {} ({}, in {})",
+            field("use"),
+            field("uri"),
+            field("algorithm"),
+            field("in")
+        );
+    }
+    for alarm in status["alarms"].as_array().into_iter().flatten() {
+        let field = |name: &str| alarm[name].as_str().unwrap_or("?");
+        anstream::println!("  ALARM     {}: {}", field("cause"), field("next"));
+    }
     Ok(is_ready)
 }

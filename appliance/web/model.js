@@ -9,6 +9,7 @@ const STALL_NO_QUORUM_MS = 1500;
 const BLOCKS_KEPT = 256;
 const RATE_SECONDS = 10;
 const NAMES_MAX = 5;
+const ALARMS = ["votes_failing", "votes_fenced"]; // those that the page has its own words for
 
 export const state = {
   status: null,
@@ -45,6 +46,13 @@ export function takeBlock(block) {
   for (const s of state.seconds.keys()) if (s < second - CHART_BARS - RATE_SECONDS) state.seconds.delete(s);
 }
 
+/** The objects in `values`, with `names` of their fields as strings, empty where they are none. */
+function records(values, names) {
+  const string = (value) => (typeof value === "string" ? value : "");
+  return (Array.isArray(values) ? values : []).filter((value) => value !== null && typeof value === "object")
+    .map((value) => ({ ...value, ...Object.fromEntries(names.map((name) => [name, string(value[name])])) }));
+}
+
 /** Takes in the box's status, with its recent blocks where it has them; throws where it is not one. */
 export function takeStatus(status) {
   if (!Array.isArray(status?.peers) || !Number.isSafeInteger(status.height)) throw new TypeError("not a status");
@@ -56,6 +64,8 @@ export function takeStatus(status) {
   // A box that is no validator has no name here.
   for (const peer of status.peers) peer.name ||= `${String(peer.public_key).slice(0, 8)}…`;
   const { recent_blocks: _, ...rest } = status;
+  rest.alarms = records(status.alarms, ["id", "cause", "next"]);
+  rest.keys = records(status.keys, ["use", "uri", "algorithm", "in", "public_key"]);
   state.status = rest;
   state.statusAt = Date.now();
   const head = state.blocks.get(status.height);
@@ -142,19 +152,44 @@ function assess(now) {
   return verdict("ok", votes ? "ok" : "ok_follower");
 }
 
-/** What the page says of the box at this moment: the health of what it hears, or why it hears nothing. */
+/** An alarm of the box as a verdict; one without words of the page's own shows those of the box. */
+function alarmVerdict({ id, cause, next, until_view }) {
+  if (!ALARMS.includes(id)) {
+    const detail = [id, cause].filter(Boolean).join(": ");
+    return { level: "warn", key: "alarm", alarm: id, values: { detail, next } };
+  }
+  const values = { detail: cause.replace(/[.\s]+$/, "") || undefined, view: whole(until_view) };
+  return { level: "bad", key: id, alarm: id, values };
+}
+
+/** All verdicts, the first the worst: no vote of this box is worse than all but a chain that does not go on. */
+function assessAll(now) {
+  const chain = assess(now);
+  const alarms = state.status.alarms.map(alarmVerdict);
+  alarms.sort((a, b) => (a.level === "bad" ? 0 : 1) - (b.level === "bad" ? 0 : 1));
+  if (chain.level === "bad") return [chain, ...alarms];
+  return chain.level === "ok" && alarms.length > 0 ? alarms : [...alarms, chain];
+}
+
+/**
+ * What the page says of the box at this moment: the health of what it hears, or why it hears nothing. `more` is what
+ * else is to be said.
+ */
 export function verdictNow() {
   const { phase, retryAt, why, eventAt } = state.conn;
-  if (phase === "live") return assess(Date.now());
-  if (phase === "connecting") return { level: "info", key: "connecting", values: {} };
+  if (phase === "live") {
+    const [worst, ...more] = assessAll(Date.now());
+    return { ...worst, more };
+  }
+  if (phase === "connecting") return { level: "info", key: "connecting", values: {}, more: [] };
   const wait = retryAt - Date.now();
   const values = {
     why: t(why.key, why.values?.()), retry: wait > 0 ? t("retry_in", { wait: span(wait + 999, true) }) : t("retry_now"),
     advice: t(why.answering ? "advice_answering" : "advice_unreachable"),
   };
-  if (!state.status) return { level: "bad", key: why.answering ? "no_status" : "unreachable", values };
-  const last = assess(eventAt);
+  if (!state.status) return { level: "bad", key: why.answering ? "no_status" : "unreachable", values, more: [] };
+  const all = assessAll(eventAt);
   values.age = span(Date.now() - eventAt, true);
-  values.last = t(`${last.key}_title`, last.values);
-  return { level: "bad", key: "stale", values };
+  values.last = t(`${all[0].key}_title`, all[0].values);
+  return { level: "bad", key: "stale", values, more: all.filter((verdict) => verdict.alarm !== undefined) };
 }

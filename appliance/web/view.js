@@ -81,24 +81,44 @@ function announce(message) {
 
 let announced = "";
 
+/** Writes a verdict into the nodes for its title, cause and next step. */
+function drawVerdict({ key, values }, [title, ...rest]) {
+  text(title, t(`${key}_title`, values));
+  ["cause", "next"].forEach((part, i) => {
+    text(rest[i], t(`${key}_${part}`, values));
+    rest[i].hidden = rest[i].textContent === "";
+  });
+}
+
+function drawMore(more) {
+  const items = $("health-more");
+  while (items.children.length > more.length) items.lastElementChild.remove();
+  while (items.children.length < more.length) {
+    const item = element("li");
+    item.append(element("h3"), element("p"), element("p", "next"));
+    items.append(item);
+  }
+  more.forEach((verdict, i) => drawVerdict(verdict, items.children[i].children));
+  items.hidden = more.length === 0;
+}
+
 function drawHealth() {
-  const { level, key, values } = verdictNow();
+  const verdict = verdictNow();
+  const { level, key, values, more } = verdict;
   const title = t(`${key}_title`, values);
   attribute($("health"), "data-level", level);
   attribute($("health-icon"), "href", `#icon-${level}`);
-  text($("health-title"), title);
-  for (const part of ["cause", "next"]) {
-    text($(`health-${part}`), t(`${key}_${part}`, values));
-    $(`health-${part}`).hidden = t(`${key}_${part}`) === "";
-  }
+  drawVerdict(verdict, [$("health-title"), $("health-cause"), $("health-next")]);
+  drawMore(more);
   const { phase } = state.conn;
   $("retry").hidden = phase !== "lost";
   attribute(document.body, "data-conn", phase);
   text($("connection-text"), t(phase));
   document.title = `${state.status ? `${state.status.name}: ` : ""}${title} · Dolmen`;
   // Spoken once per change of state; the seconds that count up in the title are not repeated.
-  if (announced !== key) announce(title);
-  announced = key;
+  const said = JSON.stringify([verdict, ...more].map((one) => [one.key, one.alarm]));
+  if (announced !== said) announce([title, ...more.map((one) => t(`${one.key}_title`, one.values))].join("; "));
+  announced = said;
 }
 
 function drawFigures() {
@@ -254,6 +274,27 @@ function drawPeers() {
   peers.forEach((peer, i) => text($("peers").rows[i].cells[2], peer.connected ? whole(peer.height) : t("unknown")));
 }
 
+function drawKeys() {
+  const { keys } = state.status;
+  const named = (prefix, value, known) => (known.includes(value) ? t(`${prefix}_${value}`) : value || t("unknown"));
+  whenChanged("keys", keys, () => {
+    $("keys").replaceChildren(...keys.map((key) => {
+      const row = element("tr");
+      const use = element("th", "", named("use", key.use, ["consensus", "tls", "api"]));
+      use.scope = "row";
+      const uri = element("td", "uri");
+      uri.append(key.uri ? element("code", "", key.uri) : t("unknown"));
+      const publicKey = element("td");
+      const what = t("copy_own_key", { use: use.textContent });
+      publicKey.append(key.public_key ? copyable(key.public_key, what) : t("unknown"));
+      row.append(use, uri, element("td", "", key.algorithm || t("unknown")),
+        element("td", "", named("in", key.in, ["device", "memory"])), publicKey);
+      return row;
+    }));
+    $("keys-panel").hidden = keys.length === 0;
+  });
+}
+
 /** The JSON-RPC address for others: a box that listens on all its addresses is reached at the one of this page. */
 function rpcUrl(url) {
   return url.replace(/^http:\/\/(0\.0\.0\.0|\[::\]):/, `http://${location.hostname}:`);
@@ -292,6 +333,7 @@ export function render() {
   drawBlocks();
   drawPeers();
   drawBox();
+  drawKeys();
 }
 
 /** Draws everything anew, as after a change of language. */

@@ -20,6 +20,7 @@ use tokio::{
     task::JoinSet,
     time::{Sleep, sleep},
 };
+use tokio_rustls::TlsAcceptor;
 
 /// Pause after a failed accept, which means that the process is out of file descriptors or memory.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
@@ -50,7 +51,13 @@ impl Default for Limits {
 
 /// Serves `router` until `stop` says so or its sender is gone, then returns once all connections are closed; each still
 /// answers the request that it has. Dropped, it closes them at once.
-pub(super) async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: watch::Receiver<bool>) {
+pub(super) async fn serve(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    router: Router,
+    limits: Limits,
+    stop: watch::Receiver<bool>,
+) {
     let mut http = http1::Builder::new();
     // Without a timer hyper keeps no time.
     http.timer(TokioTimer::new()).header_read_timeout(limits.request_wait_max);
@@ -63,7 +70,14 @@ pub(super) async fn serve(listener: TcpListener, router: Router, limits: Limits,
                 Ok((socket, _)) => {
                     // Events are small and must not wait for the acknowledgement of those before them.
                     let _ = socket.set_nodelay(true);
-                    connections.spawn(connection(http.clone(), socket, limits, router.clone(), stop.clone()));
+                    let socket = Socket { socket, stall: None, stall_max: limits.write_stall_max };
+                    let (http, tls, router, stop) = (http.clone(), tls.clone(), router.clone(), stop.clone());
+                    connections.spawn(async move {
+                        match tls {
+                            None => connection(http, socket, router, stop).await,
+                            Some(tls) => encrypted(http, socket, tls, limits, router, stop).await,
+                        }
+                    });
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection cannot be accepted; check the limit of open files");
@@ -83,14 +97,33 @@ pub(super) async fn stopped(mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-async fn connection(
+/// A connection that begins with a handshake, which must come as soon as a request would.
+async fn encrypted(
     http: http1::Builder,
-    socket: TcpStream,
+    socket: Socket,
+    tls: TlsAcceptor,
     limits: Limits,
     router: Router,
     stop: watch::Receiver<bool>,
 ) {
-    let socket = Socket { socket, stall: None, stall_max: limits.write_stall_max };
+    let handshake = tokio::time::timeout(limits.request_wait_max, tls.accept(socket));
+    let accepted = tokio::select! {
+        accepted = handshake => accepted,
+        () = stopped(stop.clone()) => return,
+    };
+    match accepted {
+        Ok(Ok(socket)) => connection(http, socket, router, stop).await,
+        Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake with the page failed"),
+        Err(_) => tracing::debug!("a TLS handshake with the page took too long"),
+    }
+}
+
+async fn connection(
+    http: http1::Builder,
+    socket: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    router: Router,
+    stop: watch::Receiver<bool>,
+) {
     let connection = http.serve_connection(TokioIo::new(socket), TowerToHyperService::new(router));
     tokio::pin!(connection);
     let result = tokio::select! {
@@ -207,7 +240,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stop_seen) = watch::channel(false);
-        Served { address, stop, task: tokio::spawn(serve(listener, router, limits, stop_seen)) }
+        Served { address, stop, task: tokio::spawn(serve(listener, None, router, limits, stop_seen)) }
     }
 
     async fn ask(address: SocketAddr, path: &str) -> TcpStream {

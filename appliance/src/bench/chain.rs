@@ -47,7 +47,7 @@ pub(crate) async fn chain(args: ChainArgs) -> anyhow::Result<()> {
     let progress = Progress::new();
     let machine = Machine::read();
     progress.say(format!("starting {} boxes", args.boxes));
-    let mut devnet = Devnet::start(args.boxes, args.accel, args.dir.as_deref(), args.base_port).await?;
+    let mut devnet = Devnet::start(&args).await?;
     let machine = machine.writing_to(&devnet.dir);
     let description = devnet.description.clone();
     let result = tokio::select! {

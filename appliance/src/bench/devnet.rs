@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::Stdio,
     sync::{Arc, Mutex},
     time::Duration,
@@ -22,7 +22,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::backends::Backend;
+use super::ChainArgs;
 
 /// Accounts with funds that the devnet's genesis gets.
 const DEV_ACCOUNTS: u32 = 10;
@@ -54,6 +54,8 @@ pub(super) struct BoxDescription {
     pub(super) rpc: String,
     /// URL of its web page, which has the event stream.
     pub(super) ui: String,
+    /// The certificate of that page, where it is HTTPS.
+    pub(super) certificate: Option<PathBuf>,
     /// Its process.
     pub(super) pid: u32,
 }
@@ -82,8 +84,9 @@ pub(super) struct Devnet {
 
 impl Devnet {
     /// Starts `boxes` boxes and waits until all of them finalize blocks.
-    pub(super) async fn start(boxes: u32, accel: Backend, dir: Option<&Path>, base_port: u16) -> anyhow::Result<Self> {
-        let (dir, temporary) = match dir {
+    pub(super) async fn start(args: &ChainArgs) -> anyhow::Result<Self> {
+        let ChainArgs { boxes, accel, base_port, swtpm, softhsm, .. } = *args;
+        let (dir, temporary) = match &args.dir {
             Some(dir) => (dir.to_owned(), false),
             None => (std::env::temp_dir().join(format!("dolmen-bench-{}", std::process::id())), true),
         };
@@ -94,6 +97,8 @@ impl Devnet {
             .args(["--accel", accel.name()])
             .args(["--accounts", &DEV_ACCOUNTS.to_string(), "--dir"])
             .arg(&dir)
+            .args(swtpm.then_some("--swtpm"))
+            .args(softhsm.then_some("--softhsm"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

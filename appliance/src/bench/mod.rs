@@ -98,6 +98,12 @@ pub(crate) struct ChainArgs {
     /// What checks signatures in the boxes, as for `dolmen run`.
     #[arg(long, value_enum, default_value_t = Backend::Cpu)]
     pub(crate) accel: Backend,
+    /// Each box has a TPM of software, as for `dolmen devnet`.
+    #[arg(long)]
+    pub(crate) swtpm: bool,
+    /// Each box has a PKCS#11 token of software, as for `dolmen devnet`.
+    #[arg(long)]
+    pub(crate) softhsm: bool,
     /// What the transactions do.
     #[arg(long, value_enum, default_value_t = Workload::Erc20)]
     pub(crate) workload: Workload,

@@ -16,6 +16,7 @@ use super::{
     devnet::BoxDescription,
     load::Flight,
 };
+use crate::http;
 
 /// Blocks seen and not yet processed: a minute of blocks from four boxes.
 const QUEUE: usize = 16_384;
@@ -95,12 +96,13 @@ impl Watcher {
     /// Opens every box's event stream. `rpc` is a client of the first box, of whose blocks the transactions are read
     /// from the one after its head on.
     pub(super) async fn open(boxes: &[BoxDescription], rpc: Rpc, flight: Arc<Flight>) -> anyhow::Result<Self> {
-        let http = reqwest::Client::builder().no_proxy().read_timeout(SILENCE_MAX).build()?;
         let (sender, seen) = mpsc::channel(QUEUE);
         let mut streams = JoinSet::new();
         for (node, description) in boxes.iter().enumerate() {
             let url = format!("{}/api/events", description.ui.trim_end_matches('/'));
-            let response = http.get(&url).header("accept", "text/event-stream").send().await;
+            let client = reqwest::Client::builder().no_proxy().read_timeout(SILENCE_MAX);
+            let client = http::trusting(client, description.certificate.as_deref())?.build()?;
+            let response = client.get(&url).header("accept", "text/event-stream").send().await;
             let response = response.and_then(reqwest::Response::error_for_status);
             let response = response.with_context(|| format!("open the event stream of {}", description.name))?;
             streams.spawn(read_events(response, node, description.name.clone(), sender.clone()));

@@ -80,6 +80,8 @@ struct BoxSummary<'a> {
     ws: String,
     metrics: String,
     ui: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate: Option<PathBuf>,
     config: &'a Path,
     pid: Option<u32>,
 }
@@ -91,6 +93,11 @@ impl BoxLayout {
 
     pub(super) fn ui_url(&self) -> String {
         format!("{}/", self.admin_url())
+    }
+
+    /// The certificate of its page, where that is HTTPS; the box makes it.
+    pub(super) fn certificate(&self) -> Option<PathBuf> {
+        self.keys.tls.as_ref().map(|_| self.config.with_file_name("keys").join("tls.pem"))
     }
 
     fn admin_url(&self) -> String {
@@ -148,6 +155,7 @@ impl Layout {
             ws: format!("ws://{}", layout.rpc),
             metrics: format!("{}/metrics", layout.admin_url()),
             ui: layout.ui_url(),
+            certificate: layout.certificate(),
             config: &self.boxes[index].config,
             pid: pids.get(index).copied(),
         };

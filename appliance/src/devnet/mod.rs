@@ -83,7 +83,7 @@ pub(crate) async fn devnet(args: DevnetArgs) -> anyhow::Result<()> {
 
 /// Waits until all boxes finalize, says so, then keeps a status line up to date.
 async fn watch(layout: &Layout, boxes: &mut Boxes) -> anyhow::Result<()> {
-    let watcher = watch::Watcher::new(layout)?;
+    let watcher = watch::Watcher::new(layout);
     let ready = tokio::time::timeout(READY_WITHIN, async {
         loop {
             let finalizing = watcher.poll().await.finalizing;

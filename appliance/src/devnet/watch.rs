@@ -1,15 +1,21 @@
 //! What all boxes report, in one line.
 
-use std::{fmt, time::Duration};
+use std::{fmt, path::PathBuf, sync::OnceLock, time::Duration};
 
 use serde::Deserialize;
 
-use super::layout::Layout;
+use super::layout::{BoxLayout, Layout};
+use crate::http;
 
 /// Asks every box for its status.
-pub(super) struct Watcher {
-    client: reqwest::Client,
-    urls: Vec<String>,
+pub(super) struct Watcher(Vec<Page>);
+
+/// The page of a box.
+struct Page {
+    url: String,
+    /// What the box makes at its first start.
+    certificate: Option<PathBuf>,
+    client: OnceLock<reqwest::Client>,
 }
 
 /// A block as the status lists it.
@@ -47,16 +53,19 @@ pub(super) struct Line {
 }
 
 impl Watcher {
-    pub(super) fn new(layout: &Layout) -> anyhow::Result<Self> {
-        let client = reqwest::Client::builder().timeout(Duration::from_secs(2)).build()?;
-        let urls = layout.boxes.iter().map(|own| format!("{}api/status", own.ui_url())).collect();
-        Ok(Self { client, urls })
+    pub(super) fn new(layout: &Layout) -> Self {
+        let page = |own: &BoxLayout| Page {
+            url: format!("{}api/status", own.ui_url()),
+            certificate: own.certificate(),
+            client: OnceLock::new(),
+        };
+        Self(layout.boxes.iter().map(page).collect())
     }
 
     pub(super) async fn poll(&self) -> Line {
-        let asked = self.urls.iter().map(|url| ask(&self.client, url));
+        let asked = self.0.iter().map(Page::ask);
         let answers: Vec<Status> = futures::future::join_all(asked).await.into_iter().flatten().collect();
-        let mut line = Line { boxes: self.urls.len(), ..Line::default() };
+        let mut line = Line { boxes: self.0.len(), ..Line::default() };
         line.finalizing = answers.iter().filter(|status| !status.recent_blocks.is_empty()).count();
         line.height_min = answers.iter().map(|status| status.height).min().unwrap_or(0);
         line.height_max = answers.iter().map(|status| status.height).max().unwrap_or(0);
@@ -69,8 +78,18 @@ impl Watcher {
     }
 }
 
-async fn ask(client: &reqwest::Client, url: &str) -> Option<Status> {
-    client.get(url).send().await.ok()?.json().await.ok()
+impl Page {
+    /// The status; none while the box does not answer, or has no certificate yet.
+    async fn ask(&self) -> Option<Status> {
+        if self.client.get().is_none() {
+            let builder = reqwest::Client::builder().timeout(Duration::from_secs(2));
+            let client = http::trusting(builder, self.certificate.as_deref()).ok()?.build().ok()?;
+            // Another look at the same box may have been faster.
+            let _ = self.client.set(client);
+        }
+        let response = self.client.get()?.get(&self.url).send().await.ok()?;
+        response.json().await.ok()
+    }
 }
 
 /// Over the blocks listed, newest first.

@@ -28,8 +28,8 @@ before(async () => {
 after(async () => browser?.close());
 
 /** Opens the page in a fresh English profile and records what must not happen on it. */
-async function open(t, url = address) {
-  const context = await browser.newContext({ locale: "en-US", viewport: { width: 1440, height: 1000 } });
+async function open(t, url = address, viewport = { width: 1440, height: 1000 }, script = () => {}, argument = null) {
+  const context = await browser.newContext({ locale: "en-US", viewport });
   t.after(() => context.close());
   const page = await context.newPage();
   const faults = [];
@@ -38,9 +38,28 @@ async function open(t, url = address) {
   page.on("pageerror", (error) => faults.push(error.message));
   page.on("request", (request) => requests.push(request.url()));
   page.setDefaultTimeout(WAIT_MS);
+  await page.addInitScript(script, argument);
   const response = await page.goto(new URL("/", url).href);
   return { page, response, faults, requests };
 }
+
+/** In the page, before its own scripts: puts `fields` over those of each status that the box sends. */
+function overStatus(fields) {
+  window.statusFields = fields;
+  const over = (status) => ({ ...status, ...window.statusFields });
+  const { json } = Response.prototype;
+  Response.prototype.json = async function () {
+    return over(await json.call(this));
+  };
+  const { addEventListener } = EventSource.prototype;
+  EventSource.prototype.addEventListener = function (name, listener) {
+    const changed = (event) => listener({ data: JSON.stringify(over(JSON.parse(event.data))) });
+    addEventListener.call(this, name, name === "status" ? changed : listener);
+  };
+}
+
+/** The page with `fields` in the box's status. */
+const openWith = (t, fields, viewport) => open(t, address, viewport, overStatus, fields);
 
 const live = (page) => page.waitForSelector('body[data-conn="live"]');
 const number = (text) => Number(text.replaceAll(/\D/g, "") || "-1");
@@ -175,6 +194,114 @@ test("nothing is logged as an error and no request leaves the box", async (t) =>
   assert.deepEqual(faults, []);
   assert.ok(requests.some((url) => new URL(url).pathname === "/api/events"), "the page opened the event stream");
   assert.deepEqual(requests.filter((url) => new URL(url).origin !== origin), []);
+});
+
+const FAILING = {
+  id: "votes_failing", cause: "the key gives no signature: <b id=html>the TPM</b> is not there", next: "connect it",
+};
+const FENCED = {
+  id: "votes_fenced", cause: "votes up to view 65536 may have been signed", next: "look for it", until_view: 65536,
+};
+const STRANGE = { id: "disk_warm", cause: "the disk is at 80 degrees.", next: "let it cool" };
+const HEX = "0123456789abcdef".repeat(4);
+const KEYS = [
+  { use: "consensus", uri: "tpm:consensus", algorithm: "ed25519", in: "device", public_key: HEX },
+  {
+    use: "tls", uri: `pkcs11:token=T;object=tls?module-path=/${"lib/".repeat(20)}p11.so`, algorithm: "p256",
+    in: "memory", public_key: `02${HEX}`,
+  },
+];
+const titled = (page, title) => page.waitForFunction(
+  (wanted) => document.querySelector("#health-title").textContent === wanted, title,
+);
+const keyCells = (page) => page.$$eval("#keys tr", (rows) => rows.map(
+  (row) => [...row.cells].map((cell) => cell.textContent),
+));
+const moreTitles = (page) => page.$$eval("#health-more h3", (titles) => titles.map((one) => one.textContent));
+const change = (page, fields) => page.evaluate((given) => { window.statusFields = given; }, fields);
+
+test("alarms of the box are its health, all of them, in both languages, and go when they end", async (t) => {
+  const { page, faults } = await openWith(t, { alarms: [STRANGE, FAILING, FENCED] });
+  await live(page);
+  await titled(page, "This box casts no votes");
+  assert.equal(await page.getAttribute("#health", "data-level"), "bad");
+  assert.equal(await page.textContent("#health-cause"), `Its last vote was not signed: ${FAILING.cause}.`);
+  assert.match(await page.textContent("#health-next"), /votes again by itself/);
+  assert.equal(await page.locator("#html").count(), 0, "the box's text is no markup");
+  assert.match(await page.textContent("#announce"), /^This box casts no votes; .+; The box raises an alarm$/);
+  assert.deepEqual(await moreTitles(page), [
+    "This box holds back its votes: another may vote with its key", "The box raises an alarm",
+  ]);
+  const [fenced, strange] = await page.$$eval("#health-more li", (items) => items.map((item) => item.innerText));
+  assert.match(fenced, /view 65,536\.$/);
+  assert.match(strange, /disk_warm: the disk is at 80 degrees\.\s+let it cool$/);
+
+  await page.click('[data-lang="zh"]');
+  await titled(page, "本机未在投票");
+  assert.equal(await page.textContent("#health-cause"), `最近一次投票未能签名：${FAILING.cause}。`);
+  assert.deepEqual(await moreTitles(page), ["本机暂停投票：可能有其他设备在用它的密钥投票", "本机发出告警"]);
+
+  await page.click('[data-lang="en"]');
+  await change(page, { alarms: [STRANGE] });
+  await titled(page, "The box raises an alarm");
+  assert.equal(await page.getAttribute("#health", "data-level"), "warn");
+  await change(page, { alarms: [] });
+  await titled(page, "Finalizing");
+  assert.ok(await page.isHidden("#health-more"));
+  assert.deepEqual(faults, []);
+});
+
+test("an alarm is worse than a missing peer and less than a chain that stands still; both are shown", async (t) => {
+  const peers = await (await fetch(new URL("/api/status", address))).json().then((status) => status.peers);
+  const [first, ...others] = peers.map((peer) => ({ ...peer, connected: true, role: "validator" }));
+  const { page } = await openWith(t, { alarms: [FAILING], peers: [{ ...first, connected: false }, ...others] });
+  await live(page);
+  await titled(page, "This box casts no votes");
+  assert.deepEqual(await moreTitles(page), ["Finalizing with no spare validator"]);
+  await change(page, { alarms: [FAILING], peers: [], syncing: true });
+  await titled(page, "Catching up, but no peer is connected");
+  assert.deepEqual(await moreTitles(page), ["This box casts no votes"]);
+  await page.route("**/api/events", (route) => route.abort());
+  await page.reload();
+  await titled(page, "No connection to the box");
+  assert.ok(await page.isHidden("#health-more"));
+});
+
+test("the keys of the box are listed, on a narrow screen too, and without any there is no panel", async (t) => {
+  const { page, faults } = await openWith(t, { keys: KEYS }, { width: 390, height: 844 });
+  await live(page);
+  await page.waitForSelector("#keys tr");
+  assert.deepEqual(await keyCells(page), [
+    ["Consensus", "tpm:consensus", "ed25519", "Device", "012345…abcdef"],
+    ["Page (TLS)", KEYS[1].uri, "p256", "Memory", "020123…abcdef"],
+  ]);
+  assert.equal(await page.getAttribute("#keys code[title]", "title"), KEYS[0].public_key);
+  assert.ok(await page.getByRole("button", { name: "Copy public key for Consensus" }).isVisible());
+  const [wide, shown] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+  assert.ok(wide <= shown, `the page is ${wide} px wide on a screen of ${shown}`);
+  await page.click('[data-lang="zh"]');
+  assert.equal(await page.textContent("#h-keys"), "密钥");
+  const chinese = (await keyCells(page)).map(([use, , , place]) => [use, place]);
+  assert.deepEqual(chinese, [["共识", "设备"], ["网页（TLS）", "内存"]]);
+  await change(page, { keys: [] });
+  await page.waitForSelector("#keys-panel", { state: "hidden" });
+  assert.deepEqual(faults, []);
+});
+
+test("alarms and keys that are not what they should be take nothing else from the page", async (t) => {
+  const { page, faults } = await openWith(t, {
+    alarms: [null, 7, {}, { id: "constructor", cause: 1 }, { id: "votes_fenced", until_view: "x" }],
+    keys: [null, "key", { use: ["tls"], uri: 3 }, { use: "__proto__", in: "toString", public_key: "<i>" }],
+  });
+  await live(page);
+  await titled(page, "This box holds back its votes: another may vote with its key");
+  assert.deepEqual(await moreTitles(page), ["The box raises an alarm", "The box raises an alarm"]);
+  assert.deepEqual(await keyCells(page), [["–", "–", "–", "–", "–"], ["__proto__", "–", "–", "toString", "<i>"]]);
+  await change(page, { alarms: "none", keys: { length: 3 } });
+  await titled(page, "Finalizing");
+  await page.waitForSelector("#keys-panel", { state: "hidden" });
+  await above(() => heightOf(page), await heightOf(page), "height");
+  assert.deepEqual(faults, []);
 });
 
 /** Whether a process exists. */
