@@ -176,7 +176,8 @@ impl KeyView {
     fn new(used_for: &'static str, key: &dyn Signer) -> Self {
         Self {
             used_for,
-            uri: key.uri().to_string(),
+            // Where libraries and PINs lie is nobody's business here.
+            uri: key.uri().to_string().split('?').next().unwrap_or_default().to_owned(),
             algorithm: key.algorithm().name(),
             place: key.residence().name(),
             public_key: hex::encode(key.public_key()),
@@ -264,7 +265,7 @@ impl Page {
 
     fn alarms(&self) -> Vec<Alarm> {
         let Some(votes) = self.node.votes() else { return Vec::new() };
-        let fenced = votes.fence.filter(|_| votes.failing.is_some()).map(|fence| Alarm {
+        let fenced = votes.fence.filter(|_| votes.fenced).map(|fence| Alarm {
             id: "votes_fenced",
             cause: format!("votes up to {fence} may have been signed by a copy of this box's log of votes"),
             next: "look for another box with this key and stop it; this one votes again when the chain has passed that",

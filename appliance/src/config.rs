@@ -53,13 +53,13 @@ pub(crate) struct KeySettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vote_counter: Option<VoteCounter>,
     /// Where devices are.
-    #[serde(default = "devices")]
+    #[serde(default)]
     pub devices: Devices,
 }
 
 impl Default for KeySettings {
     fn default() -> Self {
-        Self { consensus: consensus_key(), tls: None, api: None, vote_counter: None, devices: devices() }
+        Self { consensus: consensus_key(), tls: None, api: None, vote_counter: None, devices: Devices::default() }
     }
 }
 
@@ -88,10 +88,6 @@ pub(crate) enum VoteCounter {
 
 fn consensus_key() -> KeyUri {
     "soft:consensus".parse().expect("a name")
-}
-
-fn devices() -> Devices {
-    Devices { dir: "keys".into(), ..Devices::default() }
 }
 
 /// Names of keys as strings.
@@ -207,8 +203,9 @@ impl BoxConfig {
     pub(crate) fn load(path: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read {}; give the path of a box.toml with --config", path.display()))?;
-        let mut config: Self =
-            toml::from_str(&text).with_context(|| format!("{} is not a valid box.toml", path.display()))?;
+        let mut config: Self = toml::from_str(&text)
+            .map_err(|error| hide_pins(&error))
+            .with_context(|| format!("{} is not a valid box.toml", path.display()))?;
         for (setting, names) in [("rpc.hosts", &config.rpc.hosts), ("admin.hosts", &config.admin.hosts)] {
             for name in names {
                 ensure!(
@@ -225,6 +222,12 @@ impl BoxConfig {
         config.keys.devices.resolve(base);
         Ok(config)
     }
+}
+
+/// The error, without the line that it is about where that may hold a PIN.
+fn hide_pins(error: &toml::de::Error) -> anyhow::Error {
+    let shown = error.to_string();
+    if shown.to_lowercase().contains("pin") { anyhow::anyhow!("{}", error.message()) } else { anyhow::anyhow!(shown) }
 }
 
 /// Whether a request can have this name as its host, or all names are meant: anything else would never match.
@@ -271,6 +274,8 @@ mod tests {
             load("[keys]\nconsensus = \"tpm:box\"\ntls = \"pkcs11:object=page\"\n[keys.devices]\ndir = \"/k\"\n");
         let config = config.unwrap().keys;
         assert_eq!((config.vote_counter(), config.devices.dir), (VoteCounter::Tpm, "/k".into()));
+        let config = load("[keys.devices]\ntcti = \"tabrmd\"\n").unwrap().keys;
+        assert!(config.devices.dir.ends_with("keys"), "a setting of devices moves no files: {:?}", config.devices.dir);
         let error = format!("{:#}", load("[keys]\ntls = \"soft:\"\n").unwrap_err());
         assert!(error.contains("is no name"), "{error}");
     }

@@ -19,6 +19,9 @@ use crate::{
 
 mod seal;
 
+/// Each step is a write to the TPM's memory.
+const FLOOR_STEPS_MAX: u64 = 1000;
+
 /// Arguments of `dolmen keys`.
 #[derive(Args)]
 pub(crate) struct KeysArgs {
@@ -54,7 +57,7 @@ impl DeviceArgs {
     pub(crate) fn devices(self) -> anyhow::Result<Devices> {
         let mut devices = match &self.config {
             Some(path) => BoxConfig::load(path)?.keys.devices,
-            None => Devices { dir: "keys".into(), ..Devices::default() },
+            None => Devices::default(),
         };
         if let Some(dir) = self.dir {
             devices.dir = dir;
@@ -68,7 +71,7 @@ impl DeviceArgs {
 #[derive(Subcommand)]
 enum KeysCommand {
     /// Make a key and print its public half.
-    #[command(after_help = "Examples:\n  dolmen keys create soft:page --algorithm p256 --for tls\n  \
+    #[command(after_help = "Examples:\n  dolmen keys create soft:page --algorithm p256 --for tls,certificate\n  \
         dolmen keys create tpm:consensus --algorithm ed25519 --for vote,transport --json")]
     Create {
         /// What it is to be called, as in soft:box.
@@ -130,6 +133,24 @@ enum KeysCommand {
         --pcr 11=<64 digits> --out approval.json"
     )]
     Approve(seal::ApproveArgs),
+    /// Show the TPM's version floor, or raise it: software approved for less is then refused for good.
+    #[command(after_help = "Examples:\n  dolmen keys floor\n  dolmen keys floor --raise 3 --yes")]
+    Floor {
+        /// The lowest number of a version that may still have secrets.
+        #[arg(long, value_name = "N", requires = "yes")]
+        raise: Option<u64>,
+        /// Do it: it never goes down again.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Take away what keeps a stopped box from voting: the fence of its log of votes.
+    #[command(after_help = "Example:\n  dolmen keys release-votes --config /etc/dolmen/box.toml --yes")]
+    ReleaseVotes {
+        /// Do it: no other copy of this box's keys is in use, and none has voted further than this one. Two that did can
+        /// be proven to have voted twice.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Measure how fast a key signs; the same as `dolmen bench sign --key`.
     #[command(after_help = "Example:\n  dolmen keys bench tpm:page --threads 1,4")]
     Bench {
@@ -143,6 +164,7 @@ enum KeysCommand {
 /// Runs a subcommand; `false` where a device could not be reached.
 pub(crate) fn keys(args: KeysArgs) -> anyhow::Result<bool> {
     let KeysArgs { devices, json, command } = args;
+    let config = devices.config.clone();
     let keys = Keys::new(devices.devices()?)?;
     match command {
         KeysCommand::Create { uri, algorithm, domains } => {
@@ -153,9 +175,14 @@ pub(crate) fn keys(args: KeysArgs) -> anyhow::Result<bool> {
         }
         KeysCommand::List => {
             let (found, errors) = keys.list();
+            let all = errors.is_empty();
             print(&found, json)?;
-            errors.iter().for_each(|error| anstream::eprintln!("error: {error}"));
-            return Ok(errors.is_empty());
+            for error in errors {
+                let error = anyhow::Error::new(error);
+                anstream::eprintln!("error: {error}");
+                error.chain().skip(1).for_each(|cause| anstream::eprintln!("  because: {cause}"));
+            }
+            return Ok(all);
         }
         KeysCommand::Show { uri } => print(&[KeyInfo::of(&*keys.store(&uri)?.open(&uri)?)], json)?,
         KeysCommand::Rotate { uri, yes } => {
@@ -171,6 +198,24 @@ pub(crate) fn keys(args: KeysArgs) -> anyhow::Result<bool> {
             keys.store(&uri)?.delete(&uri)?;
         }
         KeysCommand::Attest { uri, nonce } => attest(&keys, &uri, &nonce)?,
+        KeysCommand::Floor { raise, .. } => {
+            if let Some(version) = raise {
+                let now = keys.floor(None)?;
+                let steps = version.saturating_sub(now);
+                anyhow::ensure!(
+                    steps <= FLOOR_STEPS_MAX,
+                    "the floor is {now}; one call raises it by {FLOOR_STEPS_MAX} at most"
+                );
+            }
+            anstream::println!("{}", keys.floor(raise)?);
+        }
+        KeysCommand::ReleaseVotes { yes } => {
+            let config = config.context("--config names the box whose log of votes is meant")?;
+            if !yes {
+                bail!("the box might vote twice if another copy of its keys has voted; say --yes if none can have");
+            }
+            crate::run::release_votes(&BoxConfig::load(&config)?)?;
+        }
         KeysCommand::Seal(args) => seal::seal(&keys, args)?,
         KeysCommand::Unseal(args) => seal::unseal(&keys, args)?,
         KeysCommand::Approve(args) => seal::approve(&keys, args)?,

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
 use clap::Args;
-use dolmen_hsm_api::{Algorithm, Domain, KeySpec, KeyUri, Signer};
+use dolmen_hsm_api::{Algorithm, Domain, KeySpec, KeyUri, LeaseCounter, Signer};
 use dolmen_node::{Node, NodeConfig, Peer, public_key};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -47,21 +47,35 @@ pub(crate) fn consensus_key(keys: &Keys, uri: &KeyUri) -> anyhow::Result<Arc<dyn
     keys.open_or_create(uri, KeySpec { algorithm: Algorithm::Ed25519, domains })
 }
 
+/// Takes the fence of a stopped box's log of votes away.
+pub(crate) fn release_votes(config: &BoxConfig) -> anyhow::Result<()> {
+    let keys = Keys::new(config.keys.devices.clone())?;
+    let key = keys.store(&config.keys.consensus)?.open(&config.keys.consensus)?;
+    let genesis = load_genesis(&config.genesis)?;
+    let (log, counter) = (keys.dir().join(VOTE_LOG), vote_counter(&keys, config)?);
+    Ok(dolmen_node::release_votes(&*key, &log, counter, &genesis, &config.data_dir)?)
+}
+
+fn vote_counter(keys: &Keys, config: &BoxConfig) -> anyhow::Result<Option<Arc<dyn LeaseCounter>>> {
+    match config.keys.vote_counter() {
+        VoteCounter::Tpm => Ok(Some(keys.vote_counter()?)),
+        VoteCounter::None => Ok(None),
+    }
+}
+
 /// Runs the box until SIGINT or SIGTERM, or until it cannot go on.
 pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
     let config = BoxConfig::load(&args.config)?;
     logging::init(config.log.format);
     raise_open_files();
+    protect_memory();
     let genesis = load_genesis(&config.genesis)?;
     std::fs::create_dir_all(&config.data_dir)
         .with_context(|| format!("cannot create data_dir {}", config.data_dir.display()))?;
     let keys = Keys::new(config.keys.devices.clone())?;
     let key = consensus_key(&keys, &config.keys.consensus)?;
     let own = public_key(&*key)?;
-    let vote_counter = match config.keys.vote_counter() {
-        VoteCounter::Tpm => Some(keys.vote_counter()?),
-        VoteCounter::None => None,
-    };
+    let vote_counter = vote_counter(&keys, &config)?;
     tracing::info!(name = config.name, public_key = %own, key = %key.uri(), counted = vote_counter.is_some(), "starting");
     if !genesis.file().validators.iter().any(|validator| validator.public_key == own) {
         tracing::warn!(key = %key.uri(), "this box's key is not a validator's in the genesis file: it follows the chain and does not vote");
@@ -124,6 +138,14 @@ fn raise_open_files() {
         getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
     if let Err(error) = raised {
         tracing::warn!(%error, "cannot raise the limit on open files; under many connections the box may run out of them");
+    }
+}
+
+/// Keeps keys that are in memory out of core dumps, and other processes of the same user out of the memory.
+fn protect_memory() {
+    let protected = setrlimit(Resource::RLIMIT_CORE, 0, 0).and_then(|()| nix::sys::prctl::set_dumpable(false));
+    if let Err(error) = protected {
+        tracing::warn!(%error, "a crash may leave keys in a core dump; forbid core dumps for this service");
     }
 }
 

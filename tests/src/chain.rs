@@ -45,6 +45,8 @@ pub struct BoxInfo {
     pub metrics: String,
     /// Its web page.
     pub ui: String,
+    /// The certificate of that page, where it is HTTPS.
+    pub certificate: Option<PathBuf>,
     /// Its `box.toml`.
     pub config: PathBuf,
     /// Its process, where `dolmen devnet` runs it.
@@ -141,6 +143,7 @@ pub(crate) fn quantity(value: &Value) -> u64 {
 
 /// Address in `http://ADDRESS` or `http://ADDRESS/`.
 fn address(url: &str) -> SocketAddr {
-    let authority = url.strip_prefix("http://").map(|rest| rest.trim_end_matches('/'));
+    let authority =
+        url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")).map(|rest| rest.trim_end_matches('/'));
     authority.and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("{url} has no IP address and port"))
 }

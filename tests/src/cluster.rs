@@ -90,6 +90,7 @@ impl Cluster {
             ws: format!("ws://{rpc}"),
             metrics: format!("http://{admin}/metrics"),
             ui: format!("http://{admin}/"),
+            certificate: None,
             config: path,
             pid: None,
         });

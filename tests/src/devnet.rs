@@ -45,8 +45,17 @@ impl Devnet {
 
     /// The same with another standard error, where `dolmen devnet` shows how the chain does.
     pub fn start_with(dir: &Path, stderr: Stdio) -> Self {
+        Self::launch(dir, stderr, &[])
+    }
+
+    /// The same with more options.
+    pub fn start_with_options(dir: &Path, options: &[&str]) -> Self {
+        Self::launch(dir, Stdio::inherit(), options)
+    }
+
+    fn launch(dir: &Path, stderr: Stdio, options: &[&str]) -> Self {
         let mut command = process::command(dolmen());
-        command.args(["devnet", "--base-port", "0", "--boxes", &BOXES.to_string(), "--dir"]).arg(dir);
+        command.args(["devnet", "--base-port", "0", "--boxes", &BOXES.to_string(), "--dir"]).arg(dir).args(options);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
         let mut child = command.spawn().expect("setpriv (util-linux) starts dolmen");
         let lines = read_lines(child.stdout.take().expect("piped"));

@@ -40,6 +40,11 @@ impl Tls {
         listen: SocketAddr,
         hosts: &[String],
     ) -> anyhow::Result<Self> {
+        for domain in [Domain::Tls, Domain::Certificate] {
+            key.domains()
+                .check(key.uri(), domain)
+                .context("the key of the web page is made with --for tls,certificate")?;
+        }
         let key = Arc::new(Key::new(key)?);
         let path = directory.join("tls.pem");
         let names = names(listen, hosts);
@@ -106,6 +111,8 @@ fn make(path: &Path, key: &Arc<Key>, name: &str, names: Vec<String>) -> anyhow::
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, name);
     [params.not_before, params.not_after] = YEARS.map(|year| rcgen::date_time_ymd(year, 1, 1));
+    // Browsers refuse two certificates of one issuer with one number.
+    params.serial_number = Some(rcgen::SerialNumber::from_slice(&rand::random::<[u8; 16]>()));
     let certificate = params.self_signed(&**key).context("the key of the web page does not sign its certificate")?;
     match fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

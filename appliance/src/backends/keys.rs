@@ -11,7 +11,7 @@ use dolmen_hsm_soft::SoftStore;
 use serde::{Deserialize, Serialize};
 
 /// How the devices are reached: the part `[keys]` of box.toml, and arguments of `dolmen keys`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Devices {
     /// Where the files of keys are, and the log of votes.
@@ -28,6 +28,20 @@ pub(crate) struct Devices {
     #[cfg(feature = "sdf")]
     #[serde(skip_serializing_if = "is_default")]
     pub sdf: SdfSettings,
+}
+
+impl Default for Devices {
+    fn default() -> Self {
+        Self {
+            dir: "keys".into(),
+            passphrase_file: None,
+            tcti: None,
+            #[cfg(feature = "pkcs11")]
+            pkcs11: dolmen_hsm_pkcs11::Pkcs11Config::default(),
+            #[cfg(feature = "sdf")]
+            sdf: SdfSettings::default(),
+        }
+    }
 }
 
 #[cfg(any(feature = "pkcs11", feature = "sdf"))]
@@ -187,6 +201,20 @@ impl Keys {
         return Ok(Box::new(dolmen_hsm_tpm::TpmSealer::new(self.tpm.clone())));
         #[cfg(not(feature = "tpm"))]
         bail!("this program was built without the backend of TPMs; build it with all features")
+    }
+
+    /// The TPM's version floor, raised to `version` if one is given.
+    pub(crate) fn floor(&self, version: Option<u64>) -> anyhow::Result<u64> {
+        #[cfg(feature = "tpm")]
+        {
+            let floor = dolmen_hsm_tpm::Floor::new(self.tpm.clone());
+            Ok(version.map_or_else(|| floor.read(), |version| floor.raise(version))?)
+        }
+        #[cfg(not(feature = "tpm"))]
+        {
+            let _ = version;
+            bail!("this program was built without the backend of TPMs; build it with all features")
+        }
     }
 
     /// The directory of key files.

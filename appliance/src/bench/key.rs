@@ -141,7 +141,7 @@ fn measure(key: &Arc<dyn Signer>, domain: Domain, threads: u32, length: Duration
                 })
             })
             .collect();
-        let cpu = cpu::cpu_us(std::process::id())?;
+        let cpu = cpu::cpu_us(std::process::id());
         begin.wait();
         let start = Instant::now();
         thread::sleep(length);
@@ -150,7 +150,7 @@ fn measure(key: &Arc<dyn Signer>, domain: Domain, threads: u32, length: Duration
         for worker in workers {
             samples.extend(worker.join().expect("no signing thread panics")?);
         }
-        Ok((samples, start.elapsed(), cpu::cpu_us(std::process::id())? - cpu))
+        Ok((samples, start.elapsed(), cpu::cpu_us(std::process::id())? - cpu?))
     })?;
     let mut latencies_us = samples;
     latencies_us.sort_by(f64::total_cmp);

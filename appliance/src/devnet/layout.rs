@@ -220,7 +220,8 @@ fn box_layout(args: &DevnetArgs, dir: &Path, index: u16, ports: &[u16]) -> anyho
     }
     if args.softhsm {
         let token = Token::open_or_create(&own.join("token"))?;
-        keys.tls = Some(format!("pkcs11:token={TOKEN};object=tls").parse().expect("a name"));
+        let on_token = |object: &str| format!("pkcs11:token={TOKEN};object={object}").parse().expect("a name");
+        (keys.tls, keys.api) = (Some(on_token("tls")), Some(on_token("api")));
         keys.use_token(token.module, token.pin_file)?;
         softhsm = Some(token.configuration);
     }

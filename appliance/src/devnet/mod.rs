@@ -46,7 +46,8 @@ pub(crate) struct DevnetArgs {
     /// Give each box a TPM of software (swtpm), which seals its key and stamps its log of votes.
     #[arg(long)]
     swtpm: bool,
-    /// Give each box a PKCS#11 token of software (SoftHSM) with the key of its web page, which is then HTTPS.
+    /// Give each box a PKCS#11 token of software (SoftHSM) with the keys of its web page, which is then HTTPS and
+    /// signs its answers.
     #[arg(long)]
     softhsm: bool,
     /// Only write the files, then exit; start each box with `dolmen run`.

@@ -106,7 +106,8 @@ pub(super) fn unseal(keys: &Keys, args: UnsealArgs) -> anyhow::Result<()> {
     let approval = args.approval.as_deref().map(read).transpose()?;
     let secret = keys.sealer()?.unseal(&read(&args.input)?, approval.as_deref())?;
     if args.out == Path::new("-") {
-        return std::io::stdout().write_all(&secret).context("cannot write to standard output");
+        let mut out = std::io::stdout();
+        return out.write_all(&secret).and_then(|()| out.flush()).context("cannot write to standard output");
     }
     write(&args.out, &secret)
 }

@@ -13,20 +13,24 @@ pub struct Lease {
     pub view: u64,
 }
 
-/// A counter that only goes up, and the lease that was written with it. Calls block, some 50 ms on a TPM.
-pub trait LeaseCounter: Send + Sync {
-    /// The last lease written; none before the first.
-    ///
-    /// # Errors
-    ///
-    /// Whatever goes wrong with the device.
-    fn read(&self) -> Result<Option<Lease>, KeyError>;
+/// What a lease is for: a key and a chain. Each has a counter of its own.
+pub type Scope = [u8; 32];
 
-    /// Advances the counter, writes a lease up to this epoch and view, and returns it. A crash in between leaves the
-    /// counter ahead of the last lease, never behind.
+/// A counter that only goes up, and the lease that was written with it, for each scope. Calls block, some 50 ms on a TPM.
+pub trait LeaseCounter: Send + Sync {
+    /// The last lease written; none before the first. A counter that was stepped since, without a lease, counts as the
+    /// lease's.
     ///
     /// # Errors
     ///
     /// Whatever goes wrong with the device.
-    fn advance(&self, epoch: u64, view: u64) -> Result<Lease, KeyError>;
+    fn read(&self, scope: &Scope) -> Result<Option<Lease>, KeyError>;
+
+    /// Advances the counter by one, writes a lease up to this epoch and view, and returns it. A crash in between leaves
+    /// the counter ahead of the last lease, never behind.
+    ///
+    /// # Errors
+    ///
+    /// Whatever goes wrong with the device.
+    fn advance(&self, scope: &Scope, epoch: u64, view: u64) -> Result<Lease, KeyError>;
 }

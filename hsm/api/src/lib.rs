@@ -11,7 +11,7 @@ mod signer;
 mod store;
 mod uri;
 
-pub use counter::{Lease, LeaseCounter};
+pub use counter::{Lease, LeaseCounter, Scope};
 pub use dolmen_accel_api::{Algorithm, Message};
 pub use error::KeyError;
 pub use sealer::{Authority, SealPolicy, Sealer};

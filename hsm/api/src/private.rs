@@ -46,10 +46,9 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// The system's.
 pub fn replace(path: &Path, old: &Path, bytes: &[u8]) -> io::Result<()> {
     let new = write_beside(path, bytes)?;
-    match fs::remove_file(old) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => fs::hard_link(path, old)?,
-    }
+    // Under a name of its own first: where files cannot have two names, nothing is lost.
+    let kept = tempfile::Builder::new().make_in(directory(path), |second| fs::hard_link(path, second))?;
+    kept.persist(old).map_err(|error| error.error)?;
     sync_directory(directory(path))?;
     new.persist(path).map_err(|error| error.error)?;
     sync_directory(directory(path))

@@ -1,11 +1,19 @@
 //! The log's file.
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{File, OpenOptions, TryLockError},
     io,
-    os::unix::fs::{FileExt as _, OpenOptionsExt as _},
+    os::{
+        linux::net::SocketAddrExt as _,
+        unix::{
+            fs::FileExt as _,
+            net::{SocketAddr, UnixListener},
+        },
+    },
     path::Path,
 };
+
+use dolmen_hsm_api::private;
 
 /// Where a log lies. A test's loses what was not synced.
 pub(crate) trait Disk {
@@ -28,7 +36,9 @@ impl LockedFile {
     pub(crate) fn open_or_create(path: &Path, content: impl Fn() -> Vec<u8>) -> io::Result<Option<Self>> {
         let file = match Self::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                match create(path, &content()) {
+                // All of it is written, so that later writes change no length and no extent: the disk need only take
+                // the data.
+                match private::write_new(path, &content()) {
                     // Another process was faster.
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                     created => created?,
@@ -49,20 +59,22 @@ impl LockedFile {
     }
 }
 
-/// Makes the file whole or not at all. All of it is written, so that later writes change no length and no extent: the
-/// disk need only take the data.
-fn create(path: &Path, content: &[u8]) -> io::Result<()> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut new = path.as_os_str().to_owned();
-    new.push(format!(".{}", std::process::id()));
-    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    file.write_all_at(content, 0)?;
-    file.sync_all()?;
-    // Unlike a rename this does not take the place of another's.
-    let linked = fs::hard_link(&new, path);
-    fs::remove_file(&new)?;
-    linked?;
-    File::open(directory)?.sync_all()
+/// A key and chain that no other process of this machine signs votes for, with whatever copy of the log.
+#[derive(Debug)]
+pub(crate) struct LockedScope {
+    _socket: UnixListener,
+}
+
+impl LockedScope {
+    /// Takes it; none where another process has it. An abstract socket's name is free again when its process ends.
+    pub(crate) fn take(scope: &[u8; 32]) -> io::Result<Option<Self>> {
+        let name = [&b"dolmen-votes-"[..], scope].concat();
+        match UnixListener::bind_addr(&SocketAddr::from_abstract_name(name)?) {
+            Ok(socket) => Ok(Some(Self { _socket: socket })),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 impl Disk for LockedFile {

@@ -32,15 +32,15 @@ pub enum GuardError {
     },
     /// Another may have signed up to there.
     #[error(
-        "votes up to {until} may have been signed by another copy of this disk or are lost in damaged records; the box \
-         votes again when the chain has passed that"
+        "votes up to {until} may have been signed by another copy of this disk, or their records are lost; the box votes \
+         again when the chain has passed that"
     )]
     Fenced {
         /// The last round in which nothing is signed.
         until: Round,
     },
     /// Two processes.
-    #[error("{path} is in use by another process; stop the box that uses it first")]
+    #[error("{path}, or a copy of it, is in use by another process; stop the box that uses it first")]
     InUse {
         /// The log.
         path: PathBuf,
@@ -53,17 +53,26 @@ pub enum GuardError {
     },
     /// Neither header can be read, and no counter says how far the log had got.
     #[error(
-        "{path} is damaged at its beginning; take this key out of the chain and have the box admitted with a new one, \
-         since nothing says any more what it has signed"
+        "{path} is damaged at its beginning, and nothing says any more what it has signed; move it away, and the box makes \
+         another and votes again when the chain has gone on for a while"
     )]
     Damaged {
         /// The log.
         path: PathBuf,
     },
+    /// The log was stamped with a counter, and now there is to be none.
+    #[error(
+        "{path} is stamped with a TPM's counter, which keys.vote_counter in box.toml no longer names; name it again, or \
+         run `dolmen keys release-votes` if no other copy of this file can be in use"
+    )]
+    Uncounted {
+        /// The log.
+        path: PathBuf,
+    },
     /// The counter that stamped the log is gone.
     #[error(
-        "the counter that stamped {path} is not there any more: the TPM was cleared or is another; take this key out of \
-         the chain and have the box admitted with a new one"
+        "the counter that stamped {path} is not there any more: the TPM was cleared or is another; run `dolmen keys \
+         release-votes` if no other copy of this file can be in use"
     )]
     CounterGone {
         /// The log.

@@ -2,20 +2,24 @@
 
 use std::{
     fmt, io,
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use dolmen_hsm_api::{Domain, Lease, LeaseCounter, Message, Signature, Signer};
+use dolmen_hsm_api::{Domain, Lease, LeaseCounter, Message, Scope, Signature, Signer};
 use futures::executor::block_on;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    GuardError, Kind, Round, Vote,
-    disk::{Disk, LockedFile},
+    GuardError, Round, Vote,
+    disk::{Disk, LockedFile, LockedScope},
     log::{self, Found, Log, RECORDS},
+    record::Header,
     vote::{Decision, Signed},
 };
+
+/// Views between two tries to take a lease before it is needed.
+const EARLY_STEP: u64 = 256;
 
 /// What a guard is for.
 pub struct GuardConfig {
@@ -23,6 +27,9 @@ pub struct GuardConfig {
     pub path: PathBuf,
     /// The chain: its namespace of votes.
     pub namespace: Vec<u8>,
+    /// Whether this box has blocks of the chain. Then it had a log too, and one that has to be made takes a lost one's
+    /// place.
+    pub has_blocks: bool,
     /// What the disk does not hold; without it old copies of the log are not noticed.
     pub counter: Option<Arc<dyn LeaseCounter>>,
     /// Views between two steps of the counter: more of them wear the TPM less, and fence a copied disk for longer.
@@ -45,26 +52,54 @@ pub struct GuardStatus {
     pub failures: u64,
     /// The last round in which it signs nothing, where there is one.
     pub fence: Option<Round>,
+    /// Whether the last vote was not signed because of that.
+    pub fenced: bool,
     /// Why the last vote was not signed; none where it was.
     pub failing: Option<String>,
 }
 
 /// Signs votes with a key, never two that conflict. Calls block until the disk has the vote.
-pub struct Guard(Mutex<Core<LockedFile>>);
+pub struct Guard {
+    core: Mutex<Core<LockedFile>>,
+    /// Of its own, so that who asks does not wait for a device.
+    status: Arc<Mutex<GuardStatus>>,
+    /// Let go after the log.
+    _scope: LockedScope,
+}
 
 impl Guard {
-    /// Opens the log, or makes it, and advances the counter.
+    /// Opens the log, or makes it.
     ///
     /// # Errors
     ///
     /// Where the log is another's, in use or unreadable, or the counter fails.
     pub fn open(signer: Arc<dyn Signer>, config: GuardConfig) -> Result<Self, GuardError> {
-        let GuardConfig { path, namespace, counter, lease_views } = config;
+        let GuardConfig { path, namespace, has_blocks, counter, lease_views } = config;
         let scope = scope(&*signer, &namespace);
-        let failed = |source| GuardError::Io { path: path.clone(), operation: "open the log of votes", source };
-        let file = LockedFile::open_or_create(&path, || log::blank(scope, RECORDS)).map_err(failed)?;
-        let file = file.ok_or_else(|| GuardError::InUse { path: path.clone() })?;
-        Core::open(file, RECORDS, signer, scope, counter, lease_views, path).map(Mutex::new).map(Self)
+        let (file, locked) = lock(&path, &scope, has_blocks)?;
+        let core = Core::open(file, RECORDS, signer, scope, counter, lease_views, path)?;
+        let status = Arc::clone(&core.status);
+        Ok(Self { core: Mutex::new(core), status, _scope: locked })
+    }
+
+    /// Takes the fence of a log away, and its counter's lease for its own: for when it is certain that no other copy of the
+    /// log is in use or has signed more. The box must not run.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
+    pub fn release(signer: &dyn Signer, config: &GuardConfig) -> Result<(), GuardError> {
+        let scope = scope(signer, &config.namespace);
+        let (file, _locked) = lock(&config.path, &scope, config.has_blocks)?;
+        let failed =
+            |source| GuardError::Io { path: config.path.clone(), operation: "release the log of votes", source };
+        let stamp = config.counter.as_ref().map(|counter| counter.read(&scope)).transpose();
+        let stamp = stamp.map_err(GuardError::Counter)?.flatten().unwrap_or_default();
+        match Log::open(file, RECORDS).map_err(failed)? {
+            Found::Log(log, _) if log.header().scope != scope => Err(GuardError::Foreign { path: config.path.clone() }),
+            Found::Log(mut log, _) => log.release(stamp).map_err(failed),
+            Found::NoHeader(_) => Err(GuardError::Damaged { path: config.path.clone() }),
+        }
     }
 
     /// Signs a vote, after its record lasts.
@@ -81,20 +116,38 @@ impl Guard {
     ///
     /// # Errors
     ///
-    /// Where the fence cannot be written.
-    pub fn observe(&self, round: Round, kind: Kind) -> Result<(), GuardError> {
-        self.core().observe(round, kind)
+    /// Where the fence cannot be written; it counts all the same, until the process ends.
+    pub fn observe(&self, vote: Vote<'_>) -> Result<(), GuardError> {
+        self.core().observe(vote)
     }
 
     /// What it has done.
     pub fn status(&self) -> GuardStatus {
-        self.core().status.clone()
+        lock_status(&self.status).clone()
+    }
+
+    /// Whether the last vote was not signed.
+    pub fn is_failing(&self) -> bool {
+        lock_status(&self.status).failing.is_some()
     }
 
     /// A panic in the middle leaves the log as it is on the disk or behind it, and a record behind is written again.
-    fn core(&self) -> std::sync::MutexGuard<'_, Core<LockedFile>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn core(&self) -> MutexGuard<'_, Core<LockedFile>> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn lock_status(status: &Mutex<GuardStatus>) -> MutexGuard<'_, GuardStatus> {
+    status.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The log's file and scope, which are then nobody else's.
+fn lock(path: &Path, scope: &Scope, has_blocks: bool) -> Result<(LockedFile, LockedScope), GuardError> {
+    let failed = |source| GuardError::Io { path: path.to_owned(), operation: "open the log of votes", source };
+    let in_use = || GuardError::InUse { path: path.to_owned() };
+    let locked = LockedScope::take(scope).map_err(failed)?.ok_or_else(in_use)?;
+    let file = LockedFile::open_or_create(path, || log::blank(*scope, RECORDS, has_blocks)).map_err(failed)?;
+    Ok((file.ok_or_else(in_use)?, locked))
 }
 
 /// An orderly stop.
@@ -112,7 +165,7 @@ impl fmt::Debug for Guard {
     }
 }
 
-fn scope(signer: &dyn Signer, namespace: &[u8]) -> [u8; 32] {
+fn scope(signer: &dyn Signer, namespace: &[u8]) -> Scope {
     let mut hash = Sha256::new();
     hash.update((namespace.len() as u64).to_be_bytes());
     hash.update(namespace);
@@ -120,14 +173,18 @@ fn scope(signer: &dyn Signer, namespace: &[u8]) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// A guard without its lock, over any disk.
+/// A guard without its locks, over any disk.
 pub(crate) struct Core<D> {
     log: Log<D>,
     signer: Arc<dyn Signer>,
     counter: Option<Arc<dyn LeaseCounter>>,
     lease_views: u64,
     path: PathBuf,
-    status: GuardStatus,
+    /// Whether a lease was taken since the start: a copy of the log from before must not have the same stamp.
+    leased: bool,
+    /// The view from which on the next lease is tried for early.
+    early: u64,
+    pub(crate) status: Arc<Mutex<GuardStatus>>,
 }
 
 impl<D: Disk> Core<D> {
@@ -135,13 +192,14 @@ impl<D: Disk> Core<D> {
         disk: D,
         records: u64,
         signer: Arc<dyn Signer>,
-        scope: [u8; 32],
+        scope: Scope,
         counter: Option<Arc<dyn LeaseCounter>>,
         lease_views: u64,
         path: PathBuf,
     ) -> Result<Self, GuardError> {
         let failed = |source| GuardError::Io { path: path.clone(), operation: "read the log of votes", source };
-        let stamp = counter.as_ref().map(|counter| counter.read()).transpose().map_err(GuardError::Counter)?.flatten();
+        let stamp = counter.as_ref().map(|counter| counter.read(&scope)).transpose();
+        let stamp = stamp.map_err(GuardError::Counter)?.flatten();
         let (mut log, whole) = match Log::open(disk, records).map_err(failed)? {
             Found::Log(log, whole) => (*log, whole),
             Found::NoHeader(disk) => {
@@ -153,38 +211,38 @@ impl<D: Disk> Core<D> {
         if header.scope != scope {
             return Err(GuardError::Foreign { path });
         }
-        if counter.is_some() && stamp.is_none() && header.lease.counter > 0 {
-            return Err(GuardError::CounterGone { path });
+        match (&counter, stamp) {
+            (Some(_), None) if header.lease.counter > 0 => return Err(GuardError::CounterGone { path }),
+            (None, _) if header.lease.counter > 0 => return Err(GuardError::Uncounted { path }),
+            _ => {}
         }
-        // Before the counter moves: the next start would find the stamp in order.
-        let fence = match stamp {
-            Some(stamp) if stamp != header.lease => Some(end(stamp).max(end(header.lease))),
-            _ if !whole => Some(end(header.lease)),
-            _ => None,
-        };
-        if let Some(until) = fence {
-            tracing::error!(
-                log = %path.display(), %until, damaged = !whole,
-                "the log of votes is not the last that was written with this counter, or is damaged: no vote is signed until the chain has passed the lease"
-            );
-            log.fence(until).map_err(failed)?;
+        log.settle().map_err(failed)?;
+        let status = Arc::new(Mutex::new(GuardStatus { fence: header.fence, ..GuardStatus::default() }));
+        let mut core = Self { log, signer, counter, lease_views, path, leased: false, early: 0, status };
+        match stamp {
+            Some(stamp) if !is_fresh(stamp, &header) => {
+                core.fence(end(stamp).max(end(header.lease)), Some(stamp))?;
+            }
+            _ if !whole => core.fence(end(header.lease), None)?,
+            _ => {}
         }
-        let status = GuardStatus { fence: log.header().fence, ..GuardStatus::default() };
-        let mut core = Self { log, signer, counter, lease_views, path, status };
-        core.renew(core.log.reached(), stamp)?;
         Ok(core)
     }
 
     pub(crate) fn sign(&mut self, vote: Vote<'_>) -> Result<Signature, GuardError> {
         let signed = self.decide(vote);
+        let mut status = lock_status(&self.status);
+        status.fenced = matches!(signed, Err(GuardError::Fenced { .. }));
         match &signed {
-            Ok(_) => self.status.failing = None,
+            Ok(_) => status.failing = None,
             Err(error) => {
                 let conflict = matches!(error, GuardError::Conflict { .. });
-                *(if conflict { &mut self.status.conflicts } else { &mut self.status.failures }) += 1;
-                self.status.failing = Some(error.to_string());
+                *(if conflict { &mut status.conflicts } else { &mut status.failures }) += 1;
+                let cause = std::error::Error::source(error);
+                status.failing = Some(cause.map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}")));
             }
         }
+        drop(status);
         signed
     }
 
@@ -199,51 +257,106 @@ impl<D: Disk> Core<D> {
         if let Some(floor) = self.log.floor().filter(|floor| round <= *floor) {
             return Err(GuardError::Forgotten { round, floor });
         }
+        if self.log.header().lost {
+            // What the lost log has signed is not far behind.
+            self.fence(self.after(round), None)?;
+        }
         if let Some(until) = self.log.header().fence.filter(|until| round <= *until) {
             return Err(GuardError::Fenced { until });
         }
-        if round > end(self.log.header().lease) {
-            self.renew(round, None)?;
+        if !self.leased || round > end(self.log.header().lease) {
+            self.renew(round)?;
+        } else if self.counter.is_some() && round.view >= self.early {
+            self.renew_early(round)?;
         }
         let signature = block_on(self.signer.sign(Domain::Vote, Message::Bytes(message))).map_err(GuardError::Key)?;
         let record = Signed { round, kind, digest, signature };
         self.log.append(record).map_err(|source| self.failed("write the vote", source))?;
-        self.status.signed += 1;
+        lock_status(&self.status).signed += 1;
         Ok(signature)
     }
 
     /// Takes a lease for the views after a round. No lease ends before an earlier one, of this log or another's: who
     /// finds itself behind trusts the last one to end where nobody can have signed.
-    fn renew(&mut self, from: Round, stamp: Option<Lease>) -> Result<(), GuardError> {
-        let to = Round { view: from.view.saturating_add(self.lease_views), ..from };
-        let Round { epoch, view } = to.max(end(self.log.header().lease)).max(end(stamp.unwrap_or_default()));
-        let lease = match &self.counter {
-            Some(counter) => counter.advance(epoch, view).map_err(GuardError::Counter)?,
-            None => Lease { counter: 0, epoch, view },
+    fn renew(&mut self, from: Round) -> Result<(), GuardError> {
+        let header = *self.log.header();
+        let Some(counter) = self.counter.clone() else {
+            let Round { epoch, view } = self.after(from).max(end(header.lease));
+            self.leased = true;
+            let lease = Lease { counter: 0, epoch, view };
+            return self.log.lease(lease).map_err(|source| self.failed("write the lease", source));
         };
-        self.log.lease(lease).map_err(|source| self.failed("write the lease", source))
-    }
-
-    /// See [`Guard::observe`].
-    pub(crate) fn observe(&mut self, round: Round, kind: Kind) -> Result<(), GuardError> {
-        let known = self.log.votes().contains(round, kind);
-        if known || self.log.floor().max(self.log.header().fence).is_some_and(|passed| round <= passed) {
-            return Ok(());
+        let stamp = counter.read(&header.scope).map_err(GuardError::Counter)?;
+        let behind = stamp.unwrap_or_default();
+        // Another copy of the log may have taken one since this one was opened.
+        if stamp.is_some_and(|stamp| !is_fresh(stamp, &header)) {
+            return self.fenced(end(behind).max(end(header.lease)), behind);
         }
-        let lease = Round { view: round.view.saturating_add(self.lease_views), ..round };
-        let until = lease.max(end(self.log.header().lease));
-        tracing::error!(
-            log = %self.path.display(), %round, %kind, %until,
-            "this key has signed a vote that the log of votes does not have: the log is an old copy, or another box has the key; no vote is signed until the chain has passed the lease"
-        );
-        self.log.fence(until).map_err(|source| self.failed("write the fence", source))?;
-        self.status.fence = self.log.header().fence;
+        let Round { epoch, view } = self.after(from).max(end(header.lease)).max(end(behind));
+        let intent = Lease { counter: behind.counter + 1, epoch, view };
+        self.log.intend(intent).map_err(|source| self.failed("write the lease", source))?;
+        let lease = counter.advance(&header.scope, epoch, view).map_err(GuardError::Counter)?;
+        if stamp.is_some() && lease != intent {
+            // Between the two; its lease is overwritten, and ends as long after a round like ours.
+            return self.fenced(self.after(end(lease)), lease);
+        }
+        self.log.lease(lease).map_err(|source| self.failed("write the lease", source))?;
+        self.leased = true;
+        self.early = view - self.lease_views / 2;
         Ok(())
     }
 
-    /// Leaves the counter ahead of every copy of the disk that was made until now.
+    /// Takes a lease while there is still one, so that a device may be gone for a while.
+    fn renew_early(&mut self, from: Round) -> Result<(), GuardError> {
+        self.early = from.view.saturating_add(EARLY_STEP);
+        match self.renew(from) {
+            Err(GuardError::Counter(error)) => {
+                let until = end(self.log.header().lease);
+                tracing::warn!(%error, %until, "the counter of the log of votes does not answer; votes end with the lease");
+                Ok(())
+            }
+            renewed => renewed,
+        }
+    }
+
+    /// See [`Guard::observe`].
+    pub(crate) fn observe(&mut self, vote: Vote<'_>) -> Result<(), GuardError> {
+        let Vote { round, kind, message } = vote;
+        let digest = Sha256::digest(message).into();
+        let known = matches!(self.log.votes().decide(round, kind, &digest), Decision::Known(_));
+        if known || self.log.floor().max(self.log.header().fence).is_some_and(|passed| round <= passed) {
+            return Ok(());
+        }
+        tracing::error!(
+            log = %self.path.display(), %round, %kind,
+            "this key has signed a vote that the log of votes does not have: the log is an old copy, or another box has the key"
+        );
+        self.fence(self.after(round).max(end(self.log.header().lease)), None)
+    }
+
+    /// Leaves the counter ahead of every copy of the disk that was made while votes were signed.
     pub(crate) fn close(&mut self) -> Result<(), GuardError> {
-        if self.counter.is_some() { self.renew(self.log.reached(), None) } else { Ok(()) }
+        if self.counter.is_some() && self.log.has_used_lease() { self.renew(self.log.reached()) } else { Ok(()) }
+    }
+
+    fn fenced(&mut self, until: Round, stamp: Lease) -> Result<(), GuardError> {
+        self.fence(until, Some(stamp))?;
+        Err(GuardError::Fenced { until })
+    }
+
+    fn fence(&mut self, until: Round, stamp: Option<Lease>) -> Result<(), GuardError> {
+        tracing::error!(
+            log = %self.path.display(), %until,
+            "the log of votes is not the last one, or is damaged: no vote is signed until the chain has passed this"
+        );
+        let written = self.log.fence(until, stamp);
+        lock_status(&self.status).fence = self.log.header().fence;
+        written.map_err(|source| self.failed("write the fence", source))
+    }
+
+    /// The end of a lease that begins at a round.
+    fn after(&self, round: Round) -> Round {
+        Round { view: round.view.saturating_add(self.lease_views), ..round }
     }
 
     fn failed(&self, operation: &'static str, source: io::Error) -> GuardError {
@@ -253,6 +366,13 @@ impl<D: Disk> Core<D> {
 
 const fn end(lease: Lease) -> Round {
     Round { epoch: lease.epoch, view: lease.view }
+}
+
+/// Whether a log has the counter's last lease: as its own, or as the one that it was about to take when it stopped, all of
+/// it or the counter's step alone.
+fn is_fresh(stamp: Lease, header: &Header) -> bool {
+    let stepped = stamp.counter == header.intent.counter && end(stamp) == end(header.lease);
+    stamp == header.lease || stamp == header.intent || stepped
 }
 
 #[cfg(test)]

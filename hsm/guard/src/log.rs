@@ -14,10 +14,9 @@ use crate::{
 /// Votes that are remembered: three a view, and simplex looks back ten.
 pub(crate) const RECORDS: u64 = 4096;
 
-/// What a log is when it is made.
-pub(crate) fn blank(scope: [u8; 32], records: u64) -> Vec<u8> {
-    let header = Header { generation: 0, scope, lease: Lease::default(), fence: None };
-    let mut bytes = header.encode();
+/// What a log is when it is made; `lost` if it takes the place of one.
+pub(crate) fn blank(scope: [u8; 32], records: u64, lost: bool) -> Vec<u8> {
+    let mut bytes = Header { lost, ..Header::new(scope) }.encode();
     bytes.resize(length(records), 0);
     bytes
 }
@@ -61,7 +60,7 @@ impl<D: Disk> Log<D> {
 
     /// Gives a log whose headers are lost a new one that signs nothing up to `fence`.
     pub(crate) fn renew(disk: D, records: u64, scope: [u8; 32], fence: Round) -> io::Result<Self> {
-        let header = Header { generation: 0, scope, lease: Lease::default(), fence: None };
+        let header = Header::new(scope);
         let mut log = Self {
             disk,
             records,
@@ -71,7 +70,7 @@ impl<D: Disk> Log<D> {
             ring: vec![None; places(records)],
             votes: Votes::default(),
         };
-        log.fence(fence)?;
+        log.fence(fence, None)?;
         // What is in the ring came from elsewhere and would be taken for this log's.
         let blank = vec![0; RECORD_BYTES];
         for place in 0..records {
@@ -93,7 +92,7 @@ impl<D: Disk> Log<D> {
             ring: vec![None; places(records)],
             votes: Votes::default(),
         };
-        let mut whole = true;
+        let (mut whole, since) = (true, log.header.since);
         for (place, (record, bytes)) in (0..records).zip(found.iter().zip(ring.chunks(RECORD_BYTES))) {
             let expected = log.expected(place);
             match record {
@@ -103,6 +102,8 @@ impl<D: Disk> Log<D> {
                 }
                 // Nothing was ever written there.
                 None if expected.is_none() && bytes.iter().all(|byte| *byte == 0) => {}
+                // Damage that a fence covers already.
+                _ if expected.is_some_and(|expected| expected < since) => {}
                 _ => whole = false,
             }
         }
@@ -113,6 +114,15 @@ impl<D: Disk> Log<D> {
     fn expected(&self, place: u64) -> Option<u64> {
         let behind = (self.next + self.records - 1 - place % self.records) % self.records;
         self.next.checked_sub(behind + 1)
+    }
+
+    /// Writes the newest record once more. What was read may be in the system's memory alone, where a sync of the last
+    /// process failed; the next sync makes it last.
+    pub(crate) fn settle(&mut self) -> io::Result<()> {
+        let Some(place) = self.next.checked_sub(1).map(|last| last % self.records) else { return Ok(()) };
+        let mut bytes = vec![0; RECORD_BYTES];
+        self.disk.read(offset(place), &mut bytes)?;
+        self.disk.write(offset(place), &bytes)
     }
 
     pub(crate) const fn header(&self) -> &Header {
@@ -151,15 +161,38 @@ impl<D: Disk> Log<D> {
         Ok(())
     }
 
-    /// Signs nothing any more up to `until`.
-    pub(crate) fn fence(&mut self, until: Round) -> io::Result<()> {
+    /// Signs nothing any more up to `until`, also where the disk fails now. Damaged records are behind that, and so is the
+    /// counter's lease, which the log takes for its own.
+    pub(crate) fn fence(&mut self, until: Round, stamp: Option<Lease>) -> io::Result<()> {
         let fence = self.header.fence.max(Some(until));
-        self.write_header(Header { fence, ..self.header })
+        self.header.fence = fence;
+        let (lease, intent) = stamp.map_or((self.header.lease, self.header.intent), |stamp| (stamp, stamp));
+        let header = Header { fence, lease, intent, lost: false, since: self.next, ..self.header };
+        // In both headers: with one of them damaged, the other must not say less.
+        self.write_header(header)?;
+        self.write_header(header)
+    }
+
+    /// Whether there are votes in the lease.
+    pub(crate) const fn has_used_lease(&self) -> bool {
+        self.next > self.header.leased_at
+    }
+
+    /// Notes the lease that is about to be taken.
+    pub(crate) fn intend(&mut self, intent: Lease) -> io::Result<()> {
+        self.write_header(Header { intent, ..self.header })
     }
 
     /// Signs up to the end of a lease.
     pub(crate) fn lease(&mut self, lease: Lease) -> io::Result<()> {
-        self.write_header(Header { lease, ..self.header })
+        self.write_header(Header { lease, intent: lease, leased_at: self.next, ..self.header })
+    }
+
+    /// Takes fences away and the counter's lease for the log's own.
+    pub(crate) fn release(&mut self, lease: Lease) -> io::Result<()> {
+        let header = Header { lease, intent: lease, fence: None, lost: false, since: self.next, ..self.header };
+        self.write_header(header)?;
+        self.write_header(header)
     }
 
     fn write_header(&mut self, header: Header) -> io::Result<()> {

@@ -33,8 +33,23 @@ pub(crate) struct Header {
     pub(crate) scope: [u8; 32],
     /// How far this log may sign, and the counter that allowed it; the counter is 0 where there is none.
     pub(crate) lease: Lease,
+    /// The lease that is about to be taken: the counter may have it already.
+    pub(crate) intent: Lease,
     /// The last round in which nothing is signed, since another may have; none is the first of all.
     pub(crate) fence: Option<Round>,
+    /// The log was made beside a chain's data, so an earlier one is lost: the first vote asked for says where to fence.
+    pub(crate) lost: bool,
+    /// Records before this one were damaged, and the fence covers them.
+    pub(crate) since: u64,
+    /// The next record's number when the lease was taken: those from it on are in the lease.
+    pub(crate) leased_at: u64,
+}
+
+impl Header {
+    pub(crate) const fn new(scope: [u8; 32]) -> Self {
+        let none = Lease { counter: 0, epoch: 0, view: 0 };
+        Self { generation: 0, scope, lease: none, intent: none, fence: None, lost: false, since: 0, leased_at: 0 }
+    }
 }
 
 /// A vote, as it lies in the ring.
@@ -53,10 +68,12 @@ impl Header {
         writer.bytes(MAGIC);
         writer.number(self.generation);
         writer.bytes(&self.scope);
-        for number in [self.lease.counter, self.lease.epoch, self.lease.view] {
-            writer.number(number);
-        }
+        writer.lease(self.lease);
+        writer.lease(self.intent);
         writer.round(self.fence);
+        writer.number(u64::from(self.lost));
+        writer.number(self.since);
+        writer.number(self.leased_at);
         writer.seal(usize::try_from(HEADER_BYTES).expect("a page"))
     }
 
@@ -66,8 +83,9 @@ impl Header {
             return None;
         }
         let (generation, scope) = (reader.number()?, reader.bytes()?);
-        let lease = Lease { counter: reader.number()?, epoch: reader.number()?, view: reader.number()? };
-        Some(Self { generation, scope, lease, fence: reader.round()? })
+        let (lease, intent, fence) = (reader.lease()?, reader.lease()?, reader.round()?);
+        let (lost, since, leased_at) = (reader.number()? == 1, reader.number()?, reader.number()?);
+        Some(Self { generation, scope, lease, intent, fence, lost, since, leased_at })
     }
 }
 
@@ -106,6 +124,10 @@ impl Writer {
         self.bytes(&number.to_be_bytes());
     }
 
+    fn lease(&mut self, Lease { counter, epoch, view }: Lease) {
+        [counter, epoch, view].into_iter().for_each(|number| self.number(number));
+    }
+
     fn round(&mut self, round: Option<Round>) {
         let Round { epoch, view } = round.unwrap_or_default();
         self.number(u64::from(round.is_some()));
@@ -141,6 +163,10 @@ impl<'a> Reader<'a> {
         self.bytes().map(u64::from_be_bytes)
     }
 
+    fn lease(&mut self) -> Option<Lease> {
+        Some(Lease { counter: self.number()?, epoch: self.number()?, view: self.number()? })
+    }
+
     fn round(&mut self) -> Option<Option<Round>> {
         let (some, epoch, view) = (self.number()?, self.number()?, self.number()?);
         Some((some == 1).then_some(Round { epoch, view }))
@@ -161,7 +187,16 @@ mod tests {
     fn what_is_written_is_read_again() {
         let lease = Lease { counter: 7, epoch: 8, view: 9 };
         for fence in [None, Some(Round { epoch: 1, view: 0 })] {
-            let header = Header { generation: 10, scope: [11; 32], lease, fence };
+            let header = Header {
+                generation: 10,
+                lease,
+                intent: lease,
+                fence,
+                lost: true,
+                since: 12,
+                leased_at: 13,
+                ..Header::new([11; 32])
+            };
             assert_eq!(Header::decode(&header.encode()), Some(header));
         }
         assert_eq!(Record::decode(&record().encode()), Some(record()));
@@ -171,9 +206,10 @@ mod tests {
     #[test]
     fn the_bytes_are_frozen() {
         let lease = Lease { counter: 7, epoch: 8, view: 9 };
-        let header = Header { generation: 10, scope: [11; 32], lease, fence: None }.encode();
+        let header =
+            Header { generation: 10, lease, intent: lease, since: 12, leased_at: 13, ..Header::new([11; 32]) }.encode();
         let hex = |bytes: &[u8]| Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        assert_eq!(hex(&header), "2865afba5516960e3e5abcfbdfcb76813391a37f9e09f7174b278d32b36f6d32");
+        assert_eq!(hex(&header), "1931a4bf307bcf09141067d92944efd445b3595f472f0fcfb633d9966f76073b");
         assert_eq!(hex(&record().encode()), "d41875a3de0e6e729e59d090306a82e99a39d86b01d8df68f330bdaf682f02ee");
     }
 

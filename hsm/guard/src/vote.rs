@@ -107,10 +107,6 @@ impl Votes {
         }
     }
 
-    pub(crate) fn contains(&self, round: Round, kind: Kind) -> bool {
-        self.0.contains_key(&(round, kind))
-    }
-
     pub(crate) fn insert(&mut self, signed: &Signed) {
         self.0.insert((signed.round, signed.kind), (signed.digest, signed.signature));
     }

@@ -55,7 +55,9 @@ impl Signer for Key {
 
 fn open(log: PathBuf) -> Result<Guard, GuardError> {
     let key = Arc::new(Key("tpm:vote".parse().expect("a name")));
-    Guard::open(key, GuardConfig { path: log, namespace: b"chain".to_vec(), counter: None, lease_views: 1000 })
+    // No other test's processes have this chain.
+    let namespace = log.as_os_str().as_encoded_bytes().to_vec();
+    Guard::open(key, GuardConfig { path: log, namespace, has_blocks: false, counter: None, lease_views: 1000 })
 }
 
 /// Votes at random, often against what it or its predecessor has voted, and prints what the guard lets go.
@@ -147,4 +149,26 @@ fn the_log_is_private_and_never_grows() {
     }
     assert_eq!(std::fs::metadata(&log).unwrap().len(), before.len());
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "nothing is left beside it");
+}
+
+/// An administrator knows that there is no other copy.
+#[test]
+fn a_fence_is_released_offline_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("votes");
+    let vote = |view| Vote { round: Round { epoch: 0, view }, kind: Kind::Notarize, message: b"a" };
+    let guard = open(log.clone()).unwrap();
+    guard.sign(vote(1)).unwrap();
+    guard.observe(vote(5)).unwrap();
+    assert!(matches!(guard.sign(vote(6)), Err(GuardError::Fenced { .. })));
+    let key = Key("tpm:vote".parse().unwrap());
+    let namespace = log.as_os_str().as_encoded_bytes().to_vec();
+    let config = GuardConfig { path: log.clone(), namespace, has_blocks: true, counter: None, lease_views: 1000 };
+    assert!(matches!(Guard::release(&key, &config), Err(GuardError::InUse { .. })));
+    drop(guard);
+    Guard::release(&key, &config).unwrap();
+    let guard = open(log).unwrap();
+    guard.sign(vote(6)).unwrap();
+    let conflict = Vote { message: b"b", ..vote(1) };
+    assert!(matches!(guard.sign(conflict), Err(GuardError::Conflict { .. })), "what it knows it still knows");
 }

@@ -5,6 +5,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::{Arc, Weak},
+    time::Instant,
 };
 
 use cryptoki::{
@@ -13,7 +14,7 @@ use cryptoki::{
     slot::{Slot, TokenInfo},
 };
 use dolmen_hsm_api::KeyError;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::{
     errors::{self, Fault},
@@ -30,6 +31,10 @@ static LOADED: Mutex<BTreeMap<PathBuf, Arc<Library>>> = Mutex::new(BTreeMap::new
 pub(crate) struct Library {
     path: PathBuf,
     context: Pkcs11,
+    /// Held for reading by whoever has a session in use, for writing while the library is started again.
+    calls: RwLock<()>,
+    /// When it was last started again.
+    restarted: Mutex<Option<Instant>>,
     /// Tokens in use.
     tokens: Mutex<Vec<(Identity, Weak<Token>)>>,
     /// PINs that a token refused. They outlive the token's users, so that no loop that opens a key uses up the tries.
@@ -49,6 +54,8 @@ impl Library {
         let library = Arc::new(Self {
             path: path.to_owned(),
             context,
+            calls: RwLock::new(()),
+            restarted: Mutex::new(None),
             tokens: Mutex::new(Vec::new()),
             refused: Mutex::new(Vec::new()),
         });
@@ -69,12 +76,42 @@ impl Library {
         &self.context
     }
 
+    /// Keeps the library from being started again.
+    pub(crate) fn enter(&self) -> RwLockReadGuard<'_, ()> {
+        // Also where this thread has entered already: nobody waits to write.
+        self.calls.read()
+    }
+
+    /// Keeps all others out, unless one is in, or this was tried just now.
+    pub(crate) fn alone(&self) -> Option<RwLockWriteGuard<'_, ()>> {
+        let mut restarted = self.restarted.lock();
+        if restarted.is_some_and(|last| last.elapsed() < limits::RESTART_INTERVAL) {
+            return None;
+        }
+        let alone = self.calls.try_write()?;
+        *restarted = Some(Instant::now());
+        Some(alone)
+    }
+
+    /// Ends the library and starts it again: some do not find a token again that was away. Nobody may have a session.
+    pub(crate) fn restart(&self) -> Result<(), Error> {
+        tracing::warn!(library = %self.path.display(), "starting the library again to look for a token");
+        self.context.clone().finalize()?;
+        self.start()
+    }
+
+    /// The tokens in use.
+    pub(crate) fn tokens(&self) -> Vec<Arc<Token>> {
+        self.tokens.lock().iter().filter_map(|(_, token)| token.upgrade()).collect()
+    }
+
     pub(crate) fn device(&self) -> String {
         format!("the PKCS#11 library {}", self.path.display())
     }
 
     /// The tokens that are there and ready for use, looked up afresh.
     pub(crate) fn present(&self) -> Result<Vec<(Slot, TokenInfo)>, Error> {
+        let _inside = self.enter();
         let slots = match self.context.get_slots_with_token() {
             Err(Error::Pkcs11(RvError::CryptokiNotInitialized, _)) => {
                 self.start()?;

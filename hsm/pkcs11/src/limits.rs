@@ -14,3 +14,5 @@ pub(crate) const SESSION_WAIT: Duration = Duration::from_secs(10);
 pub(crate) const PIN_LENGTH: usize = 1024;
 /// Refused PINs that are remembered, over all tokens of a library; each took a change to a PIN file.
 pub(crate) const REFUSED: usize = 256;
+/// Least time between two starts of a library that shows a token no more; each ends the sessions of its other tokens.
+pub(crate) const RESTART_INTERVAL: Duration = Duration::from_secs(2);

@@ -17,7 +17,7 @@ use cryptoki::{
     slot::{Slot, TokenInfo},
 };
 use dolmen_hsm_api::KeyError;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, RwLockReadGuard};
 
 use crate::{
     errors::{self, Fault},
@@ -105,6 +105,7 @@ impl Token {
             return Err(self.wrong_pin(path));
         }
         // The file has another PIN than at the login: the token's was changed, or it will refuse this one.
+        let _inside = self.library.enter();
         self.renew(&mut pool);
         Ok(())
     }
@@ -135,6 +136,7 @@ impl Token {
         let _alone = self.changes.lock();
         self.twice(operation, || {
             let (slot, generation) = self.reach(pin_source)?;
+            let _inside = self.library.enter();
             let session = self.library.context().open_rw_session(slot);
             session.map_err(Fault::from).and_then(|session| work(&session)).map_err(|fault| (fault, generation))
         })
@@ -163,9 +165,32 @@ impl Token {
 
     /// Drops a generation, unless someone else was faster.
     fn forget(&self, generation: u64) {
+        let _inside = self.library.enter();
         let mut pool = self.pool.lock();
         if pool.generation == generation {
             self.renew(&mut pool);
+        }
+    }
+
+    /// Starts the library again, if no session of any of its tokens is in use; whether it did. Numbers of sessions and
+    /// objects begin anew then, so that none of before may be left.
+    fn restart(&self, own: &mut Pool) -> bool {
+        // Let go after the library is free again: the last user of a token closes its sessions.
+        let tokens = self.library.tokens();
+        let Some(_alone) = self.library.alone() else { return false };
+        let others = tokens.iter().filter(|token| !std::ptr::eq(&***token, self));
+        let pools: Option<Vec<_>> = others.map(|token| Some((token, token.pool.try_lock()?))).collect();
+        let Some(pools) = pools else { return false };
+        self.renew(own);
+        for (token, mut pool) in pools {
+            token.renew(&mut pool);
+        }
+        match self.library.restart() {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::error!(error = %errors::describe(&error), "the library does not start again; restart the box");
+                false
+            }
         }
     }
 
@@ -182,8 +207,8 @@ impl Token {
     /// The slot of the token, with us logged in.
     fn reach(&self, pin_source: Option<&Path>) -> Result<(Slot, u64), Failed> {
         let mut pool = self.pool.lock();
-        let generation = pool.generation;
-        self.keep(&mut pool, pin_source).map(|slot| (slot, generation)).map_err(|fault| (fault, generation))
+        let reached = self.keep(&mut pool, pin_source);
+        reached.map(|slot| (slot, pool.generation)).map_err(|fault| (fault, pool.generation))
     }
 
     /// Lends a session; waits for one where all are lent.
@@ -193,20 +218,29 @@ impl Token {
         loop {
             let generation = pool.generation;
             let slot = self.keep(&mut pool, pin_source).map_err(|fault| (fault, generation))?;
+            let generation = pool.generation;
+            let inside = self.library.enter();
             if let Some(session) = pool.idle.pop() {
-                return Ok(Lease { token: self, session: Some(session), generation, sound: false });
+                return Ok(Lease { token: self, session: Some(session), generation, sound: false, _inside: inside });
             }
             if pool.open < pool.open_max {
                 match self.library.context().open_ro_session(slot) {
                     Ok(session) => {
                         pool.open += 1;
-                        return Ok(Lease { token: self, session: Some(session), generation, sound: false });
+                        return Ok(Lease {
+                            token: self,
+                            session: Some(session),
+                            generation,
+                            sound: false,
+                            _inside: inside,
+                        });
                     }
                     // The token has fewer than we would take: go on with those.
                     Err(Error::Pkcs11(RvError::SessionCount, _)) if pool.open > 0 => pool.open_max = pool.open,
                     Err(error) => return Err((error.into(), generation)),
                 }
             }
+            drop(inside);
             if self.returned.wait_until(&mut pool, deadline).timed_out() {
                 let reason = format!("all its {} sessions have been busy for too long", pool.open_max);
                 return Err((Fault::Reason(reason), pool.generation));
@@ -219,7 +253,15 @@ impl Token {
         if let Some(keeper) = &pool.keeper {
             return Ok(keeper.slot);
         }
-        let (slot, info) = self.library.find(&self.identity.wanted())?;
+        let wanted = self.identity.wanted();
+        let found = match self.library.find(&wanted) {
+            Err(Fault::Key(error)) if matches!(*error, KeyError::Absent { .. }) && self.restart(pool) => {
+                self.library.find(&wanted)
+            }
+            found => found,
+        };
+        let (slot, info) = found?;
+        let _inside = self.library.enter();
         let session = self.library.context().open_ro_session(slot)?;
         let login = self.login(&session, &info, pin_source)?;
         pool.keeper = Some(Keeper { slot, _session: session, login });
@@ -242,6 +284,11 @@ impl Token {
         if self.library.is_refused(&self.identity, fingerprint) {
             return Err(self.wrong_pin(path).into());
         }
+        // Restarted again and again with a wrong PIN a box would spend the last one too.
+        if info.user_pin_final_try() {
+            let next = "one try is left: log in with the maker's tool, which gives them back, then start the box again";
+            return Err(KeyError::Locked { device: self.device(), next }.into());
+        }
         let pin = pin.into_raw();
         match logged_in(session, || session.login_with_raw(UserType::User, &pin)) {
             Ok(()) => Ok(Some(Login { pin_source: path.to_owned(), pin: fingerprint })),
@@ -255,6 +302,15 @@ impl Token {
 
     fn wrong_pin(&self, path: &Path) -> KeyError {
         KeyError::WrongPin { device: self.device(), source_file: path.to_owned() }
+    }
+}
+
+impl Drop for Token {
+    fn drop(&mut self) {
+        let _inside = self.library.enter();
+        let pool = self.pool.get_mut();
+        pool.idle.clear();
+        pool.keeper = None;
     }
 }
 
@@ -277,6 +333,7 @@ struct Lease<'a> {
     generation: u64,
     /// Whether others can use it after us; not before it has served.
     sound: bool,
+    _inside: RwLockReadGuard<'a, ()>,
 }
 
 impl Lease<'_> {

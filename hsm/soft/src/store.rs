@@ -117,8 +117,10 @@ impl KeyStore for SoftStore {
             next: "make a key under another name, and name that one in box.toml",
         })?;
         let path = self.path(name);
-        let KeyInfo { algorithm, domains, .. } = KeyFile::load(uri, &path)?.info(uri, &path)?;
-        let (key, file) = self.make(uri, KeySpec { algorithm, domains }, None)?;
+        // Opened, so that what it is for was not edited, and the new one opens with the same passphrase.
+        let current = self.open(uri)?;
+        let spec = KeySpec { algorithm: current.algorithm(), domains: current.domains() };
+        let (key, file) = self.make(uri, spec, None)?;
         file.replace(&path, &self.path(&old))?;
         Ok(Arc::new(key))
     }

@@ -138,6 +138,8 @@ fn changed_files_are_refused() {
         let refused = store.open(&uri).expect_err(&from);
         assert!(matches!(refused, KeyError::WrongPassphrase { .. } | KeyError::Damaged { .. }), "{from}: {refused}");
     }
+    fs::write(&path, text.replacen("\"vote\",", "\"vote\", \"tls\",", 1)).unwrap();
+    store.rotate(&uri).expect_err("a new key would have the edited uses");
     fs::write(&path, "x".repeat(20_000)).unwrap();
     assert!(matches!(store.open(&uri), Err(KeyError::Damaged { .. })));
     fs::write(&path, &text).unwrap();

@@ -7,10 +7,10 @@ use parking_lot::Mutex;
 use tss_esapi::{
     Context,
     attributes::SessionAttributesBuilder,
-    constants::SessionType,
+    constants::{CapabilityType, SessionType},
     handles::{KeyHandle, ObjectHandle, SessionHandle},
     interface_types::{algorithm::HashingAlgorithm, resource_handles::Hierarchy, session_handles::AuthSession},
-    structures::SymmetricDefinition,
+    structures::{CapabilityData, SymmetricDefinition},
     tcti_ldr::TctiNameConf,
 };
 
@@ -47,6 +47,11 @@ impl fmt::Display for Tcti {
 }
 
 impl Tcti {
+    /// Whether this program has the TPM for itself, without a resource manager in between.
+    fn is_exclusive(&self) -> bool {
+        ["swtpm", "mssim", "device:/dev/tpm0"].iter().any(|direct| self.0.starts_with(direct))
+    }
+
     /// What the environment variable `TCTI` says, or the default.
     ///
     /// # Errors
@@ -59,6 +64,10 @@ impl Tcti {
         }
     }
 }
+
+/// Where transient objects' handles begin, and how many a TPM has at most (TPM 2.0 Library, Part 2 §7.4).
+const TRANSIENT_FIRST: u32 = 0x8000_0000;
+const HANDLES_MAX: u32 = 64;
 
 /// A TPM. It is reached when it is first needed.
 pub struct Tpm {
@@ -139,7 +148,22 @@ pub(crate) struct Connection {
 
 impl Connection {
     fn open(tcti: &Tcti) -> Result<Self, Failure> {
-        Ok(Self { context: Context::new(TctiNameConf::from_str(&tcti.0)?)?, loaded: Vec::new() })
+        let mut connection = Self { context: Context::new(TctiNameConf::from_str(&tcti.0)?)?, loaded: Vec::new() };
+        if tcti.is_exclusive() {
+            connection.flush_leftovers()?;
+        }
+        Ok(connection)
+    }
+
+    /// Empties the TPM of what a process left there that was killed: nobody else manages its places.
+    fn flush_leftovers(&mut self) -> Result<(), Failure> {
+        let (handles, _) = self.context.get_capability(CapabilityType::Handles, TRANSIENT_FIRST, HANDLES_MAX)?;
+        let CapabilityData::Handles(handles) = handles else { return Ok(()) };
+        for handle in handles.into_inner() {
+            let object = self.context.tr_from_tpm_public(handle)?;
+            self.flush(object)?;
+        }
+        Ok(())
     }
 
     /// The handle of a key, loaded by `load` where it is not in the TPM yet.

@@ -126,7 +126,7 @@ impl Evidence {
             let (kind, _) = endorsement_kind(connection);
             with_attestation_key(connection, |connection, ak, _| {
                 with_endorsement_key(connection, kind, |connection, ek| {
-                    let activated = with_endorsement_auth(connection, kind, |connection, session| {
+                    let activated = with_endorsement_auth(connection, kind, ek, |connection, session| {
                         let sessions = (Some(AuthSession::Password), Some(session), None);
                         Ok(connection.context.execute_with_sessions(sessions, |context| {
                             context.activate_credential(ak, ek, id, secret)
@@ -188,12 +188,13 @@ fn with_endorsement_key<T>(
 fn with_endorsement_auth<T>(
     connection: &mut Connection,
     kind: AsymmetricAlgorithmSelection,
+    ek: KeyHandle,
     commands: impl FnOnce(&mut Connection, AuthSession) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     if kind == AsymmetricAlgorithmSelection::Ecc(EccCurve::NistP384) {
         return commands(connection, AuthSession::Password);
     }
-    connection.with_session(SessionType::Policy, None, |connection, session| {
+    connection.with_session(SessionType::Policy, Some(ek), |connection, session| {
         let policy = PolicySession::try_from(session)?;
         connection.context.execute_with_nullauth_session(|context| {
             let none = Default::default;

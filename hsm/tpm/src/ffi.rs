@@ -67,14 +67,13 @@ impl UnsealError {
                     checked.version
                 )
             }),
-            (Step::Floor, 0x8b | 0x14a) => Some(
-                "this TPM has no version floor; it is made when a box is set up: run `dolmen keys seal` on it once"
-                    .into(),
-            ),
+            (Step::Floor, 0x8b | 0x14a) => {
+                Some("this TPM has no version floor any more; it was cleared since the secret was sealed".into())
+            }
             (Step::Approval, _) => {
                 Some("the approval is not signed by the authority that the secret was sealed for".into())
             }
-            (Step::Registers, _) => {
+            (Step::Registers, 0x84) => {
                 Some("what runs is not what was approved: its registers differ from the approval's".into())
             }
             (Step::Unseal, 0x9d) => Some(format!(

@@ -107,13 +107,15 @@ fn sign(tpm: &Tpm, wrapped: &Wrapped, digest: [u8; 32]) -> Result<Signature, Key
 
 /// The handle of a key in the TPM, which is told what the key may sign for.
 pub(crate) fn load(connection: &mut Connection, wrapped: &Wrapped) -> Result<KeyHandle, Failure> {
-    let id = wrapped.public.marshall()?;
+    // All that makes the key: another file with the same public area is another key until the TPM says otherwise.
+    let auth = Wrapped::auth(wrapped.spec());
+    let id = [&wrapped.public.marshall()?[..], wrapped.private.value(), auth.value()].concat();
     connection.loaded(&id, |connection| {
         let handle = connection.with_storage_root(|connection, root| {
             let (private, public) = (wrapped.private.clone(), wrapped.public.clone());
             Ok(connection.context.execute_with_nullauth_session(|context| context.load(root, private, public))?)
         })?;
-        connection.context.tr_set_auth(handle.into(), Wrapped::auth(wrapped.spec()))?;
+        connection.context.tr_set_auth(handle.into(), auth)?;
         Ok(handle)
     })
 }

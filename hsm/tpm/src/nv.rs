@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dolmen_hsm_api::{KeyError, Lease, LeaseCounter};
+use dolmen_hsm_api::{KeyError, Lease, LeaseCounter, Scope};
 use sha2::{Digest as _, Sha256};
 use tss_esapi::{
     attributes::{NvIndexAttributes, NvIndexAttributesBuilder},
@@ -23,11 +23,13 @@ use crate::{
 
 // Indices of the owner (TCG Registry of Reserved TPM 2.0 Handles and Localities §2.2.2: 0x01800000 to 0x01bfffff).
 pub(crate) const FLOOR: u32 = 0x0180_0d01;
-const LEASE_COUNTER: u32 = 0x0180_0d02;
-const LEASE_RECORD: u32 = 0x0180_0d03;
+/// Of leases: the counters' and the records' indices, each with 16 bits of the scope added.
+const LEASE_COUNTERS: u32 = 0x0181_0000;
+const LEASE_RECORDS: u32 = 0x0182_0000;
 
 const COUNTER_BYTES: u16 = 8;
-const RECORD_BYTES: u16 = 24;
+/// Counter, epoch, view and the scope.
+const RECORD_BYTES: u16 = 56;
 
 /// The lowest version that may run. An authority's approval names a version; the TPM unseals nothing for one below this.
 #[derive(Clone, Debug)]
@@ -86,7 +88,7 @@ pub(crate) fn floor_name() -> Vec<u8> {
 /// `TPM_ALG_SHA256`.
 const SHA256: u16 = 0x000b;
 
-/// The counter and the record that stamp the log of votes.
+/// The counters and the records that stamp logs of votes.
 #[derive(Clone, Debug)]
 pub struct NvLease(Arc<Tpm>);
 
@@ -97,11 +99,33 @@ impl NvLease {
     }
 }
 
+/// The indices of a scope.
+fn indices(scope: &Scope) -> (u32, u32) {
+    let place = u32::from(u16::from_be_bytes([scope[0], scope[1]]));
+    (LEASE_COUNTERS + place, LEASE_RECORDS + place)
+}
+
+/// The lease in a record; an error if it is another scope's, which has the same 16 bits.
+fn lease(record: &[u8], scope: &Scope) -> Result<Lease, KeyError> {
+    let number = |at: usize| {
+        record.get(at..).and_then(|bytes| bytes.first_chunk()).map_or(0, |bytes| u64::from_be_bytes(*bytes))
+    };
+    if record.get(24..) != Some(&scope[..]) {
+        return Err(KeyError::Policy {
+            what: "the TPM's memory".into(),
+            reason:
+                "its place for the lease of this key's votes is another key's or chain's; make another consensus key"
+                    .into(),
+        });
+    }
+    Ok(Lease { counter: number(0), epoch: number(8), view: number(16) })
+}
+
 impl LeaseCounter for NvLease {
-    fn read(&self) -> Result<Option<Lease>, KeyError> {
+    fn read(&self, scope: &Scope) -> Result<Option<Lease>, KeyError> {
+        let (counters, records) = indices(scope);
         self.0.run("read the lease of votes", |connection| {
-            let (Some(counter), Some(record)) = (find(connection, LEASE_COUNTER)?, find(connection, LEASE_RECORD)?)
-            else {
+            let (Some(counter), Some(record)) = (find(connection, counters)?, find(connection, records)?) else {
                 return Ok(None);
             };
             if !connection.context.nv_read_public(record)?.0.attributes().written() {
@@ -110,26 +134,28 @@ impl LeaseCounter for NvLease {
             let bytes = connection
                 .context
                 .execute_with_nullauth_session(|context| context.nv_read(NvAuth::Owner, record, RECORD_BYTES, 0))?;
-            let number = |at: usize| bytes.value()[at..].first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
-            let lease = Lease { counter: number(0), epoch: number(8), view: number(16) };
-            // A counter ahead of the record was stopped between the two: the log cannot have that value either.
+            let lease = lease(bytes.value(), scope)?;
+            // A counter ahead of the record was stopped between the two.
             let now = read_counter(connection, counter)?;
             Ok(Some(Lease { counter: now.max(lease.counter), ..lease }))
         })
     }
 
-    fn advance(&self, epoch: u64, view: u64) -> Result<Lease, KeyError> {
+    fn advance(&self, scope: &Scope, epoch: u64, view: u64) -> Result<Lease, KeyError> {
         // The floor's first value is the highest of all counters: it must be made before they go up.
         Floor(self.0.clone()).read()?;
+        self.read(scope)?;
+        let (counters, records) = indices(scope);
         self.0.run("write the lease of votes", |connection| {
-            let index = counter(connection, LEASE_COUNTER)?;
+            let index = counter(connection, counters)?;
             increment(connection, index)?;
             let lease = Lease { counter: read_counter(connection, index)?, epoch, view };
-            let record = match find(connection, LEASE_RECORD)? {
+            let record = match find(connection, records)? {
                 Some(record) => record,
-                None => define(connection, LEASE_RECORD, record_attributes(), RECORD_BYTES)?,
+                None => define(connection, records, record_attributes(), RECORD_BYTES)?,
             };
-            let bytes: Vec<u8> = [lease.counter, epoch, view].into_iter().flat_map(u64::to_be_bytes).collect();
+            let mut bytes: Vec<u8> = [lease.counter, epoch, view].into_iter().flat_map(u64::to_be_bytes).collect();
+            bytes.extend(scope);
             let bytes = MaxNvBuffer::try_from(bytes)?;
             connection
                 .context

@@ -19,7 +19,7 @@ const POLICY_PCR: u32 = 0x0000_017f;
 pub(crate) const UNSIGNED_LE: u16 = 0x0009;
 const SHA256: u16 = 0x000b;
 /// Registers of a TPM for a PC.
-pub(crate) const PCRS: u8 = 24;
+const PCRS: u8 = 24;
 
 /// An authority's word that software may have the secrets that were sealed for it: the registers that it leaves, and its
 /// version, below which no box may go back once it has raised its floor.
@@ -53,6 +53,11 @@ impl Approval {
         if key.algorithm() != Algorithm::EcdsaP256 {
             return Err(KeyError::Algorithm { store, algorithm: key.algorithm(), offered });
         }
+        let checked = pcrs.keys().try_for_each(|pcr| usable(*pcr)).and_then(|()| match pcrs.len() {
+            0 => Err("it names no register".to_owned()),
+            _ => Ok(()),
+        });
+        checked.map_err(|reason| KeyError::Policy { what: "the approval".into(), reason })?;
         let digest = authorized(&approved(&pcrs, version), reference.as_bytes());
         let signature = key.sign(Domain::Certificate, Message::Digest(&digest)).await?;
         Ok(Self {
@@ -86,13 +91,23 @@ impl Approval {
         let value = |(pcr, value): (&u8, &String)| {
             let value =
                 const_hex::decode_to_array(value).map_err(|_| format!("register {pcr} has no value of 32 bytes"))?;
-            if *pcr < PCRS { Ok((*pcr, value)) } else { Err(format!("there is no register {pcr}")) }
+            usable(*pcr).map(|()| (*pcr, value))
         };
         self.pcrs.iter().map(value).collect()
     }
 
     pub(crate) fn signature(&self) -> Result<[u8; 64], String> {
         const_hex::decode_to_array(&self.signature).map_err(|_| "its signature is not 64 bytes".into())
+    }
+}
+
+/// Whether a policy may name a register. Two can be reset by whoever uses the TPM (TCG PC Client Platform TPM Profile 1.06,
+/// section 4.6), so that what is in them proves nothing.
+pub(crate) fn usable(pcr: u8) -> Result<(), String> {
+    match pcr {
+        16 | 23 => Err(format!("register {pcr} can be reset by anybody at the box; take another")),
+        PCRS.. => Err(format!("there is no register {pcr}; they are 0 to {}", PCRS - 1)),
+        _ => Ok(()),
     }
 }
 

@@ -16,7 +16,8 @@ use zeroize::Zeroizing;
 use crate::{
     connection::{Connection, Tpm},
     ffi,
-    policy::{self, Approval, PCRS},
+    nv::Floor,
+    policy::{self, Approval},
     reason::Failure,
     template,
 };
@@ -120,12 +121,14 @@ impl Sealer for TpmSealer {
         if pcrs.is_empty() && authority.is_none() {
             return Err(failed("it names neither a register nor an authority, so anybody at this TPM could open it"));
         }
-        if pcrs.iter().any(|pcr| *pcr >= PCRS) {
-            return Err(failed(format!("registers are 0 to {}", PCRS - 1)));
-        }
+        pcrs.iter().try_for_each(|pcr| policy::usable(*pcr)).map_err(failed)?;
         let mut pcrs = pcrs.clone();
         pcrs.sort_unstable();
         pcrs.dedup();
+        if authority.is_some() {
+            // The policy names it, so there must be one when the secret is to come back.
+            Floor::new(self.0.clone()).read()?;
+        }
         let (private, public) = self.0.run("seal", |connection| {
             let start = match authority {
                 Some(Authority { public_key, reference }) => {

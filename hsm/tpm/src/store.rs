@@ -223,7 +223,9 @@ impl KeyStore for TpmStore {
             next: "make a key under another name, and name that one in box.toml",
         })?;
         let path = self.path(name);
-        let wrapped = self.make(uri, Wrapped::load(uri, &path)?.spec(), None)?;
+        // Opened, so that what it is for was not edited.
+        let current = self.open(uri)?;
+        let wrapped = self.make(uri, KeySpec { algorithm: current.algorithm(), domains: current.domains() }, None)?;
         let key = self.opened(wrapped.clone(), &path)?;
         private::replace(&path, &self.path(&old), &wrapped.text())
             .map_err(private::failed(&path, "write the new key"))?;

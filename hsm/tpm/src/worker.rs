@@ -34,7 +34,11 @@ impl Worker {
         };
         let (reply, answer) = oneshot::channel();
         // Nobody may be waiting any more.
-        let job = Box::new(move || drop(reply.send(job())));
+        let job = Box::new(move || {
+            if !reply.is_canceled() {
+                drop(reply.send(job()));
+            }
+        });
         match self.sender().map_err(|error| failed(&error.to_string()))?.try_send(job) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => return Err(failed("too many signatures wait for it already")),

@@ -3,12 +3,13 @@
 use std::{
     net::TcpListener,
     num::NonZeroU64,
+    path::Path,
     sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
-use alloy_primitives::keccak256;
+use alloy_primitives::{B256, keccak256};
 use bytes::Bytes;
 use commonware_broadcast::buffered;
 use commonware_codec::Encode as _;
@@ -38,7 +39,8 @@ use commonware_utils::{
     ordered::{Map, Set},
 };
 use dolmen_accel_api::BatchVerifier;
-use dolmen_hsm_guard::{Guard, GuardConfig, GuardStatus};
+use dolmen_hsm_api::{LeaseCounter, Signer};
+use dolmen_hsm_guard::{Guard, GuardConfig, GuardError, GuardStatus};
 use dolmen_types::PublicKey;
 use tokio::sync::{mpsc, oneshot};
 
@@ -47,6 +49,7 @@ use crate::{
     adapter::{Adapter, Tip},
     block::{Payload, to_digest},
     fair,
+    hushed::Hushed,
     key::{TransportKey, public_key, to_commonware},
     network::{self, BACKFILL, BLOCKS, CERTIFICATES, GOSSIP, RESOLVER, STATUS, VOTES},
     scheme::Scheme,
@@ -161,15 +164,9 @@ impl Members {
         let genesis = config.genesis.hash();
         let set = keccak256(validators.encode());
         let namespace = [b"dolmen".as_slice(), genesis.as_slice(), &0_u64.to_be_bytes(), set.as_slice()].concat();
-        let guard = Guard::open(
-            config.key.clone(),
-            GuardConfig {
-                path: config.vote_log.clone(),
-                namespace: genesis.to_vec(),
-                counter: config.vote_counter.clone(),
-                lease_views: GuardConfig::LEASE_VIEWS,
-            },
-        )?;
+        let counter = config.vote_counter.clone();
+        let guard = guard_config(&config.vote_log, counter, &genesis, config.has_blocks);
+        let guard = Guard::open(config.key.clone(), guard)?;
         Ok(Self { key, guard: Arc::new(guard), validators, peers, namespace, engine: config.engine.clone() })
     }
 
@@ -179,13 +176,33 @@ impl Members {
     }
 }
 
+/// Takes the fence of a log of votes away; the box must not run, and no other copy of its key and log may have voted.
+pub fn release_votes(
+    key: &dyn Signer,
+    log: &Path,
+    counter: Option<Arc<dyn LeaseCounter>>,
+    genesis: &B256,
+) -> Result<(), GuardError> {
+    Guard::release(key, &guard_config(log, counter, genesis, true))
+}
+
+fn guard_config(log: &Path, counter: Option<Arc<dyn LeaseCounter>>, genesis: &B256, has_blocks: bool) -> GuardConfig {
+    GuardConfig {
+        path: log.to_owned(),
+        namespace: genesis.to_vec(),
+        has_blocks,
+        counter,
+        lease_views: GuardConfig::LEASE_VIEWS,
+    }
+}
+
 /// Starts consensus on threads of its own.
 pub fn start<A: Application>(config: Config, application: A) -> Result<Consensus, ConsensusError> {
-    let members = Members::new(&config)?;
-    let guard = members.guard.clone();
     // The transport would only log a taken port; the person who started the box must be told.
     let listen = |source| ConsensusError::Listen { address: config.listen, source };
     drop(TcpListener::bind(config.listen).map_err(listen)?);
+    let members = Members::new(&config)?;
+    let guard = members.guard.clone();
 
     let (gossip, gossip_queue) = mpsc::channel(GOSSIP_QUEUE);
     let (stop, stopped) = oneshot::channel();
@@ -238,7 +255,8 @@ async fn run<A: Application>(
     );
     let _ = oracle.track(0, members.peers.clone());
     let votes = network.register(VOTES.id, VOTES.quota());
-    let certificates = network.register(CERTIFICATES.id, CERTIFICATES.quota());
+    let (certificates_out, certificates_in) = network.register(CERTIFICATES.id, CERTIFICATES.quota());
+    let certificates = (Hushed::new(certificates_out, members.guard.clone()), certificates_in);
     let certificate_resolver = network.register(RESOLVER.id, RESOLVER.quota());
     let blocks = network.register(BLOCKS.id, BLOCKS.quota());
     let backfill = network.register(BACKFILL.id, BACKFILL.quota());

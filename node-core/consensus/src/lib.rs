@@ -23,6 +23,7 @@ mod adapter;
 mod block;
 mod engine;
 mod fair;
+mod hushed;
 mod key;
 mod network;
 mod scheme;
@@ -37,8 +38,8 @@ use dolmen_accel_api::{Algorithm, BatchVerifier};
 use dolmen_hsm_api::{LeaseCounter, Signer};
 use dolmen_types::{Block, PublicKey};
 
-pub use dolmen_hsm_guard::{GuardConfig, GuardError, GuardStatus};
-pub use engine::{Consensus, start};
+pub use dolmen_hsm_guard::{GuardError, GuardStatus};
+pub use engine::{Consensus, release_votes, start};
 pub use key::public_key;
 pub use status::PeerStatus;
 
@@ -103,6 +104,8 @@ pub struct Config {
     pub key: Arc<dyn Signer>,
     /// The log of votes; a file of this key and chain alone.
     pub vote_log: PathBuf,
+    /// Whether this box has blocks beyond the genesis: then it had a log of votes too.
+    pub has_blocks: bool,
     /// What keeps an old copy of that log from voting, where the box has it.
     pub vote_counter: Option<Arc<dyn LeaseCounter>>,
     /// Checks the votes.

@@ -23,6 +23,7 @@ use commonware_utils::{
 use dolmen_accel_api::{Algorithm, BatchVerifier, Message, Verdict, VerifyJob};
 use dolmen_hsm_guard::{Guard, Kind, Round, Vote};
 use rand::CryptoRng;
+use tokio::task::block_in_place;
 
 use crate::key::signature_to_commonware;
 
@@ -56,8 +57,8 @@ impl Scheme {
         if !certificate.signers.iter().any(|signer| signer == *index) {
             return;
         }
-        let (round, kind) = when(&subject);
-        if let Err(error) = guard.observe(round, kind) {
+        let ((round, kind), message) = (when(&subject), self.signed_bytes(subject));
+        if let Err(error) = block_in_place(|| guard.observe(Vote { round, kind, message: &message })) {
             tracing::error!(%error, "the log of votes cannot be fenced; stop the box and look at its disk");
         }
     }
@@ -197,12 +198,14 @@ impl certificate::Scheme for Scheme {
     fn sign<D: Digest>(&self, subject: Subject<'_, D>) -> Option<Attestation<Self>> {
         let (index, guard) = self.signer.as_ref()?;
         let (round, kind) = when(&subject);
-        match guard.sign(Vote { round, kind, message: &self.signed_bytes(subject) }) {
+        let message = self.signed_bytes(subject);
+        // The disk confirms the vote, and a device may sign it: the runtime's other tasks go on meanwhile.
+        match block_in_place(|| guard.sign(Vote { round, kind, message: &message })) {
             Ok(signature) => {
                 Some(Attestation { signer: *index, signature: signature_to_commonware(&signature).into() })
             }
             Err(error) => {
-                // Without this vote the others go on, as without a box that is down.
+                // The others go on without it; see `hushed.rs`.
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
                 tracing::error!(%round, %kind, %error, cause, "a vote was not signed");
                 None

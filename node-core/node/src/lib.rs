@@ -15,4 +15,5 @@ pub use dolmen_pool::PoolStatus;
 pub use dolmen_rpc::{Finalized, SyncStatus};
 pub use dolmen_store::genesis_block;
 pub use metrics::{BlockSummary, Finality, Metrics};
+pub use node::release_votes;
 pub use node::{Node, NodeConfig, NodeError};

@@ -3,7 +3,7 @@
 use std::{
     net::{SocketAddr, TcpListener},
     num::NonZeroU64,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Weak},
     thread,
     time::{Duration, Instant},
@@ -284,12 +284,27 @@ impl Node {
     }
 }
 
+/// Takes away what keeps a stopped box from voting: see [`dolmen_consensus::release_votes`].
+pub fn release_votes(
+    key: &dyn Signer,
+    log: &Path,
+    counter: Option<Arc<dyn LeaseCounter>>,
+    genesis: &Genesis,
+    data_dir: &Path,
+) -> Result<(), NodeError> {
+    // The database says which chain this is, and that the box does not run.
+    let store = Store::open(&data_dir.join("db"), genesis, Options { history_depth: NonZeroU64::MAX })?;
+    let hash = store.genesis_hash()?;
+    Ok(dolmen_consensus::release_votes(key, log, counter, &hash).map_err(ConsensusError::from)?)
+}
+
 fn consensus_config(config: &NodeConfig, store: &Store) -> Result<dolmen_consensus::Config, NodeError> {
     let settings = config.genesis.file();
     let genesis = store.block(0)?.ok_or(StoreError::UnknownBlock { number: 0, head: 0 })?;
     Ok(dolmen_consensus::Config {
         key: config.key.clone(),
         vote_log: config.vote_log.clone(),
+        has_blocks: store.head().block.number() > 0,
         vote_counter: config.vote_counter.clone(),
         engine: config.engine.clone(),
         genesis: Arc::new(genesis),

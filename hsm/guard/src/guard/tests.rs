@@ -71,11 +71,12 @@ impl Signer for Key {
 struct Counter(Mutex<(u64, Option<Lease>, Option<u32>)>);
 
 impl LeaseCounter for Counter {
-    fn read(&self) -> Result<Option<Lease>, KeyError> {
-        Ok(self.0.lock().unwrap().1)
+    fn read(&self, _: &Scope) -> Result<Option<Lease>, KeyError> {
+        let state = self.0.lock().unwrap();
+        Ok(state.1.map(|lease| Lease { counter: state.0, ..lease }))
     }
 
-    fn advance(&self, epoch: u64, view: u64) -> Result<Lease, KeyError> {
+    fn advance(&self, _: &Scope, epoch: u64, view: u64) -> Result<Lease, KeyError> {
         let mut state = self.0.lock().unwrap();
         let failed = || KeyError::SessionLost { device: "the TPM".into(), reason: "a test took it".into() };
         let step = |left: &mut Option<u32>| match left {
@@ -112,7 +113,7 @@ struct Sectors {
 
 impl Memory {
     fn new() -> Self {
-        Self::of(log::blank(SCOPE, RECORDS))
+        Self::of(log::blank(SCOPE, RECORDS, false))
     }
 
     fn of(durable: Vec<u8>) -> Self {
@@ -197,6 +198,10 @@ fn open(disk: &Memory, key: &Arc<Key>, counter: &Counted) -> Result<Core<Memory>
     Core::open(disk.clone(), RECORDS, key.clone(), SCOPE, counter, LEASE_VIEWS, PathBuf::from("log"))
 }
 
+fn fence(core: &Core<Memory>) -> Option<Round> {
+    lock_status(&core.status).fence
+}
+
 fn round(view: u64) -> Round {
     Round { epoch: 0, view }
 }
@@ -221,9 +226,10 @@ fn a_vote_is_signed_once() {
     let mut guard = open(&disk.crash(), &key, &None).unwrap();
     assert_eq!(guard.sign(vote(1, Kind::Notarize, b"a")).unwrap(), first, "after a restart too");
     assert!(guard.sign(vote(1, Kind::Notarize, b"b")).is_err());
-    assert_eq!((guard.status.signed, guard.status.conflicts), (0, 1));
+    let status = lock_status(&guard.status).clone();
+    assert_eq!((status.signed, status.conflicts), (0, 1));
     guard.sign(vote(2, Kind::Notarize, b"b")).unwrap();
-    assert_eq!(guard.status.failing, None);
+    assert_eq!(lock_status(&guard.status).failing, None);
 }
 
 #[test]
@@ -251,10 +257,10 @@ fn a_restored_snapshot_is_fenced_until_the_chain_has_passed_its_lease() {
     let snapshot = disk.copy();
     let mut guard = open(&disk, &key, &counter).unwrap();
     guard.sign(vote(2, Kind::Notarize, b"a")).unwrap();
-    let end = end(counter.as_ref().unwrap().read().unwrap().unwrap());
+    let end = end(counter.as_ref().unwrap().read(&SCOPE).unwrap().unwrap());
 
     let mut restored = open(&snapshot, &key, &counter).unwrap();
-    assert_eq!(restored.status.fence, Some(end));
+    assert_eq!(fence(&restored), Some(end));
     for view in [2, end.view] {
         assert!(matches!(restored.sign(vote(view, Kind::Notarize, b"b")), Err(GuardError::Fenced { .. })));
     }
@@ -275,8 +281,8 @@ fn an_orderly_stop_leaves_copies_behind() {
     let copy = disk.copy();
     guard.sign(vote(2, Kind::Notarize, b"a")).unwrap();
     guard.close().unwrap();
-    assert_eq!(open(&disk, &key, &counter).unwrap().status.fence, None);
-    assert!(open(&copy, &key, &counter).unwrap().status.fence.is_some());
+    assert_eq!(fence(&open(&disk, &key, &counter).unwrap()), None);
+    assert!(fence(&open(&copy, &key, &counter).unwrap()).is_some());
 }
 
 /// A copy from the middle of a lease looks like a crash. Others' certificates tell.
@@ -286,16 +292,86 @@ fn a_vote_that_the_log_does_not_have_fences_it() {
         let (key, disk) = (Key::new(), Memory::new());
         let mut guard = open(&disk, &key, &counter).unwrap();
         guard.sign(vote(5, Kind::Notarize, b"a")).unwrap();
-        guard.observe(round(5), Kind::Notarize).unwrap();
-        assert_eq!(guard.status.fence, None, "its own vote");
-        guard.observe(round(6), Kind::Notarize).unwrap();
-        let until = guard.status.fence.expect("it never signed that");
+        guard.observe(vote(5, Kind::Notarize, b"a")).unwrap();
+        assert_eq!(fence(&guard), None, "its own vote");
+        guard.observe(vote(6, Kind::Notarize, b"a")).unwrap();
+        let until = fence(&guard).expect("it never signed that");
         assert!(until.view >= 6 + LEASE_VIEWS);
         assert!(matches!(guard.sign(vote(7, Kind::Notarize, b"b")), Err(GuardError::Fenced { .. })));
         let mut guard = open(&disk.crash(), &key, &counter).unwrap();
         assert!(matches!(guard.sign(vote(until.view, Kind::Notarize, b"b")), Err(GuardError::Fenced { .. })));
         guard.sign(vote(until.view + 1, Kind::Notarize, b"b")).unwrap();
     }
+}
+
+/// Two copies that run at the same time sign in different leases.
+#[test]
+fn a_copy_beside_the_original_is_noticed_with_the_next_lease() {
+    let (key, counter, disk) = (Key::new(), Some(Arc::new(Counter::default())), Memory::new());
+    let mut original = open(&disk, &key, &counter).unwrap();
+    original.sign(vote(1, Kind::Notarize, b"a")).unwrap();
+    let mut copy = open(&disk.copy(), &key, &counter).unwrap();
+    // A copy from the middle of a lease is as good as the original, until one of them takes another.
+    copy.sign(vote(2, Kind::Notarize, b"b")).unwrap();
+    let after = end(counter.as_ref().unwrap().read(&SCOPE).unwrap().unwrap()).view + 1;
+    assert!(matches!(original.sign(vote(after, Kind::Notarize, b"a")), Err(GuardError::Fenced { .. })));
+    copy.sign(vote(after, Kind::Notarize, b"b")).unwrap();
+    assert!(original.close().is_err(), "it must not pass for the newest");
+    let until = fence(&open(&disk.crash(), &key, &counter).unwrap()).unwrap();
+    assert!(until >= end(counter.unwrap().read(&SCOPE).unwrap().unwrap()));
+}
+
+/// The counter may stop anywhere in its step without fencing the box.
+#[test]
+fn a_step_that_was_cut_short_fences_nothing() {
+    for left in 0..3 {
+        let (key, counter, disk) = (Key::new(), Some(Arc::new(Counter::default())), Memory::new());
+        let mut guard = open(&disk, &key, &counter).unwrap();
+        guard.sign(vote(1, Kind::Notarize, b"a")).unwrap();
+        counter.as_ref().unwrap().0.lock().unwrap().2 = Some(left);
+        guard.sign(vote(1000, Kind::Notarize, b"a")).unwrap_err();
+        counter.as_ref().unwrap().0.lock().unwrap().2 = None;
+        let mut guard = open(&disk.crash(), &key, &counter).unwrap();
+        assert_eq!(fence(&guard), None, "{left}");
+        guard.sign(vote(1000, Kind::Notarize, b"a")).unwrap();
+    }
+}
+
+/// A device that is gone for a while costs nothing as long as the lease lasts.
+#[test]
+fn leases_are_renewed_before_they_end() {
+    let (key, counter, disk) = (Key::new(), Some(Arc::new(Counter::default())), Memory::new());
+    let mut guard = open(&disk, &key, &counter).unwrap();
+    guard.sign(vote(1, Kind::Notarize, b"a")).unwrap();
+    let first = counter.as_ref().unwrap().read(&SCOPE).unwrap().unwrap();
+    counter.as_ref().unwrap().0.lock().unwrap().2 = Some(0);
+    guard.sign(vote(1 + LEASE_VIEWS / 2, Kind::Notarize, b"a")).unwrap();
+    guard.sign(vote(first.view, Kind::Notarize, b"a")).unwrap();
+    assert!(matches!(guard.sign(vote(first.view + 1, Kind::Notarize, b"a")), Err(GuardError::Counter(_))));
+    counter.as_ref().unwrap().0.lock().unwrap().2 = None;
+    guard.sign(vote(first.view + 1, Kind::Notarize, b"a")).unwrap();
+    assert_eq!(counter.unwrap().read(&SCOPE).unwrap().unwrap().counter, first.counter + 1);
+}
+
+/// Blocks without a log: it was lost, and what it had signed is not far behind the first vote asked for.
+#[test]
+fn a_log_that_was_lost_is_fenced_from_the_first_vote_on() {
+    let (key, disk) = (Key::new(), Memory::of(log::blank(SCOPE, RECORDS, true)));
+    let mut guard = open(&disk, &key, &None).unwrap();
+    assert!(matches!(guard.sign(vote(500, Kind::Notarize, b"a")), Err(GuardError::Fenced { .. })));
+    let mut guard = open(&disk.crash(), &key, &None).unwrap();
+    assert!(matches!(guard.sign(vote(500 + LEASE_VIEWS, Kind::Notarize, b"a")), Err(GuardError::Fenced { .. })));
+    guard.sign(vote(501 + LEASE_VIEWS, Kind::Notarize, b"a")).unwrap();
+}
+
+/// Another block than the one that the log has is as strange as no record at all.
+#[test]
+fn a_vote_for_another_block_fences_too() {
+    let (key, disk) = (Key::new(), Memory::new());
+    let mut guard = open(&disk, &key, &None).unwrap();
+    guard.sign(vote(5, Kind::Notarize, b"a")).unwrap();
+    guard.observe(vote(5, Kind::Notarize, b"b")).unwrap();
+    assert!(fence(&guard).is_some());
 }
 
 #[test]
@@ -312,7 +388,9 @@ fn damage_is_not_taken_for_an_empty_place() {
         for view in 1..=3 {
             assert!(guard.sign(vote(view, Kind::Notarize, b"b")).is_err(), "{place} {view}");
         }
-        assert!(guard.status.fence.is_some());
+        let until = fence(&guard).unwrap();
+        guard.sign(vote(until.view + 1, Kind::Notarize, b"b")).unwrap();
+        assert_eq!(fence(&open(&damaged.crash(), &key, &None).unwrap()), Some(until), "not anew at each start");
     }
     // One header is enough; with none only a counter says how far the log had got.
     for (headers, good) in [(&[0][..], true), (&[1], true), (&[0, 1], false)] {
@@ -320,7 +398,7 @@ fn damage_is_not_taken_for_an_empty_place() {
         headers.iter().for_each(|header| damaged.flip(header * 4096 + 20));
         assert_eq!(open(&damaged, &key, &None).is_ok(), good, "{headers:?}");
         let counter = Some(Arc::new(Counter::default()));
-        counter.as_ref().unwrap().advance(0, 50).unwrap();
+        counter.as_ref().unwrap().advance(&SCOPE, 0, 50).unwrap();
         let mut guard = open(&damaged.copy(), &key, &counter).unwrap();
         assert!(matches!(guard.sign(vote(50, Kind::Notarize, b"b")), Err(GuardError::Fenced { .. })));
         guard.sign(vote(51, Kind::Notarize, b"b")).unwrap();
@@ -330,10 +408,12 @@ fn damage_is_not_taken_for_an_empty_place() {
 #[test]
 fn what_belongs_to_others_is_refused() {
     let (key, counter) = (Key::new(), Some(Arc::new(Counter::default())));
-    let other = Memory::of(log::blank([1; 32], RECORDS));
+    let other = Memory::of(log::blank([1; 32], RECORDS, false));
     assert!(matches!(open(&other, &key, &None), Err(GuardError::Foreign { .. })));
     let disk = Memory::new();
-    drop(open(&disk, &key, &counter).unwrap());
+    let mut guard = open(&disk, &key, &counter).unwrap();
+    guard.sign(vote(1, Kind::Notarize, b"a")).unwrap();
+    assert!(matches!(open(&disk, &key, &None), Err(GuardError::Uncounted { .. })));
     let cleared = Some(Arc::new(Counter::default()));
     assert!(matches!(open(&disk, &key, &cleared), Err(GuardError::CounterGone { .. })));
 }
@@ -344,7 +424,7 @@ fn without_key_or_counter_nothing_is_signed() {
     let mut guard = open(&Memory::new(), &key, &counter).unwrap();
     key.gone.store(1, Ordering::Relaxed);
     assert!(matches!(guard.sign(vote(1, Kind::Notarize, b"a")), Err(GuardError::Key(_))));
-    assert!(guard.status.failing.as_ref().unwrap().contains("the key gives no signature"));
+    assert!(lock_status(&guard.status).failing.as_ref().unwrap().contains("the key gives no signature"));
     key.gone.store(0, Ordering::Relaxed);
     guard.sign(vote(1, Kind::Notarize, b"b")).expect("nothing else was signed");
     counter.as_ref().unwrap().0.lock().unwrap().2 = Some(0);
@@ -417,8 +497,8 @@ impl Running {
         self.guard =
             Some(opened.unwrap_or_else(|_| open(&self.disk.crash(), &self.key, &Some(self.counter.clone())).unwrap()));
         self.disk.state().left = None;
-        for (view, kind) in shown.iter().flat_map(|world| world.0.keys()) {
-            self.guard.as_mut().unwrap().observe(round(*view), *kind).unwrap();
+        for ((view, kind), (block, _)) in shown.iter().flat_map(|world| &world.0) {
+            self.guard.as_mut().unwrap().observe(vote(*view, *kind, &[*block])).unwrap();
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod conformance;
 mod evidence;
+mod files;
 mod lease;
 mod sealing;
 mod support;

@@ -65,8 +65,14 @@ fn a_secret_is_sealed_to_registers() {
 fn policies_that_anybody_meets_are_refused() {
     let swtpm = Swtpm::new();
     let sealer = TpmSealer::new(swtpm.open());
-    for policy in [SealPolicy::default(), SealPolicy { pcrs: vec![24], authority: None }] {
+    let pcrs = |pcr| SealPolicy { pcrs: vec![7, pcr], authority: None };
+    for policy in [SealPolicy::default(), pcrs(24), pcrs(255), pcrs(16), pcrs(23)] {
         assert!(matches!(sealer.seal(SECRET, &policy), Err(KeyError::Policy { .. })), "{policy:?}");
+    }
+    let (key, _) = authority("vendor");
+    for pcrs in [BTreeMap::new(), BTreeMap::from([(24, [0; 32])]), BTreeMap::from([(16, [0; 32])])] {
+        let refused = block_on(Approval::sign(&key, REFERENCE, 1, pcrs)).unwrap_err();
+        assert!(matches!(refused, KeyError::Policy { .. }), "{refused}");
     }
     let some = SealPolicy { pcrs: vec![7], authority: None };
     for secret in [&[][..], &[1; 65]] {
@@ -79,12 +85,10 @@ fn policies_that_anybody_meets_are_refused() {
 fn an_authority_approves_software_and_its_version() {
     let swtpm = Swtpm::new();
     let (key, by) = authority("vendor");
-    let floor = Floor::new(swtpm.open());
-    let now = floor.read().unwrap();
     let sealer = TpmSealer::new(swtpm.open());
-    drop(floor);
     let sealed = sealer.seal(SECRET, &SealPolicy { pcrs: vec![7], authority: Some(by) }).unwrap();
     drop(sealer);
+    let now = Floor::new(swtpm.open()).read().unwrap();
     let first = approve(&key, now + 1, measured(&swtpm));
     let unseal = |approval: &[u8]| TpmSealer::new(swtpm.open()).unseal(&sealed, Some(approval)).unwrap();
     assert_eq!(unseal(&first)[..], *SECRET);

@@ -27,9 +27,11 @@ fn guard(key: &PrivateKey, directory: &std::path::Path) -> Arc<Guard> {
     let secret = Zeroizing::new(key.encode().as_ref().try_into().unwrap());
     let signer = Arc::new(MemoryKey::new("soft:vote".parse().unwrap(), spec, &secret).unwrap());
     let path = directory.join(key.public_key().to_string());
+    // No other test's process has this chain.
+    let namespace = path.as_os_str().as_encoded_bytes().to_vec();
     let lease_views = GuardConfig::LEASE_VIEWS;
     Arc::new(
-        Guard::open(signer, GuardConfig { path, namespace: NAMESPACE.to_vec(), counter: None, lease_views }).unwrap(),
+        Guard::open(signer, GuardConfig { path, namespace, has_blocks: false, counter: None, lease_views }).unwrap(),
     )
 }
 
