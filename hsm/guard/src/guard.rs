@@ -1,17 +1,18 @@
 //! The guard: a log, a key, and the lease that a counter outside the disk gives.
 
 use std::{
+    collections::VecDeque,
     fmt, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use dolmen_hsm_api::{Domain, Lease, LeaseCounter, Message, Scope, Signature, Signer};
+use dolmen_hsm_api::{Domain, Lease, LeaseCounter, Message, Residence, Scope, Signature, Signer};
 use futures::executor::block_on;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    GuardError, Round, Vote,
+    GuardError, Kind, Round, Vote,
     disk::{Disk, LockedFile, LockedScope},
     log::{self, Found, Log, RECORDS},
     record::Header,
@@ -20,6 +21,9 @@ use crate::{
 
 /// Views between two tries to take a lease before it is needed.
 const EARLY_STEP: u64 = 256;
+
+/// Votes of which certificates are still on their way: some views' worth.
+const RECENT: usize = 32;
 
 /// What a guard is for.
 pub struct GuardConfig {
@@ -63,6 +67,9 @@ pub struct Guard {
     core: Mutex<Core<LockedFile>>,
     /// Of its own, so that who asks does not wait for a device.
     status: Arc<Mutex<GuardStatus>>,
+    /// Votes that were signed of late, likewise.
+    recent: Mutex<VecDeque<(Round, Kind, [u8; 32])>>,
+    in_device: bool,
     /// Let go after the log.
     _scope: LockedScope,
 }
@@ -76,10 +83,11 @@ impl Guard {
     pub fn open(signer: Arc<dyn Signer>, config: GuardConfig) -> Result<Self, GuardError> {
         let GuardConfig { path, namespace, has_blocks, counter, lease_views } = config;
         let scope = scope(&*signer, &namespace);
+        let in_device = signer.residence() == Residence::Device;
         let (file, locked) = lock(&path, &scope, has_blocks)?;
         let core = Core::open(file, RECORDS, signer, scope, counter, lease_views, path)?;
         let status = Arc::clone(&core.status);
-        Ok(Self { core: Mutex::new(core), status, _scope: locked })
+        Ok(Self { core: Mutex::new(core), status, recent: Mutex::default(), in_device, _scope: locked })
     }
 
     /// Takes the fence of a log away, and its counter's lease for its own: for when it is certain that no other copy of the
@@ -108,7 +116,18 @@ impl Guard {
     ///
     /// Where it conflicts, is too old or fenced, and where disk, key or counter fail. Nothing is signed then.
     pub fn sign(&self, vote: Vote<'_>) -> Result<Signature, GuardError> {
-        self.core().sign(vote)
+        let signature = self.core().sign(vote)?;
+        let mut recent = self.recent();
+        if recent.len() == RECENT {
+            recent.pop_front();
+        }
+        recent.push_back((vote.round, vote.kind, Sha256::digest(vote.message).into()));
+        Ok(signature)
+    }
+
+    /// Whether signatures come from a device, which may take its time.
+    pub const fn is_in_device(&self) -> bool {
+        self.in_device
     }
 
     /// Takes note of a vote of this key that others hold and whose signature was checked. One that the log does not
@@ -118,7 +137,9 @@ impl Guard {
     ///
     /// Where the fence cannot be written; it counts all the same, until the process ends.
     pub fn observe(&self, vote: Vote<'_>) -> Result<(), GuardError> {
-        self.core().observe(vote)
+        // As a rule it is one of these, and does not wait for the vote that is being signed.
+        let known = (vote.round, vote.kind, Sha256::digest(vote.message).into());
+        if self.recent().contains(&known) { Ok(()) } else { self.core().observe(vote) }
     }
 
     /// What it has done.
@@ -129,6 +150,10 @@ impl Guard {
     /// Whether the last vote was not signed.
     pub fn is_failing(&self) -> bool {
         lock_status(&self.status).failing.is_some()
+    }
+
+    fn recent(&self) -> MutexGuard<'_, VecDeque<(Round, Kind, [u8; 32])>> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A panic in the middle leaves the log as it is on the disk or behind it, and a record behind is written again.

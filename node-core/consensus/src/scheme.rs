@@ -58,7 +58,7 @@ impl Scheme {
             return;
         }
         let ((round, kind), message) = (when(&subject), self.signed_bytes(subject));
-        if let Err(error) = block_in_place(|| guard.observe(Vote { round, kind, message: &message })) {
+        if let Err(error) = guard.observe(Vote { round, kind, message: &message }) {
             tracing::error!(%error, "the log of votes cannot be fenced; stop the box and look at its disk");
         }
     }
@@ -199,8 +199,10 @@ impl certificate::Scheme for Scheme {
         let (index, guard) = self.signer.as_ref()?;
         let (round, kind) = when(&subject);
         let message = self.signed_bytes(subject);
-        // The disk confirms the vote, and a device may sign it: the runtime's other tasks go on meanwhile.
-        match block_in_place(|| guard.sign(Vote { round, kind, message: &message })) {
+        let sign = || guard.sign(Vote { round, kind, message: &message });
+        // A device takes its time, and the runtime's other tasks go on meanwhile. Handing them over for a disk alone costs
+        // more than the wait.
+        match if guard.is_in_device() { block_in_place(sign) } else { sign() } {
             Ok(signature) => {
                 Some(Attestation { signer: *index, signature: signature_to_commonware(&signature).into() })
             }

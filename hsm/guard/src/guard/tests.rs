@@ -3,12 +3,11 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use dolmen_hsm_api::{Algorithm, Domains, KeyError, KeyUri, Residence};
+use dolmen_hsm_api::{Algorithm, Domains, KeyError, KeyUri};
 use futures::future::BoxFuture;
 use proptest::prelude::*;
 
 use super::*;
-use crate::Kind;
 
 const RECORDS: u64 = 8;
 const LEASE_VIEWS: u64 = 20;
