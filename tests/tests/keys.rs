@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::TcpListener,
+    net::{SocketAddr, TcpListener, TcpStream},
     os::unix::{fs::PermissionsExt as _, process::ExitStatusExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -171,18 +171,14 @@ impl Alone {
         self.child = Some(command.spawn().expect("the test's own"));
     }
 
-    fn status(&self) -> Option<Value> {
+    fn admin(&self) -> SocketAddr {
         let config = fs::read_to_string(self.path("box.toml")).expect("the test's own");
-        let listen = config
-            .split("[admin]\nlisten = \"")
-            .nth(1)
-            .expect("the test's own")
-            .split('"')
-            .next()
-            .expect("the test's own")
-            .parse()
-            .expect("the test's own");
-        serde_json::from_str(&http::get(listen, "/api/status").ok()?.body).ok()
+        let listen = config.split("[admin]\nlisten = \"").nth(1).and_then(|rest| rest.split('"').next());
+        listen.and_then(|listen| listen.parse().ok()).expect("the test's own")
+    }
+
+    fn status(&self) -> Option<Value> {
+        serde_json::from_str(&http::get(self.admin(), "/api/status").ok()?.body).ok()
     }
 
     fn wait_for_status(&self, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
@@ -245,6 +241,68 @@ fn a_box_without_its_token_votes_no_more_until_it_is_back() {
 
     fs::rename(&away, &tokens).unwrap();
     alone.wait_for_status("votes again", |status| height(status) > stopped + 3 && status["alarms"][0].is_null());
+}
+
+/// A TLS key that the TPM never gives away, and a vote counter for a key in a file.
+#[test]
+fn a_page_is_served_with_a_key_of_the_tpm() {
+    let state = tempfile::tempdir().unwrap();
+    let port = loop {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        if TcpListener::bind(("127.0.0.1", port + 1)).is_ok() {
+            break port;
+        }
+    };
+    let (server, control) = (format!("type=tcp,port={port}"), format!("type=tcp,port={}", port + 1));
+    let mut swtpm = process::command("swtpm")
+        .args(["socket", "--tpm2", "--flags", "not-need-init,startup-clear", "--server", &server, "--ctrl", &control])
+        .arg("--tpmstate")
+        .arg(format!("dir={}", state.path().display()))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("swtpm starts");
+    wait_for("swtpm to listen", PATIENCE, || TcpStream::connect(("127.0.0.1", port + 1)).ok());
+    let keys = format!(
+        "[keys]\ntls = \"tpm:page\"\nvote_counter = \"tpm\"\n\
+         [keys.devices]\ntcti = \"swtpm:host=127.0.0.1,port={port}\""
+    );
+    let mut alone = Alone::new(&keys, Vec::new(), |_| {});
+    alone.run(&[
+        "keys",
+        "create",
+        "soft:consensus",
+        "--algorithm",
+        "ed25519",
+        "--for",
+        "vote,transport",
+        "--config",
+        "box.toml",
+    ]);
+    alone.found("soft:consensus");
+    alone.start();
+    let certificate = alone.path("keys/tls.pem");
+    let url = format!("https://{}/", alone.admin());
+    let body = wait_for("the page", PATIENCE, || {
+        certificate.exists().then(|| http::connect(alone.admin()).ok()).flatten()?;
+        Some(curl(&certificate, &format!("{url}api/status")).1)
+    });
+    let status: Value = serde_json::from_slice(&body).unwrap();
+    let tls = status["keys"].as_array().unwrap().iter().find(|key| key["use"] == "tls").unwrap().clone();
+    assert_eq!((&tls["uri"], &tls["in"]), (&"tpm:page".into(), &"device".into()));
+    // The key is the same after a restart, and so is what people have accepted.
+    let before = fs::read(&certificate).unwrap();
+    process::send(alone.child.as_ref().unwrap().id(), Signal::SIGTERM);
+    assert!(alone.child.take().unwrap().wait().unwrap().success());
+    assert!(String::from_utf8_lossy(&alone.log()).contains("stopped"));
+    alone.start();
+    wait_for("the page again", PATIENCE, || http::connect(alone.admin()).ok());
+    curl(&certificate, &format!("{url}healthz"));
+    assert_eq!(fs::read(&certificate).unwrap(), before);
+    drop(alone);
+    swtpm.kill().unwrap();
+    swtpm.wait().unwrap();
 }
 
 /// What is planted is looked for wherever it might show: logs at their most verbose, arguments, environment, errors, and a

@@ -140,7 +140,7 @@ impl Key {
             Algorithm::EcdsaP256 => ([&[4], signer.public_key()].concat(), SignatureScheme::ECDSA_NISTP256_SHA256),
             Algorithm::Ed25519 => (signer.public_key().to_vec(), SignatureScheme::ED25519),
             other => bail!(
-                "the key {} is of {other}; browsers know p256 and ed25519: name another as keys.tls",
+                "the key {} is of {other}; TLS has p256, and ed25519 for other clients than browsers: name another as keys.tls",
                 signer.uri()
             ),
         };
