@@ -4,6 +4,7 @@
 //! holds a key that cannot sign, because its device is gone, never falls back to another: it says so.
 
 mod counter;
+mod directory;
 mod error;
 pub mod private;
 mod sealer;
@@ -12,6 +13,7 @@ mod store;
 mod uri;
 
 pub use counter::{Lease, LeaseCounter, Scope};
+pub use directory::KeyDirectory;
 pub use dolmen_accel_api::{Algorithm, Message};
 pub use error::KeyError;
 pub use sealer::{Authority, SealPolicy, Sealer};

@@ -1,13 +1,13 @@
 //! A key's file.
 
-use std::{io, path::Path};
+use std::path::Path;
 
 use aes_gcm::{
     Aes256Gcm, KeyInit as _,
     aead::{AeadInOut as _, inout::InOutBuf},
 };
 use argon2::{Algorithm as Argon2Algorithm, Argon2, Params, Version};
-use dolmen_hsm_api::{Algorithm, Domain, Domains, KeyError, KeyInfo, KeySpec, KeyUri, Residence, Signer as _, private};
+use dolmen_hsm_api::{Algorithm, Domain, Domains, KeyError, KeyInfo, KeySpec, KeyUri, Residence, Signer as _};
 use dolmen_hsm_memory::{Bytes, LENGTH, MemoryKey};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -16,8 +16,6 @@ use crate::passphrase::Passphrase;
 
 /// What files of this form begin with.
 const FORMAT: &str = "dolmen-key-1";
-/// No file is larger.
-const BYTES_MAX: usize = 16 << 10;
 const TAG: usize = 16;
 /// Bounds on the cost that a file may ask for.
 const MEMORY_KIB_MAX: u32 = 1 << 20;
@@ -127,36 +125,18 @@ impl KeyFile {
         Ok(KeyInfo { uri: uri.clone(), algorithm, domains, public_key, residence: Residence::Memory })
     }
 
-    pub(crate) fn load(uri: &KeyUri, path: &Path) -> Result<Self, KeyError> {
-        let text = private::read(path, BYTES_MAX + 1, "read the key").map_err(|error| match error {
-            KeyError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => KeyError::NotFound(uri.clone()),
-            other => other,
-        })?;
+    /// Reads what a file holds.
+    pub(crate) fn parse(text: &[u8], path: &Path) -> Result<Self, KeyError> {
         let damaged = |reason: String| KeyError::Damaged { path: path.to_owned(), reason };
-        if text.len() > BYTES_MAX {
-            return Err(damaged(format!("it has more than {BYTES_MAX} bytes")));
-        }
-        let file: Self = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
+        let file: Self = serde_json::from_slice(text).map_err(|error| damaged(error.to_string()))?;
         if file.format != FORMAT {
             return Err(damaged(format!("its format is {:?}, not {FORMAT:?}", file.format)));
         }
         Ok(file)
     }
 
-    /// Writes a new file.
-    pub(crate) fn save(&self, uri: &KeyUri, path: &Path) -> Result<(), KeyError> {
-        private::write_new(path, &self.text()).map_err(|source| match source.kind() {
-            io::ErrorKind::AlreadyExists => KeyError::Exists(uri.clone()),
-            _ => private::failed(path, "write the key")(source),
-        })
-    }
-
-    /// Takes the place of a file, which stays under another name.
-    pub(crate) fn replace(&self, path: &Path, old: &Path) -> Result<(), KeyError> {
-        private::replace(path, old, &self.text()).map_err(private::failed(path, "write the new key"))
-    }
-
-    fn text(&self) -> Vec<u8> {
+    /// What the file holds.
+    pub(crate) fn text(&self) -> Vec<u8> {
         let mut text = serde_json::to_vec_pretty(self).expect("strings and numbers");
         text.push(b'\n');
         text

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dolmen_hsm_api::{Algorithm, Domain, Domains, KeyError, KeyInfo, KeySpec, KeyUri, Residence, private};
+use dolmen_hsm_api::{Algorithm, Domain, Domains, KeyError, KeyInfo, KeySpec, KeyUri, Residence};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tss_esapi::{
@@ -12,8 +12,6 @@ use tss_esapi::{
 
 /// What files of this form begin with.
 const FORMAT: &str = "dolmen-tpm-key-1";
-/// No file is larger.
-const BYTES_MAX: usize = 16 << 10;
 
 /// The file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,18 +51,10 @@ impl Wrapped {
         Auth::try_from(hash.finalize().to_vec()).expect("32 bytes are an authorisation value")
     }
 
-    pub(crate) fn load(uri: &KeyUri, path: &Path) -> Result<Self, KeyError> {
-        let text = private::read(path, BYTES_MAX + 1, "read the key").map_err(|error| match error {
-            KeyError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
-                KeyError::NotFound(uri.clone())
-            }
-            other => other,
-        })?;
+    /// Reads what a key's file holds.
+    pub(crate) fn parse(text: &[u8], uri: &KeyUri, path: &Path) -> Result<Self, KeyError> {
         let damaged = |reason: String| KeyError::Damaged { path: path.to_owned(), reason };
-        if text.len() > BYTES_MAX {
-            return Err(damaged(format!("it has more than {BYTES_MAX} bytes")));
-        }
-        let file: KeyFile = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
+        let file: KeyFile = serde_json::from_slice(text).map_err(|error| damaged(error.to_string()))?;
         file.check(uri).map_err(damaged)
     }
 

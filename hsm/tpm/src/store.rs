@@ -1,13 +1,14 @@
 //! A directory of keys that a TPM made.
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use dolmen_hsm_api::{
-    Algorithm, KeyError, KeyInfo, KeyName, KeySpec, KeyStore, KeyUri, Residence, Signer, TpmKey as TpmName, private,
+    Algorithm, KeyDirectory, KeyError, KeyInfo, KeyName, KeySpec, KeyStore, KeyUri, Residence, Signer,
+    TpmKey as TpmName,
 };
 use dolmen_hsm_memory::{Bytes, MemoryKey};
 use tss_esapi::{constants::SessionType, interface_types::algorithm::HashingAlgorithm};
@@ -30,13 +31,13 @@ const EXTENSION: &str = "tpm";
 #[derive(Debug)]
 pub struct TpmStore {
     tpm: Arc<Tpm>,
-    directory: PathBuf,
+    files: KeyDirectory,
 }
 
 impl TpmStore {
     /// The keys of a TPM in a directory.
     pub const fn new(tpm: Arc<Tpm>, directory: PathBuf) -> Self {
-        Self { tpm, directory }
+        Self { tpm, files: KeyDirectory::new(directory, EXTENSION) }
     }
 
     fn key_name<'a>(&self, uri: &'a KeyUri) -> Result<&'a KeyName, KeyError> {
@@ -51,12 +52,8 @@ impl TpmStore {
         }
     }
 
-    fn path(&self, name: &KeyName) -> PathBuf {
-        self.directory.join(format!("{name}.{EXTENSION}"))
-    }
-
     fn make(&self, uri: &KeyUri, spec: KeySpec, secret: Option<&Bytes>) -> Result<Wrapped, KeyError> {
-        fs::create_dir_all(&self.directory).map_err(private::failed(&self.directory, "create the directory"))?;
+        self.files.create()?;
         match spec.algorithm {
             Algorithm::EcdsaP256 | Algorithm::Sm2 if secret.is_none() => self.make_in_device(uri, spec),
             Algorithm::Ed25519 | Algorithm::EcdsaSecp256k1 => self.seal(uri, spec, secret),
@@ -127,16 +124,13 @@ impl TpmStore {
     }
 
     fn add(&self, uri: &KeyUri, spec: KeySpec, secret: Option<&Bytes>) -> Result<Arc<dyn Signer>, KeyError> {
-        let path = self.path(self.key_name(uri)?);
-        if path.exists() {
+        let name = self.key_name(uri)?;
+        if self.files.file(name).exists() {
             return Err(KeyError::Exists(uri.clone()));
         }
         let wrapped = self.make(uri, spec, secret)?;
-        let key = self.opened(wrapped.clone(), &path)?;
-        private::write_new(&path, &wrapped.text()).map_err(|source| match source.kind() {
-            io::ErrorKind::AlreadyExists => KeyError::Exists(uri.clone()),
-            _ => private::failed(&path, "write the key")(source),
-        })?;
+        let key = self.opened(wrapped.clone(), &self.files.file(name))?;
+        self.files.write(uri, name, &wrapped.text())?;
         Ok(key)
     }
 }
@@ -183,58 +177,36 @@ impl KeyStore for TpmStore {
     }
 
     fn open(&self, uri: &KeyUri) -> Result<Arc<dyn Signer>, KeyError> {
-        let path = self.path(self.key_name(uri)?);
-        self.opened(Wrapped::load(uri, &path)?, &path)
+        let name = self.key_name(uri)?;
+        let path = self.files.file(name);
+        self.opened(Wrapped::parse(&self.files.read(uri, name)?, uri, &path)?, &path)
     }
 
     fn list(&self) -> Result<Vec<KeyInfo>, KeyError> {
-        let failed = private::failed(&self.directory, "list the keys");
-        let mut names = Vec::new();
-        let entries = match fs::read_dir(&self.directory) {
+        let names = match self.files.names() {
             // The TPM has no keys here yet.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.map_err(&failed)?,
+            Err(KeyError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            names => names?,
         };
-        for entry in entries {
-            names.extend(name_of(&entry.map_err(&failed)?.path()));
-        }
-        names.sort();
         let info = |name: KeyName| {
-            let path = self.path(&name);
-            Ok(Wrapped::load(&KeyUri::Tpm(TpmName::Name(name)), &path)?.info)
+            let uri = KeyUri::Tpm(TpmName::Name(name.clone()));
+            Ok(Wrapped::parse(&self.files.read(&uri, &name)?, &uri, &self.files.file(&name))?.info)
         };
         names.into_iter().map(info).collect()
     }
 
     fn delete(&self, uri: &KeyUri) -> Result<(), KeyError> {
-        let path = self.path(self.key_name(uri)?);
-        fs::remove_file(&path).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => KeyError::NotFound(uri.clone()),
-            _ => private::failed(&path, "delete the key")(source),
-        })?;
-        private::sync_directory(&self.directory).map_err(private::failed(&self.directory, "sync the deletion"))
+        self.files.delete(uri, self.key_name(uri)?)
     }
 
     fn rotate(&self, uri: &KeyUri) -> Result<Arc<dyn Signer>, KeyError> {
         let name = self.key_name(uri)?;
-        let old: KeyName = format!("{name}.old").parse().map_err(|_| KeyError::Unsupported {
-            store: STORE,
-            operation: "keep the old key as NAME.old, which is too long a name",
-            next: "make a key under another name, and name that one in box.toml",
-        })?;
-        let path = self.path(name);
         // Opened, so that what it is for was not edited.
         let current = self.open(uri)?;
-        let wrapped = self.make(uri, KeySpec { algorithm: current.algorithm(), domains: current.domains() }, None)?;
-        let key = self.opened(wrapped.clone(), &path)?;
-        private::replace(&path, &self.path(&old), &wrapped.text())
-            .map_err(private::failed(&path, "write the new key"))?;
+        let spec = KeySpec { algorithm: current.algorithm(), domains: current.domains() };
+        let wrapped = self.make(uri, spec, None)?;
+        let key = self.opened(wrapped.clone(), &self.files.file(name))?;
+        self.files.replace(name, &wrapped.text())?;
         Ok(key)
     }
-}
-
-/// The name of the key that a file holds, if it is one's.
-fn name_of(path: &Path) -> Option<KeyName> {
-    let is_key = path.extension().is_some_and(|extension| extension == EXTENSION);
-    is_key.then(|| path.file_stem()?.to_str()?.parse().ok()).flatten()
 }
