@@ -48,6 +48,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    backends::keys::silence_libraries();
     match dispatch(Cli::parse().command) {
         Ok(code) => code,
         Err(error) => {

@@ -122,7 +122,7 @@ fn keys_and_databases_of_others_are_refused() {
     let votes = own.dir().join("keys/votes");
     let log = fs::read(&votes).unwrap();
     fs::write(&votes, vec![0; log.len()]).unwrap();
-    assert_refused(&own.config, &["votes is damaged at its beginning", "admitted with a new one"]);
+    assert_refused(&own.config, &["votes is damaged at its beginning", "move it away"]);
     fs::write(&votes, log).unwrap();
 
     cluster.restart(0);

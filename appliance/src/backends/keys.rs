@@ -223,6 +223,12 @@ impl Keys {
     }
 }
 
+/// Keeps the devices' libraries from writing to standard error. To be called before there are threads.
+pub(crate) fn silence_libraries() {
+    #[cfg(feature = "tpm")]
+    dolmen_hsm_tpm::silence_library();
+}
+
 /// Makes the directory of key files, which nobody else may look into.
 pub(crate) fn create_dir(dir: &Path) -> anyhow::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;

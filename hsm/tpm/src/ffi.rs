@@ -1,5 +1,5 @@
 //! Unsealing under a policy that asks for a counter: tss-esapi has no PolicyNV, so this one operation calls the C library.
-//! The only unsafe code of the crate.
+//! With what that library writes to standard error, the only unsafe code of the crate.
 
 use std::{
     ffi::CString,
@@ -39,6 +39,16 @@ pub(crate) enum Step {
     Approval,
     Registers,
     Unseal,
+}
+
+/// Has libtss2 write nothing to standard error unless the environment's `TSS2_LOG` says otherwise: each failure that it
+/// would report there, and each answer that is none, comes back as an error too. Does nothing once there are threads.
+pub fn silence_library() {
+    let alone = std::fs::read_dir("/proc/self/task").is_ok_and(|threads| threads.count() == 1);
+    if alone && std::env::var_os("TSS2_LOG").is_none() {
+        // SAFETY: nobody else reads or writes the environment, since this is the only thread.
+        unsafe { std::env::set_var("TSS2_LOG", "all+NONE") };
+    }
 }
 
 /// A step and the library's code.

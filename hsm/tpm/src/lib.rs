@@ -26,6 +26,7 @@ mod worker;
 
 pub use connection::{Tcti, Tpm};
 pub use evidence::{Endorsement, Evidence};
+pub use ffi::silence_library;
 pub use nv::{Floor, NvLease};
 pub use policy::Approval;
 pub use sealed::TpmSealer;
