@@ -27,6 +27,9 @@ BOXES ?= 4
 DEVNET_DIR ?= devnet
 BASE_PORT ?= 8545
 BENCH_ARGS ?=
+# Settings of `make sim`: how many seeds, and from which one on.
+SEEDS ?= 10000
+FIRST ?= 0
 
 STEP := scripts/step.sh
 # Targets call setup first and do their work in a second make: setup may install ccache, which the lines above look for.
@@ -46,8 +49,8 @@ devnet:
 
 ##@ Test
 
-.PHONY: test lint fmt doc unit e2e soak fuzz
-.PHONY: fmt-check clippy deny doc-run tests-build nextest unit-run e2e-run soak-run fuzz-run
+.PHONY: test lint fmt doc unit e2e sim soak fuzz
+.PHONY: fmt-check clippy deny doc-run tests-build nextest unit-run e2e-run sim-run soak-run fuzz-run
 test: ## Everything: format, lints, documents, dependencies, all tests; ends with the test summary
 	@scripts/setup.sh all
 	@$(MAKE) fmt-check clippy doc-run deny nextest
@@ -99,6 +102,14 @@ e2e: ## The end-to-end tests: real boxes, stock Ethereum tools, a browser
 
 e2e-run: tests-build
 	@$(STEP) --last "end-to-end tests" cargo nextest run --locked --workspace -E 'package(dolmen-tests)'
+
+sim: ## Consensus in simulated networks, e.g. `make sim SEEDS=10000 FIRST=200` (200 seeds in `make test`)
+	@scripts/setup.sh build
+	@$(MAKE) sim-run
+
+sim-run:
+	@DOLMEN_SIM_SEEDS=$(SEEDS) DOLMEN_SIM_FIRST=$(FIRST) $(STEP) --last "simulation" \
+		cargo nextest run --locked --workspace --lib --profile soak -E 'package(dolmen-consensus) and test(simulation)'
 
 soak: ## The tests that run for hours (not part of `make test`)
 	@scripts/setup.sh all

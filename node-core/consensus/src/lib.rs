@@ -25,8 +25,11 @@ mod engine;
 mod fair;
 mod hushed;
 mod key;
+mod member;
 mod network;
 mod scheme;
+#[cfg(test)]
+mod simulation;
 mod status;
 mod tasks;
 

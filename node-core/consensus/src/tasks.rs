@@ -11,7 +11,7 @@ use commonware_consensus::{
 };
 use commonware_cryptography::{Digested, ed25519};
 use commonware_p2p::Recipients;
-use commonware_runtime::{Clock as _, tokio as runtime};
+use commonware_runtime::Clock;
 use commonware_utils::{Acknowledgement as _, acknowledgement::Exact};
 use tokio::sync::mpsc;
 
@@ -102,7 +102,7 @@ where
 }
 
 pub(crate) async fn send_status<S: commonware_p2p::Sender, A: Application>(
-    context: runtime::Context,
+    context: impl Clock,
     mut sender: S,
     application: A,
 ) {

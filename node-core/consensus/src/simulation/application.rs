@@ -1,0 +1,92 @@
+//! An application whose blocks are empty: what it has applied lasts, what it has executed does not.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use alloy_primitives::{Address, B256};
+use bytes::Bytes;
+use dolmen_types::{
+    Block, PublicKey,
+    block::{Proposal, next_header},
+};
+use parking_lot::Mutex;
+
+use crate::{Application, Lineage, Verdict};
+
+/// A box's disk: the finalized blocks from zero on.
+pub(super) type Disk = Arc<Mutex<Vec<Arc<Block>>>>;
+
+#[derive(Clone)]
+pub(super) struct Chain {
+    disk: Disk,
+    executed: Arc<Mutex<BTreeSet<B256>>>,
+    /// Tells the proposers' blocks apart.
+    beneficiary: Address,
+}
+
+impl Chain {
+    /// As a start finds it.
+    pub(super) fn new(disk: Disk, index: usize) -> Self {
+        let executed = disk.lock().iter().map(|block| block.hash()).collect();
+        let beneficiary = Address::with_last_byte(u8::try_from(index).expect("few boxes"));
+        Self { disk, executed: Arc::new(Mutex::new(executed)), beneficiary }
+    }
+
+    fn execute_missing(&self, lineage: &Lineage) {
+        let mut executed = self.executed.lock();
+        for block in &lineage.missing {
+            assert!(executed.contains(&block.header().parent_hash), "ancestors come oldest first");
+            executed.insert(block.hash());
+        }
+        assert!(executed.contains(&lineage.parent.hash()), "the parent is executed, or the last of what is missing");
+    }
+}
+
+impl Application for Chain {
+    fn is_executed(&self, hash: &B256) -> bool {
+        self.executed.lock().contains(hash)
+    }
+
+    async fn execute(&self, blocks: Vec<Arc<Block>>) {
+        self.executed.lock().extend(blocks.iter().map(|block| block.hash()));
+    }
+
+    async fn propose(&self, lineage: Lineage) -> Option<Arc<Block>> {
+        self.execute_missing(&lineage);
+        let timestamp_ms = lineage.parent.timestamp_ms()? + 1;
+        let proposal = Proposal { timestamp_ms, beneficiary: self.beneficiary };
+        let block = Block::seal(next_header(lineage.parent.header(), lineage.parent.hash(), proposal), Vec::new());
+        self.executed.lock().insert(block.hash());
+        Some(Arc::new(block))
+    }
+
+    async fn verify(&self, lineage: Lineage, block: Arc<Block>, _: PublicKey) -> Verdict {
+        self.execute_missing(&lineage);
+        if block.header().parent_hash != lineage.parent.hash() || block.number() != lineage.parent.number() + 1 {
+            return Verdict::Invalid;
+        }
+        self.executed.lock().insert(block.hash());
+        Verdict::Valid
+    }
+
+    async fn finalized(&self, block: Arc<Block>) -> bool {
+        let mut disk = self.disk.lock();
+        let place = usize::try_from(block.number()).expect("few blocks");
+        match disk.get(place) {
+            // Delivered again after a restart.
+            Some(known) => assert_eq!(known.hash(), block.hash(), "two blocks of one height were finalized"),
+            None => {
+                assert_eq!(place, disk.len(), "heights come in order");
+                assert_eq!(disk[place - 1].hash(), block.header().parent_hash, "each on the one before it");
+                disk.push(block.clone());
+            }
+        }
+        self.executed.lock().insert(block.hash());
+        true
+    }
+
+    fn gossip(&self, _: PublicKey, _: Bytes) {}
+
+    fn height(&self) -> u64 {
+        self.disk.lock().len() as u64 - 1
+    }
+}

@@ -1,0 +1,95 @@
+//! A validator that lies: it votes for everything, and for the contrary, or sends whatever comes to its mind.
+
+use std::sync::Arc;
+
+use commonware_codec::{Copying, DecodeExt as _, Encode as _};
+use commonware_consensus::simplex::{
+    scheme::ed25519::Scheme as Theirs,
+    types::{Finalize, Notarize, Nullify, Proposal, Vote},
+};
+use commonware_cryptography::{ed25519, sha256::Digest};
+use commonware_p2p::{Receiver, Recipients, Sender};
+use commonware_runtime::{Clock, Spawner, Supervisor};
+use rand::{Rng, RngExt as _};
+
+use super::world::Lie;
+use crate::member::Channels;
+
+/// Lies until it is aborted. `others` are those that it lies to.
+pub(super) async fn run<E, S, R>(
+    mut context: E,
+    lie: Lie,
+    scheme: Theirs,
+    mut channels: Channels<S, R>,
+    others: Vec<ed25519::PublicKey>,
+) where
+    E: Clock + Spawner + Supervisor + Rng,
+    S: Sender<PublicKey = ed25519::PublicKey>,
+    R: Receiver<PublicKey = ed25519::PublicKey>,
+{
+    let scheme = Arc::new(scheme);
+    let mut heard: Vec<Vec<u8>> = Vec::new();
+    while let Ok((_, message)) = channels.votes.1.recv().await {
+        let message: Vec<u8> = message.as_ref().to_vec();
+        match lie {
+            Lie::Equivocate => {
+                let Ok(vote) = Vote::<Theirs, Digest>::decode(Copying(message.as_slice())) else { continue };
+                for (recipient, vote) in contradictions(&scheme, &vote, &others) {
+                    let _ = channels.votes.0.send(Recipients::One(recipient), vote, true);
+                }
+            }
+            Lie::Anything => {
+                heard.push(message);
+                if heard.len() > 64 {
+                    heard.remove(0);
+                }
+                // Old messages, changed and not, on channels where they belong and where they do not.
+                let mut bytes = heard[context.random_range(0..heard.len())].clone();
+                if context.random_range(0..2_u8) == 0 && !bytes.is_empty() {
+                    let at = context.random_range(0..bytes.len());
+                    bytes[at] ^= 1 << context.random_range(0..8_u8);
+                }
+                let recipient = Recipients::One(others[context.random_range(0..others.len())].clone());
+                let channel = match context.random_range(0..7_u8) {
+                    0 => &mut channels.votes.0,
+                    1 => &mut channels.certificates.0,
+                    2 => &mut channels.resolver.0,
+                    3 => &mut channels.blocks.0,
+                    4 => &mut channels.backfill.0,
+                    5 => &mut channels.gossip.0,
+                    _ => &mut channels.status.0,
+                };
+                let _ = channel.send(recipient, bytes, false);
+            }
+        }
+    }
+}
+
+/// Votes of this box about the proposal that somebody votes for, and others about one that nobody made; each box gets others
+/// of them.
+fn contradictions(
+    scheme: &Theirs,
+    vote: &Vote<Theirs, Digest>,
+    others: &[ed25519::PublicKey],
+) -> Vec<(ed25519::PublicKey, Vec<u8>)> {
+    let Vote::Notarize(Notarize { proposal, .. }) = vote else { return Vec::new() };
+    let mut forged: Proposal<Digest> = proposal.clone();
+    forged.payload.0[0] ^= 1;
+    let about = |proposal: &Proposal<Digest>| {
+        let notarize = Notarize::sign(scheme, proposal.clone()).map(Vote::Notarize);
+        let finalize = Finalize::sign(scheme, proposal.clone()).map(Vote::Finalize);
+        [notarize, finalize].into_iter().flatten().map(|vote| vote.encode().to_vec()).collect::<Vec<_>>()
+    };
+    let nullify = Nullify::sign::<Digest>(scheme, proposal.round).map(Vote::<Theirs, Digest>::Nullify);
+    let nullify = nullify.map(|vote| vote.encode().to_vec());
+    let mut sent = Vec::new();
+    for (place, other) in others.iter().enumerate() {
+        let votes = match place % 3 {
+            0 => about(proposal),
+            1 => about(&forged),
+            _ => nullify.iter().cloned().chain(about(proposal)).collect(),
+        };
+        sent.extend(votes.into_iter().map(|vote| (other.clone(), vote)));
+    }
+    sent
+}

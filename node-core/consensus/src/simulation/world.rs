@@ -1,0 +1,402 @@
+//! The boxes, the network between them, and what a seed has happen to them.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use alloy_primitives::{Address, B256};
+use commonware_consensus::simplex::scheme::ed25519::Scheme as Theirs;
+use commonware_cryptography::{Signer as _, ed25519};
+use commonware_p2p::simulated::{self, Link, Network, Oracle};
+use commonware_runtime::{
+    Clock as _, Handle, Quota, Runner as _, Spawner as _, Supervisor as _,
+    deterministic::{self, FaultConfig, PartialWriteMode, WriteConfig},
+};
+use commonware_utils::{NZU32, NZUsize, Probability};
+use dolmen_accel_api::Algorithm;
+use dolmen_accel_cpu::{CpuConfig, CpuEngine};
+use dolmen_hsm_api::{Domain, KeySpec};
+use dolmen_hsm_guard::Guard;
+use dolmen_hsm_memory::MemoryKey;
+use dolmen_types::{Block, Genesis, GenesisFile, Validator};
+use parking_lot::Mutex;
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use tokio::sync::{mpsc, oneshot};
+use zeroize::Zeroizing;
+
+use super::{
+    application::{Chain, Disk},
+    liar,
+};
+use crate::{
+    Config, ConsensusError, Peer,
+    key::from_commonware,
+    member::{Channels, Member, Members, Settings},
+    status::Peers,
+};
+
+/// Four boxes, of which one may be faulty.
+const BOXES: usize = 4;
+/// The box that lies, where one does.
+const LIAR: usize = BOXES - 1;
+/// Simulated time after which a seed has failed.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// Between two looks at the boxes.
+const LOOK: Duration = Duration::from_millis(50);
+
+type Context = deterministic::Context;
+
+/// How a box lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lie {
+    /// It votes for a block and for others, and for none, in each view.
+    Equivocate,
+    /// It sends old messages, changed or not, on any channel.
+    Anything,
+}
+
+/// Something that happens to a box from one height of the chain to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// It is killed, and started again.
+    Crash,
+    /// Nobody hears it, and it hears nobody.
+    Cut,
+}
+
+/// What a seed means.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    seed: u64,
+    latency_ms: (u64, u64),
+    jitter_ms: u64,
+    /// Messages delivered, percent.
+    delivered: u64,
+    lie: Option<Lie>,
+    /// Trouble, whose, from which height, and to which. One at a time: more than f boxes are never away.
+    troubles: Vec<(Trouble, usize, u64, u64)>,
+    /// Heights at which all of them lose power.
+    blackouts: Vec<u64>,
+    /// All honest boxes come to this height.
+    target: u64,
+}
+
+impl Plan {
+    pub(super) fn of(seed: u64) -> Self {
+        let mut dice = StdRng::seed_from_u64(seed);
+        let lie = match seed % 5 {
+            2 => Some(Lie::Equivocate),
+            3 => Some(Lie::Anything),
+            _ => None,
+        };
+        let mut troubles = Vec::new();
+        let mut height = dice.random_range(1..4);
+        let mut blackouts = Vec::new();
+        while seed % 5 == 4 && blackouts.len() < 3 {
+            blackouts.push(height);
+            height += dice.random_range(2..6);
+        }
+        while seed % 5 < 2 && troubles.len() < 4 {
+            let kind = if seed.is_multiple_of(5) { Trouble::Crash } else { Trouble::Cut };
+            let back = height + dice.random_range(1..5_u64);
+            troubles.push((kind, dice.random_range(0..BOXES), height, back));
+            height = back + dice.random_range(1..4);
+        }
+        Self {
+            seed,
+            latency_ms: (dice.random_range(1..20), dice.random_range(20..60)),
+            jitter_ms: dice.random_range(0..10),
+            delivered: dice.random_range(92..=100),
+            lie,
+            target: troubles.last().map_or(12, |(.., back)| back + 4).max(height + 4),
+            troubles,
+            blackouts,
+        }
+    }
+}
+
+/// The boxes of a seed.
+pub(super) struct World {
+    plan: Plan,
+    genesis: Arc<Block>,
+    keys: Vec<ed25519::PrivateKey>,
+    disks: Vec<Disk>,
+    guards: tempfile::TempDir,
+}
+
+impl World {
+    pub(super) fn new(plan: Plan) -> Self {
+        // By their public keys, as in a validator set: the liar is then the last one everywhere.
+        let mut keys: Vec<_> = (0..BOXES as u64).map(ed25519::PrivateKey::from_seed).collect();
+        keys.sort_by_key(ed25519::PrivateKey::public_key);
+        let validators = keys.iter().enumerate().map(|(index, key)| Validator {
+            name: format!("box-{index}"),
+            public_key: from_commonware(&key.public_key()),
+            fee_recipient: Address::with_last_byte(u8::try_from(index).expect("few boxes")),
+        });
+        let genesis: Genesis = GenesisFile {
+            // Of its own for each process and seed: a guard keeps others of the machine from its key and chain.
+            chain_id: u64::from(std::process::id()) << 32 | (plan.seed + 1) & 0xffff_ffff,
+            timestamp_ms: 1_790_000_000_000,
+            gas_limit: 30_000_000,
+            base_fee_per_gas: 1,
+            block_interval_min_ms: 1,
+            block_interval_max_ms: 10,
+            block_bytes_max: 1 << 18,
+            validators: validators.collect(),
+            accounts: Default::default(),
+        }
+        .try_into()
+        .expect("a genesis");
+        // Headers do not have the chain id: another root makes another block zero.
+        let genesis =
+            Arc::new(genesis.block(B256::from_slice(&[&[0; 24][..], &genesis.file().chain_id.to_be_bytes()].concat())));
+        let disks = (0..BOXES).map(|_| Arc::new(Mutex::new(vec![genesis.clone()]))).collect();
+        Self { plan, genesis, keys, disks, guards: tempfile::tempdir().expect("a directory") }
+    }
+
+    /// Runs the plan, checks what came of it, and returns the state of the runtime, which tells histories apart.
+    pub(super) fn run(&self) -> Vec<B256> {
+        // What a disk has of writes that were not synced when the power goes.
+        let faults = FaultConfig::default().write(WriteConfig {
+            failure_rate: Probability::new(0, 100).expect("none"),
+            retention_rate: Probability::new(50, 100).expect("half"),
+            mode: if self.plan.seed.is_multiple_of(2) { PartialWriteMode::Prefix } else { PartialWriteMode::Subset },
+        });
+        let config = deterministic::Config::new().with_seed(self.plan.seed).with_timeout(Some(PATIENCE));
+        let mut runner = deterministic::Runner::new(config.with_storage_fault_config(faults));
+        for (number, height) in self.plan.blackouts.iter().enumerate() {
+            let play = |context| async move { self.play(context, 100 * number, Some(*height)).await };
+            let ((), checkpoint) = runner.start_and_recover(play);
+            runner = deterministic::Runner::from(checkpoint);
+        }
+        let last = 100 * self.plan.blackouts.len();
+        runner.start(|context| async move { self.play(context, last, None).await });
+        let longest = self.honest().map(|index| self.disks[index].lock().len()).max().unwrap_or(0);
+        let chains: Vec<_> = self.honest().map(|index| self.disks[index].lock().clone()).collect();
+        for height in 0..longest {
+            let mut blocks = chains.iter().filter_map(|chain| chain.get(height)).map(|block| block.hash());
+            let first = blocks.next();
+            assert!(blocks.all(|block| Some(block) == first), "seed {}: a fork at height {height}", self.plan.seed);
+        }
+        chains[0].iter().map(|block| block.hash()).take(usize::try_from(self.plan.target).expect("few")).collect()
+    }
+
+    /// The boxes that do not lie.
+    fn honest(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..BOXES).filter(|index| self.plan.lie.is_none() || *index != LIAR)
+    }
+
+    fn top(&self) -> u64 {
+        self.honest().map(|index| self.height(index)).max().unwrap_or(0)
+    }
+
+    fn height(&self, index: usize) -> u64 {
+        self.disks[index].lock().len() as u64 - 1
+    }
+
+    /// Plays until all are at the target, or the power goes. Incarnations of boxes are counted from `first` on.
+    async fn play(&self, context: Context, first: usize, blackout: Option<u64>) {
+        let settings = simulated::Config {
+            max_size: 8 << 20,
+            max_peers_per_set: NZUsize!(BOXES),
+            disconnect_on_block: true,
+            tracked_peer_sets: NZUsize!(1),
+        };
+        let peers = self.keys.iter().map(ed25519::PrivateKey::public_key);
+        let (network, oracle) = Network::new_with_peers(context.child("network"), settings, peers).await;
+        network.start();
+        let mut dice = StdRng::seed_from_u64(self.plan.seed);
+        let mut links = Vec::new();
+        for (from, to) in
+            (0..BOXES).flat_map(|from| (0..BOXES).map(move |to| (from, to))).filter(|(from, to)| from != to)
+        {
+            let (low, high) = self.plan.latency_ms;
+            let link = Link {
+                latency: Duration::from_millis(dice.random_range(low..=high)),
+                jitter: Duration::from_millis(self.plan.jitter_ms),
+                success_rate: Probability::new(self.plan.delivered, 100).expect("a share"),
+            };
+            self.link(&oracle, from, to, Some(&link)).await;
+            links.push((from, to, link));
+        }
+        let guards = Arc::new(Mutex::new(Vec::new()));
+        let mut running: Vec<Option<Handle<()>>> = Vec::new();
+        for index in 0..BOXES {
+            running.push(Some(self.start(&context, &oracle, index, first, &guards).await));
+        }
+        let mut troubles = self.plan.troubles.iter().copied().enumerate().collect::<std::collections::VecDeque<_>>();
+        let mut now: Option<(usize, (Trouble, usize, u64, u64))> = None;
+        loop {
+            context.sleep(LOOK).await;
+            let top = self.top();
+            if blackout.is_some_and(|height| top >= height) {
+                return;
+            }
+            match now {
+                None if troubles.front().is_some_and(|(_, (.., from, _))| top >= *from) => {
+                    now = troubles.pop_front();
+                    let (_, (kind, index, ..)) = now.expect("there is one");
+                    match kind {
+                        Trouble::Crash => {
+                            let handle = running[index].take().expect("it runs");
+                            handle.abort();
+                            let _ = handle.await;
+                        }
+                        Trouble::Cut => {
+                            for (from, to, _) in links.iter().filter(|(from, to, _)| index == *from || index == *to) {
+                                self.link(&oracle, *from, *to, None).await;
+                            }
+                        }
+                    }
+                }
+                Some((number, (kind, index, _, back))) if top >= back => {
+                    match kind {
+                        Trouble::Crash => {
+                            running[index] =
+                                Some(self.start(&context, &oracle, index, first + number + 1, &guards).await);
+                        }
+                        Trouble::Cut => {
+                            for (from, to, link) in links.iter().filter(|(from, to, _)| index == *from || index == *to)
+                            {
+                                self.link(&oracle, *from, *to, Some(link)).await;
+                            }
+                        }
+                    }
+                    now = None;
+                }
+                _ => {}
+            }
+            let done = now.is_none() && troubles.is_empty();
+            if done && self.honest().all(|index| self.height(index) >= self.plan.target) {
+                break;
+            }
+        }
+        let (blocked, liar) = (oracle.blocked().await.expect("the network runs"), self.keys[LIAR].public_key());
+        let found = blocked.iter().any(|(_, to)| *to == liar);
+        assert!(found || self.plan.lie.is_none(), "seed {}: nobody noticed the liar", self.plan.seed);
+        for (from, to) in blocked {
+            assert!(
+                self.plan.lie.is_some() && (to == liar || from == liar),
+                "seed {}: an honest box is kept out",
+                self.plan.seed
+            );
+        }
+        for guard in guards.lock().iter().filter_map(|guard: &std::sync::Weak<Guard>| guard.upgrade()) {
+            let status = guard.status();
+            // With its journal's last votes lost simplex may ask for others; only the guard keeps it from a fault then.
+            let asked = status.conflicts > 0 && self.plan.blackouts.is_empty();
+            assert!(!asked && status.fence.is_none(), "seed {}: {status:?}", self.plan.seed);
+        }
+    }
+
+    async fn link(&self, oracle: &Oracle<ed25519::PublicKey, Context>, from: usize, to: usize, link: Option<&Link>) {
+        let (from, to) = (self.keys[from].public_key(), self.keys[to].public_key());
+        match link {
+            Some(link) => oracle.add_link(from, to, link.clone()).await,
+            None => oracle.remove_link(from, to).await,
+        }
+        .expect("the boxes are known");
+    }
+
+    /// Starts a box, for the first time or again.
+    async fn start(
+        &self,
+        context: &Context,
+        oracle: &Oracle<ed25519::PublicKey, Context>,
+        index: usize,
+        incarnation: usize,
+        guards: &Arc<Mutex<Vec<std::sync::Weak<Guard>>>>,
+    ) -> Handle<()> {
+        let control = oracle.control(self.keys[index].public_key());
+        let mut channels = Vec::new();
+        for id in 0..7 {
+            channels.push(control.register(id, Quota::per_second(NZU32!(4096))).await.expect("the network runs"));
+        }
+        let mut channel = channels.into_iter();
+        let mut next = || channel.next().expect("seven");
+        let channels = Channels {
+            votes: next(),
+            certificates: next(),
+            resolver: next(),
+            blocks: next(),
+            backfill: next(),
+            gossip: next(),
+            status: next(),
+        };
+        let context = context.child("box").with_attribute("index", index).with_attribute("incarnation", incarnation);
+        let config = self.config(index);
+        if let Some(lie) = self.plan.lie.filter(|_| index == LIAR) {
+            let members = Members::new(&config).expect("members");
+            let scheme = Theirs::signer(members.namespace(), members.validators.clone(), self.keys[index].clone());
+            let scheme = scheme.expect("it is a validator");
+            let others = (0..BOXES).filter(|other| *other != LIAR).map(|other| self.keys[other].public_key()).collect();
+            return context.spawn(move |context| liar::run(context, lie, scheme, channels, others));
+        }
+        // A box that was killed lets go of its log when the runtime has dropped all of its tasks.
+        let members = loop {
+            match Members::new(&config) {
+                Err(ConsensusError::Guard(crate::GuardError::InUse { .. })) => {
+                    context.sleep(Duration::from_millis(1)).await
+                }
+                members => break members.expect("members"),
+            }
+        };
+        guards.lock().push(Arc::downgrade(&members.guard));
+        let settings = Settings {
+            genesis: self.genesis.clone(),
+            block_bytes_max: config.block_bytes_max,
+            gossip_bytes_max: config.gossip_bytes_max,
+            leader_timeout: config.leader_timeout,
+            partition: format!("box-{index}"),
+        };
+        let (gossip, gossip_queue) = mpsc::channel(1);
+        let (stop, stopped) = oneshot::channel();
+        let application = Chain::new(self.disks[index].clone(), index);
+        let member = Member { settings, members, application, heard: Peers::default(), gossip_queue };
+        let (peers, blocker) = (oracle.manager(), control);
+        context.spawn(move |context| async move {
+            // Held until the box is killed.
+            let _ends = (gossip, stop);
+            member.run(context, channels, peers, blocker, || {}, stopped).await;
+        })
+    }
+
+    fn config(&self, index: usize) -> Config {
+        let spec =
+            KeySpec { algorithm: Algorithm::Ed25519, domains: [Domain::Vote, Domain::Transport].into_iter().collect() };
+        let secret = commonware_codec::Encode::encode(&self.keys[index]);
+        let secret = Zeroizing::new(secret.as_ref().try_into().expect("32 bytes"));
+        let key = MemoryKey::new(format!("soft:box-{index}").parse().expect("a name"), spec, &secret).expect("a key");
+        let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        let others = self.keys.iter().enumerate().filter(|(other, _)| *other != index);
+        let validators: Vec<_> = self.keys.iter().map(|key| from_commonware(&key.public_key())).collect();
+        Config {
+            key: Arc::new(key),
+            vote_log: self.guards.path().join(format!("votes-{index}")),
+            has_blocks: self.height(index) > 0,
+            vote_counter: None,
+            engine: engine(),
+            genesis: self.genesis.clone(),
+            validators,
+            peers: others
+                .map(|(_, key)| Peer { public_key: from_commonware(&key.public_key()), address: nowhere })
+                .collect(),
+            listen: nowhere,
+            directory: self.guards.path().to_owned(),
+            block_bytes_max: 1 << 18,
+            gossip_bytes_max: 1 << 16,
+            leader_timeout: Duration::from_millis(500),
+            threads: 1,
+        }
+    }
+}
+
+/// One for all boxes: it has no state that their votes could meet in.
+fn engine() -> Arc<CpuEngine> {
+    static ENGINE: OnceLock<Arc<CpuEngine>> = OnceLock::new();
+    let start = || CpuEngine::start(CpuConfig { algorithms: &[Algorithm::Ed25519], ..CpuConfig::default() });
+    ENGINE.get_or_init(|| start().expect("the engine starts")).clone()
+}
