@@ -33,9 +33,15 @@ pub(super) async fn run<E, S, R>(
         let message: Vec<u8> = message.as_ref().to_vec();
         match lie {
             Lie::Equivocate => {
-                let Ok(vote) = Vote::<Theirs, Digest>::decode(Copying(message.as_slice())) else { continue };
-                for (recipient, vote) in contradictions(&scheme, &vote, &others) {
+                let Some(proposal) = proposal(&message) else { continue };
+                for (recipient, vote) in contradictions(&scheme, &proposal, &others) {
                     let _ = channels.votes.0.send(Recipients::One(recipient), vote, true);
+                }
+            }
+            Lie::Elsewhere => {
+                let Some(proposal) = proposal(&message) else { continue };
+                for vote in votes(&scheme, &proposal) {
+                    let _ = channels.votes.0.send(Recipients::All, vote, true);
                 }
             }
             Lie::Anything => {
@@ -65,29 +71,37 @@ pub(super) async fn run<E, S, R>(
     }
 }
 
-/// Votes of this box about the proposal that somebody votes for, and others about one that nobody made; each box gets others
-/// of them.
+/// What somebody votes to notarize.
+fn proposal(message: &[u8]) -> Option<Proposal<Digest>> {
+    match Vote::<Theirs, Digest>::decode(Copying(message)) {
+        Ok(Vote::Notarize(Notarize { proposal, .. })) => Some(proposal),
+        _ => None,
+    }
+}
+
+/// The votes for a proposal.
+fn votes(scheme: &Theirs, proposal: &Proposal<Digest>) -> Vec<Vec<u8>> {
+    let notarize = Notarize::sign(scheme, proposal.clone()).map(Vote::Notarize);
+    let finalize = Finalize::sign(scheme, proposal.clone()).map(Vote::Finalize);
+    [notarize, finalize].into_iter().flatten().map(|vote| vote.encode().to_vec()).collect()
+}
+
+/// Votes for the proposal, for one that nobody made, and for none; each box gets others of them.
 fn contradictions(
     scheme: &Theirs,
-    vote: &Vote<Theirs, Digest>,
+    proposal: &Proposal<Digest>,
     others: &[ed25519::PublicKey],
 ) -> Vec<(ed25519::PublicKey, Vec<u8>)> {
-    let Vote::Notarize(Notarize { proposal, .. }) = vote else { return Vec::new() };
-    let mut forged: Proposal<Digest> = proposal.clone();
+    let mut forged = proposal.clone();
     forged.payload.0[0] ^= 1;
-    let about = |proposal: &Proposal<Digest>| {
-        let notarize = Notarize::sign(scheme, proposal.clone()).map(Vote::Notarize);
-        let finalize = Finalize::sign(scheme, proposal.clone()).map(Vote::Finalize);
-        [notarize, finalize].into_iter().flatten().map(|vote| vote.encode().to_vec()).collect::<Vec<_>>()
-    };
     let nullify = Nullify::sign::<Digest>(scheme, proposal.round).map(Vote::<Theirs, Digest>::Nullify);
     let nullify = nullify.map(|vote| vote.encode().to_vec());
     let mut sent = Vec::new();
     for (place, other) in others.iter().enumerate() {
         let votes = match place % 3 {
-            0 => about(proposal),
-            1 => about(&forged),
-            _ => nullify.iter().cloned().chain(about(proposal)).collect(),
+            0 => votes(scheme, proposal),
+            1 => votes(scheme, &forged),
+            _ => nullify.iter().cloned().chain(votes(scheme, proposal)).collect(),
         };
         sent.extend(votes.into_iter().map(|vote| (other.clone(), vote)));
     }

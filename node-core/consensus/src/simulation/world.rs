@@ -55,6 +55,8 @@ pub(super) enum Lie {
     Equivocate,
     /// It sends old messages, changed or not, on any channel.
     Anything,
+    /// It votes as it should, but signs for another chain.
+    Elsewhere,
 }
 
 /// Something that happens to a box from one height of the chain to another.
@@ -62,6 +64,8 @@ pub(super) enum Lie {
 pub(super) enum Trouble {
     /// It is killed, and started again.
     Crash,
+    /// It is killed, and comes back with its blocks and its log of votes, but with nothing that consensus stored.
+    Loss,
     /// Nobody hears it, and it hears nobody.
     Cut,
 }
@@ -86,23 +90,31 @@ pub(super) struct Plan {
 impl Plan {
     pub(super) fn of(seed: u64) -> Self {
         let mut dice = StdRng::seed_from_u64(seed);
-        let lie = match seed % 5 {
+        let lie = match seed % 6 {
             2 => Some(Lie::Equivocate),
             3 => Some(Lie::Anything),
+            5 => Some(Lie::Elsewhere),
             _ => None,
         };
         let mut troubles = Vec::new();
         let mut height = dice.random_range(1..4);
         let mut blackouts = Vec::new();
-        while seed % 5 == 4 && blackouts.len() < 3 {
+        while seed % 6 == 4 && blackouts.len() < 3 {
             blackouts.push(height);
             height += dice.random_range(2..6);
         }
-        while seed % 5 < 2 && troubles.len() < 4 {
-            let kind = if seed.is_multiple_of(5) { Trouble::Crash } else { Trouble::Cut };
-            let back = height + dice.random_range(1..5_u64);
+        while seed % 6 < 2 && troubles.len() < 4 {
+            let kind = match (seed % 6, dice.random_range(0..2_u8)) {
+                (1, _) => Trouble::Cut,
+                (_, 0) => Trouble::Crash,
+                _ => Trouble::Loss,
+            };
+            // A box that lost its votes is most dangerous while others still wait for them. Until it has caught up it is
+            // the one that may be faulty.
+            let (away, rest) = if kind == Trouble::Loss { (0, 5) } else { (dice.random_range(1..5_u64), 0) };
+            let back = height + away;
             troubles.push((kind, dice.random_range(0..BOXES), height, back));
-            height = back + dice.random_range(1..4);
+            height = back + rest + dice.random_range(1..4);
         }
         Self {
             seed,
@@ -163,7 +175,11 @@ impl World {
         let faults = FaultConfig::default().write(WriteConfig {
             failure_rate: Probability::new(0, 100).expect("none"),
             retention_rate: Probability::new(50, 100).expect("half"),
-            mode: if self.plan.seed.is_multiple_of(2) { PartialWriteMode::Prefix } else { PartialWriteMode::Subset },
+            mode: if (self.plan.seed / 6).is_multiple_of(2) {
+                PartialWriteMode::Prefix
+            } else {
+                PartialWriteMode::Subset
+            },
         });
         let config = deterministic::Config::new().with_seed(self.plan.seed).with_timeout(Some(PATIENCE));
         let mut runner = deterministic::Runner::new(config.with_storage_fault_config(faults));
@@ -240,7 +256,7 @@ impl World {
                     now = troubles.pop_front();
                     let (_, (kind, index, ..)) = now.expect("there is one");
                     match kind {
-                        Trouble::Crash => {
+                        Trouble::Crash | Trouble::Loss => {
                             let handle = running[index].take().expect("it runs");
                             handle.abort();
                             let _ = handle.await;
@@ -254,7 +270,7 @@ impl World {
                 }
                 Some((number, (kind, index, _, back))) if top >= back => {
                     match kind {
-                        Trouble::Crash => {
+                        Trouble::Crash | Trouble::Loss => {
                             running[index] =
                                 Some(self.start(&context, &oracle, index, first + number + 1, &guards).await);
                         }
@@ -286,8 +302,9 @@ impl World {
         }
         for guard in guards.lock().iter().filter_map(|guard: &std::sync::Weak<Guard>| guard.upgrade()) {
             let status = guard.status();
-            // With its journal's last votes lost simplex may ask for others; only the guard keeps it from a fault then.
-            let asked = status.conflicts > 0 && self.plan.blackouts.is_empty();
+            // Without its journal simplex may ask for other votes; only the guard keeps it from a fault then.
+            let lost = self.plan.troubles.iter().any(|(kind, ..)| *kind == Trouble::Loss);
+            let asked = status.conflicts > 0 && self.plan.blackouts.is_empty() && !lost;
             assert!(!asked && status.fence.is_none(), "seed {}: {status:?}", self.plan.seed);
         }
     }
@@ -330,7 +347,8 @@ impl World {
         let config = self.config(index);
         if let Some(lie) = self.plan.lie.filter(|_| index == LIAR) {
             let members = Members::new(&config).expect("members");
-            let scheme = Theirs::signer(members.namespace(), members.validators.clone(), self.keys[index].clone());
+            let namespace = if lie == Lie::Elsewhere { b"another chain" } else { members.namespace() };
+            let scheme = Theirs::signer(namespace, members.validators.clone(), self.keys[index].clone());
             let scheme = scheme.expect("it is a validator");
             let others = (0..BOXES).filter(|other| *other != LIAR).map(|other| self.keys[other].public_key()).collect();
             return context.spawn(move |context| liar::run(context, lie, scheme, channels, others));
@@ -345,12 +363,14 @@ impl World {
             }
         };
         guards.lock().push(Arc::downgrade(&members.guard));
+        let before = self.plan.troubles.iter().take(incarnation);
+        let lost = before.filter(|(kind, whose, ..)| *kind == Trouble::Loss && *whose == index).count();
         let settings = Settings {
             genesis: self.genesis.clone(),
             block_bytes_max: config.block_bytes_max,
             gossip_bytes_max: config.gossip_bytes_max,
             leader_timeout: config.leader_timeout,
-            partition: format!("box-{index}"),
+            partition: format!("box-{index}-{lost}"),
         };
         let (gossip, gossip_queue) = mpsc::channel(1);
         let (stop, stopped) = oneshot::channel();
