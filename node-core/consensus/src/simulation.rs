@@ -1,6 +1,6 @@
 //! Boxes in a simulated network and a runtime without real time: a seed says what happens to them, and says it again when
-//! it is replayed. Links are slow and lose messages, boxes crash and come back, are cut off,
-//! lose power all at once, and one of them may lie.
+//! it is replayed. Links are slow and lose messages, boxes crash and come back, are cut off, lose power all at once, and one
+//! of them may lie.
 //!
 //! `DOLMEN_SIM_SEEDS` seeds from `DOLMEN_SIM_FIRST` on are run, by each test its part of them. A failing seed is named.
 

@@ -261,11 +261,7 @@ impl World {
                             handle.abort();
                             let _ = handle.await;
                         }
-                        Trouble::Cut => {
-                            for (from, to, _) in links.iter().filter(|(from, to, _)| index == *from || index == *to) {
-                                self.link(&oracle, *from, *to, None).await;
-                            }
-                        }
+                        Trouble::Cut => self.cut(&oracle, &links, index, true).await,
                     }
                 }
                 Some((number, (kind, index, _, back))) if top >= back => {
@@ -274,12 +270,7 @@ impl World {
                             running[index] =
                                 Some(self.start(&context, &oracle, index, first + number + 1, &guards).await);
                         }
-                        Trouble::Cut => {
-                            for (from, to, link) in links.iter().filter(|(from, to, _)| index == *from || index == *to)
-                            {
-                                self.link(&oracle, *from, *to, Some(link)).await;
-                            }
-                        }
+                        Trouble::Cut => self.cut(&oracle, &links, index, false).await,
                     }
                     now = None;
                 }
@@ -306,6 +297,19 @@ impl World {
             let lost = self.plan.troubles.iter().any(|(kind, ..)| *kind == Trouble::Loss);
             let asked = status.conflicts > 0 && self.plan.blackouts.is_empty() && !lost;
             assert!(!asked && status.fence.is_none(), "seed {}: {status:?}", self.plan.seed);
+        }
+    }
+
+    /// Takes a box's links away, or gives them back.
+    async fn cut(
+        &self,
+        oracle: &Oracle<ed25519::PublicKey, Context>,
+        links: &[(usize, usize, Link)],
+        index: usize,
+        off: bool,
+    ) {
+        for (from, to, link) in links.iter().filter(|(from, to, _)| [*from, *to].contains(&index)) {
+            self.link(oracle, *from, *to, (!off).then_some(link)).await;
         }
     }
 
