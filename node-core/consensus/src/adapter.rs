@@ -33,7 +33,7 @@ impl Tip {
         self.0.fetch_max(height, Ordering::Relaxed);
     }
 
-    fn height(&self) -> u64 {
+    pub(crate) fn height(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }

@@ -4,16 +4,18 @@ use std::{net::TcpListener, path::Path, sync::Arc, thread, time::Instant};
 
 use alloy_primitives::B256;
 use bytes::Bytes;
+use commonware_cryptography::Signer as _;
 use commonware_p2p::{AddressableManager as _, authenticated::lookup};
 use commonware_runtime::{Metrics as _, Runner as _, Supervisor as _, tokio as runtime};
 use dolmen_hsm_api::{LeaseCounter, Signer};
 use dolmen_hsm_guard::{Guard, GuardConfig, GuardError, GuardStatus};
-use dolmen_types::PublicKey;
+use dolmen_types::{Certificate, PublicKey};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    Application, Config, ConsensusError,
-    member::{Channels, Member, Members, Settings},
+    Application, Config, ConsensusError, Peer,
+    finality::Finality,
+    member::{Channels, Identity, Member, Settings, Surroundings},
     network::{self, BACKFILL, BLOCKS, CERTIFICATES, Channel, GOSSIP, RESOLVER, STATUS, VOTES},
     status::{PeerStatus, Peers},
 };
@@ -25,7 +27,8 @@ const GOSSIP_QUEUE: usize = 64;
 pub struct Consensus {
     gossip: mpsc::Sender<Bytes>,
     peers: Peers,
-    keys: Vec<PublicKey>,
+    finality: Finality,
+    listed: Arc<dyn Fn() -> Vec<PublicKey> + Send + Sync>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
     context: runtime::Context,
@@ -40,7 +43,13 @@ impl Consensus {
 
     /// What was last heard of each peer.
     pub fn peers(&self) -> Vec<PeerStatus> {
-        self.peers.list(&self.keys, Instant::now())
+        self.peers.list(&(self.listed)(), Instant::now())
+    }
+
+    /// The certificate of the block at a height, where this box has one: a certificate is one of all blocks before it,
+    /// and only some have their own.
+    pub async fn certificate(&self, height: u64) -> Option<Certificate> {
+        self.finality.certificate(height).await
     }
 
     /// What became of this box's votes.
@@ -105,15 +114,19 @@ pub fn start<A: Application>(config: Config, application: A) -> Result<Consensus
     // The transport would only log a taken port; the person who started the box must be told.
     let listen = |source| ConsensusError::Listen { address: config.listen, source };
     drop(TcpListener::bind(config.listen).map_err(listen)?);
-    let members = Members::new(&config)?;
-    let guard = members.guard.clone();
+    let identity = Identity::new(&config)?;
+    let guard = identity.guard.clone();
 
     let (gossip, gossip_queue) = mpsc::channel(GOSSIP_QUEUE);
     let (stop, stopped) = oneshot::channel();
     let (context_sender, context) = std::sync::mpsc::sync_channel(1);
-    let keys = config.peers.iter().map(|peer| peer.public_key).collect();
+    let listed = Arc::new({
+        let application = application.clone();
+        move || application.peers().iter().map(|peer| peer.public_key).collect()
+    });
     let peers = Peers::default();
-    let heard = peers.clone();
+    let finality = Finality::default();
+    let parts = (peers.clone(), finality.clone());
     let runner = runtime::Runner::new(
         runtime::Config::new()
             .with_worker_threads(config.threads)
@@ -125,21 +138,21 @@ pub fn start<A: Application>(config: Config, application: A) -> Result<Consensus
         .spawn(move || {
             runner.start(|context| async move {
                 let _ = context_sender.send(context.child("metrics"));
-                run(context, config, members, application, heard, gossip_queue, stopped).await;
+                run(context, config, identity, application, parts, gossip_queue, stopped).await;
             });
         })
         .map_err(ConsensusError::Thread)?;
     let context = context.recv().map_err(|_| ConsensusError::Thread(std::io::Error::other("it ended at once")))?;
-    Ok(Consensus { gossip, peers, keys, stop: Some(stop), thread: Some(thread), context, guard })
+    Ok(Consensus { gossip, peers, finality, listed, stop: Some(stop), thread: Some(thread), context, guard })
 }
 
 /// Joins the network and takes part until it is told to stop.
 async fn run<A: Application>(
     context: runtime::Context,
     config: Config,
-    members: Members,
+    identity: Identity,
     application: A,
-    heard: Peers,
+    (heard, finality): (Peers, Finality),
     gossip_queue: mpsc::Receiver<Bytes>,
     stopped: oneshot::Receiver<()>,
 ) {
@@ -148,15 +161,16 @@ async fn run<A: Application>(
         block_bytes_max: config.block_bytes_max,
         gossip_bytes_max: config.gossip_bytes_max,
         leader_timeout: config.leader_timeout,
+        epoch_blocks: config.epoch_blocks,
         partition: "consensus".to_owned(),
     };
-    let message_size = settings.message_size(members.validators.len());
+    let message_size = settings.message_size();
     let transport_namespace = [b"dolmen-p2p".as_slice(), config.genesis.hash().as_slice()].concat();
-    let (mut network, mut oracle) = lookup::Network::new(
+    let room = network::room(application.peers().len());
+    let (mut network, oracle) = lookup::Network::new(
         context.child("network"),
-        network::config(members.key.clone(), &transport_namespace, config.listen, message_size, config.peers.len()),
+        network::config(identity.key.clone(), &transport_namespace, config.listen, message_size, room),
     );
-    let _ = oracle.track(0, members.peers.clone());
     let mut register = |channel: Channel| network.register(channel.id, channel.quota());
     let channels = Channels {
         votes: register(VOTES),
@@ -167,7 +181,22 @@ async fn run<A: Application>(
         gossip: register(GOSSIP),
         status: register(STATUS),
     };
-    let start = || drop(network.start());
-    let member = Member { settings, members, application, heard, gossip_queue };
-    member.run(context, channels, oracle.clone(), oracle, start, stopped).await;
+    let start = Box::new(|| drop(network.start()));
+    let connect = {
+        let (mut oracle, own, mut changes) = (oracle.clone(), identity.key.public_key(), 0);
+        Box::new(move |peers: Arc<[Peer]>| {
+            if peers.len() >= room.get() {
+                tracing::error!(
+                    peers = peers.len(),
+                    room = room.get(),
+                    "more boxes than at the start; restart this box to reach all"
+                );
+            }
+            let _ = oracle.track(changes, network::peers(&own, config.listen, &peers));
+            changes += 1;
+        })
+    };
+    let surroundings = Surroundings { peers: oracle.clone(), blocker: oracle, connect, start };
+    let member = Member { settings, identity, application, heard, finality, gossip_queue };
+    member.run(context, channels, surroundings, stopped).await;
 }

@@ -12,6 +12,8 @@
 //!   also votes where it saw the notarization before its own verdict, but never after [`Verdict::Invalid`].
 //! - [`Application::finalized`] is called for every height in order, after marshal has the block on disk, and again
 //!   after a restart for blocks whose call did not return: it must be idempotent.
+//! - The validator set changes at the end of an epoch, a fixed number of blocks, to what the state after its last block
+//!   says ([`Application::validators`]); how is written in `epochs.rs`.
 //! - The signing namespace binds the chain (genesis hash), the epoch and the validator set, so a vote or a certificate
 //!   of another chain or set never verifies here.
 //!
@@ -22,18 +24,22 @@
 mod adapter;
 mod block;
 mod engine;
+mod epochs;
 mod fair;
+mod finality;
 mod hushed;
 mod key;
 mod member;
 mod network;
 mod scheme;
+mod sets;
 #[cfg(test)]
 mod simulation;
+mod split;
 mod status;
 mod tasks;
 
-use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{future::Future, net::SocketAddr, num::NonZeroU64, path::PathBuf, sync::Arc, time::Duration};
 
 use alloy_primitives::B256;
 use bytes::Bytes;
@@ -69,6 +75,14 @@ pub trait Application: Clone + Send + Sync + 'static {
 
     /// Height of the last finalized block applied.
     fn height(&self) -> u64;
+
+    /// The boxes that vote in an epoch; `None` where its predecessor's last block is not applied yet. Never another
+    /// answer than before.
+    fn validators(&self, epoch: u64) -> Option<Vec<PublicKey>>;
+
+    /// All boxes to be connected with after the last finalized block, this one and its own not among them: those that
+    /// vote, will vote or voted a moment ago, and those that follow. The same one until it changes.
+    fn peers(&self) -> Arc<[Peer]>;
 }
 
 /// Where a block stands: its parent, and the parent's ancestors that are not executed yet, oldest first; the parent is
@@ -115,10 +129,8 @@ pub struct Config {
     pub engine: Arc<dyn BatchVerifier>,
     /// Block zero of the chain.
     pub genesis: Arc<Block>,
-    /// The boxes that vote.
-    pub validators: Vec<PublicKey>,
-    /// All other boxes to talk to.
-    pub peers: Vec<Peer>,
+    /// Blocks of an epoch, see [`Application::validators`].
+    pub epoch_blocks: NonZeroU64,
     /// Where to listen for peers.
     pub listen: SocketAddr,
     /// Directory for journals, certificates and blocks in transit.

@@ -3,118 +3,75 @@
 
 use std::{num::NonZeroU64, sync::Arc, time::Duration};
 
-use alloy_primitives::keccak256;
 use bytes::Bytes;
 use commonware_broadcast::buffered;
-use commonware_codec::Encode as _;
 use commonware_consensus::{
     marshal::{
         self, Start,
         resolver::p2p as resolver,
         standard::{Inline, Standard},
     },
-    simplex::{self, Floor, ForwardPolicy, SkipBudget, SkipPolicy, elector::RoundRobin, types::Finalization},
-    types::{Epoch, FixedEpocher, ViewDelta},
+    simplex::{self, types::Finalization},
+    types::{FixedEpocher, Height, ViewDelta},
 };
-use commonware_cryptography::{
-    Digested, Sha256, Signer as _,
-    certificate::{ConstantProvider, Verifier as _},
-    ed25519,
-    sha256::Digest,
-};
-use commonware_p2p::{Blocker, Provider, Receiver, Sender, max_message_size};
+use commonware_cryptography::{Digested, Signer as _, certificate::Verifier as _, ed25519, sha256::Digest};
+use commonware_p2p::{Blocker, Provider, Receiver, Sender, max_message_size, utils::mux};
 use commonware_parallel::Sequential;
 use commonware_runtime::{Clock, Metrics, Spawner, Storage, buffer::paged::CacheRef};
 use commonware_storage::archive::immutable;
-use commonware_utils::{
-    NZDuration, NZU16, NZU64, NZUsize, TryCollect as _,
-    ordered::{Map, Set},
-};
+use commonware_utils::{NZDuration, NZU16, NZU64, NZUsize};
 use dolmen_accel_api::BatchVerifier;
 use dolmen_hsm_guard::Guard;
-use dolmen_types::{Block, PublicKey};
+use dolmen_types::{Block, genesis::VALIDATORS_MAX};
 use rand::CryptoRng;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    Application, Config, ConsensusError,
+    Application, Config, ConsensusError, Peer,
     adapter::{Adapter, Tip},
-    block::{Payload, to_digest},
-    engine, fair,
-    hushed::Hushed,
-    key::{TransportKey, public_key, to_commonware},
+    block::Payload,
+    engine,
+    epochs::{self, Epochs},
+    fair,
+    finality::Finality,
+    key::TransportKey,
     network,
     scheme::Scheme,
+    sets::Sets,
     status::Peers,
-    tasks::{Deliveries, deliver, receive_gossip, receive_status, send_gossip, send_status},
+    tasks::{Deliveries, deliver, receive_gossip, receive_status, replay, send_gossip, send_status},
 };
 
 /// Mailbox of each actor: above what one view produces for the most validators a genesis allows.
-const MAILBOX: std::num::NonZeroUsize = NZUsize!(1024);
+pub(crate) const MAILBOX: std::num::NonZeroUsize = NZUsize!(1024);
 /// Views whose votes and blocks are kept behind the last finalized one, for boxes that lag a moment.
-const VIEW_RETENTION: ViewDelta = ViewDelta::new(10);
-/// Finalized blocks handed to the application and not yet durable there.
-const PENDING_ACKS: std::num::NonZeroUsize = NZUsize!(16);
+pub(crate) const VIEW_RETENTION: ViewDelta = ViewDelta::new(10);
+/// Finalized blocks handed to the application and not yet durable there; fewer than the shortest epoch has.
+const PENDING_ACKS: std::num::NonZeroUsize = if cfg!(test) { NZUsize!(4) } else { NZUsize!(16) };
 /// Missing blocks asked for at once while catching up.
 const REPAIR_PARALLEL: std::num::NonZeroUsize = NZUsize!(32);
 /// Buffers of the journals.
-const WRITE_BUFFER: std::num::NonZeroUsize = NZUsize!(256 * 1024);
-/// From the leader's turn running out to a view being given up: votes and blocks are on their way meanwhile.
-const CERTIFICATION_GRACE: Duration = Duration::from_millis(1500);
-/// Between two attempts to leave a view, for votes that were lost; independent of how long an idle chain waits.
-const TIMEOUT_RETRY: Duration = Duration::from_secs(2);
+pub(crate) const WRITE_BUFFER: std::num::NonZeroUsize = NZUsize!(256 * 1024);
 /// What to do about a store that cannot be read. The votes are never to be removed: without them a box may vote twice.
 const UNREADABLE: &str =
     "the consensus directory is damaged: remove what is in it except `consensus-votes*`, and the box fetches it again";
 /// Places in an archive's table at first; it grows.
 const TABLE_PLACES: u32 = if cfg!(test) { 64 } else { 65_536 };
 
-/// The members and namespaces of one chain, in commonware's types.
-pub(crate) struct Members {
+/// This box's key, and what signs its votes.
+pub(crate) struct Identity {
     pub(crate) key: TransportKey,
     pub(crate) guard: Arc<Guard>,
-    pub(crate) validators: Set<ed25519::PublicKey>,
-    pub(crate) peers: Map<ed25519::PublicKey, commonware_p2p::Address>,
-    namespace: Vec<u8>,
     engine: Arc<dyn BatchVerifier>,
 }
 
-impl Members {
+impl Identity {
     pub(crate) fn new(config: &Config) -> Result<Self, ConsensusError> {
-        let (own, key) = (public_key(&*config.key)?, TransportKey::new(config.key.clone())?);
-        let keys: Vec<_> = config.validators.iter().map(to_commonware).collect::<Result<_, _>>()?;
-        let validators: Set<_> = keys.into_iter().try_collect().map_err(|_| ConsensusError::DuplicateKey)?;
-        let mut peers = Vec::with_capacity(config.peers.len() + 1);
-        peers.push((key.public_key(), network::address(config.listen)));
-        for peer in &config.peers {
-            peers.push((to_commonware(&peer.public_key)?, network::address(peer.address)));
-        }
-        let known = |key: &PublicKey| own == *key || config.peers.iter().any(|peer| peer.public_key == *key);
-        for validator in config.validators.iter().filter(|key| !known(key)) {
-            // Nothing is relayed: this box gets none of its votes and blocks, and it none of ours.
-            tracing::warn!(%validator, "a validator of the genesis file is not among p2p.peers; add it to box.toml");
-        }
-        let peers: Map<_, _> = peers.into_iter().try_collect().map_err(|_| ConsensusError::DuplicateKey)?;
-        // Chain, epoch and validator set: a certificate carries signer ranks, so without the set in the namespace
-        // another set's certificate could verify by accident.
-        let genesis = config.genesis.hash();
-        let set = keccak256(validators.encode());
-        let namespace = [b"dolmen".as_slice(), genesis.as_slice(), &0_u64.to_be_bytes(), set.as_slice()].concat();
+        let key = TransportKey::new(config.key.clone())?;
         let counter = config.vote_counter.clone();
-        let guard = engine::guard_config(&config.vote_log, counter, &genesis, config.has_blocks);
+        let guard = engine::guard_config(&config.vote_log, counter, &config.genesis.hash(), config.has_blocks);
         let guard = Guard::open(config.key.clone(), guard)?;
-        Ok(Self { key, guard: Arc::new(guard), validators, peers, namespace, engine: config.engine.clone() })
-    }
-
-    /// What signatures of votes begin with.
-    #[cfg(test)]
-    pub(crate) fn namespace(&self) -> &[u8] {
-        &self.namespace
-    }
-
-    pub(crate) fn scheme(&self) -> Scheme {
-        let (own, guard) = (self.key.public_key(), self.guard.clone());
-        Scheme::new(&self.namespace, &self.validators, &own, guard, self.engine.clone())
+        Ok(Self { key, guard: Arc::new(guard), engine: config.engine.clone() })
     }
 }
 
@@ -125,16 +82,17 @@ pub(crate) struct Settings {
     pub(crate) block_bytes_max: usize,
     pub(crate) gossip_bytes_max: usize,
     pub(crate) leader_timeout: Duration,
+    pub(crate) epoch_blocks: NonZeroU64,
     /// What the names of its stores begin with.
     pub(crate) partition: String,
 }
 
 impl Settings {
-    /// The largest message of any channel.
-    pub(crate) fn message_size(&self, validators: usize) -> u32 {
-        let participants = u32::try_from(validators).expect("genesis bounds the validators");
+    /// The largest message of any channel: every box must have the same bound, whatever the validators are just now.
+    pub(crate) fn message_size(&self) -> u32 {
+        let participants = u32::try_from(VALIDATORS_MAX).expect("few");
         max_message_size(&[
-            simplex::max_payload_size::<Scheme, Digest>(participants),
+            mux::prefixed(simplex::max_payload_size::<Scheme, Digest>(participants)),
             marshal::max_payload_size::<Standard<Payload>, Scheme>(participants, &self.block_bytes_max),
             self.gossip_bytes_max,
         ])
@@ -152,37 +110,49 @@ pub(crate) struct Channels<S, R> {
     pub(crate) status: (S, R),
 }
 
+/// What a box is told of the network, and tells it.
+pub(crate) struct Surroundings<P, B> {
+    /// Knows who is there.
+    pub(crate) peers: P,
+    /// Keeps liars out.
+    pub(crate) blocker: B,
+    /// Is told whom to be connected with.
+    pub(crate) connect: Box<dyn FnMut(Arc<[Peer]>) + Send>,
+    /// Is called once the channels are read.
+    pub(crate) start: Box<dyn FnOnce() + Send>,
+}
+
 /// A box that takes part.
 pub(crate) struct Member<A> {
     pub(crate) settings: Settings,
-    pub(crate) members: Members,
+    pub(crate) identity: Identity,
     pub(crate) application: A,
     pub(crate) heard: Peers,
+    pub(crate) finality: Finality,
     pub(crate) gossip_queue: mpsc::Receiver<Bytes>,
 }
 
 impl<A: Application> Member<A> {
-    /// Takes part until it is told to stop, or cannot go on. `peers` knows who is there, `blocker` keeps liars out, and
-    /// `start_network` is called once the channels are read.
+    /// Takes part until it is told to stop, or cannot go on.
     pub(crate) async fn run<E, S, R, P, B>(
         self,
         context: E,
         channels: Channels<S, R>,
-        peers: P,
-        blocker: B,
-        start_network: impl FnOnce(),
+        surroundings: Surroundings<P, B>,
         stopped: oneshot::Receiver<()>,
     ) where
         E: Clock + CryptoRng + Spawner + Storage + Metrics,
         S: Sender<PublicKey = ed25519::PublicKey>,
         R: Receiver<PublicKey = ed25519::PublicKey>,
         P: Provider<PublicKey = ed25519::PublicKey>,
-        B: Blocker<PublicKey = ed25519::PublicKey>,
+        B: Blocker<PublicKey = ed25519::PublicKey> + Sync,
     {
-        let Self { settings, members, application, heard, gossip_queue } = self;
-        let Settings { genesis, block_bytes_max, gossip_bytes_max, leader_timeout, partition } = settings;
-        let me = members.key.public_key();
-        let scheme = members.scheme();
+        let Self { settings, identity, application, heard, finality, gossip_queue } = self;
+        let Settings { genesis, block_bytes_max, gossip_bytes_max, leader_timeout, epoch_blocks, partition } = settings;
+        let Surroundings { peers, blocker, mut connect, start } = surroundings;
+        let me = identity.key.public_key();
+        let (guard, engine) = (identity.guard.clone(), identity.engine);
+        let sets = Sets::new(application.clone(), genesis.hash(), me.clone(), guard, engine);
         let page_cache = CacheRef::new(NZU16!(4096), NZUsize!(1024));
         let (broadcast, buffer) = buffered::Engine::new(
             context.child("broadcast"),
@@ -226,15 +196,14 @@ impl<A: Application> Member<A> {
         .await
         .expect(UNREADABLE);
 
-        let epocher = FixedEpocher::new(NonZeroU64::MAX);
-        let genesis_hash = genesis.hash();
+        let epocher = FixedEpocher::new(epoch_blocks);
         let genesis = Digested::compute(Payload(genesis), &Sequential).await;
         let (actor, mailbox, _) = marshal::core::Actor::<_, Standard<Payload>, _, _, _, _, _>::init(
             context.child("marshal"),
             finalizations,
             finalized_blocks,
             marshal::Config {
-                provider: ConstantProvider::new(scheme.clone()),
+                provider: sets.clone(),
                 epocher: epocher.clone(),
                 start: Start::Genesis(genesis),
                 partition_prefix: partition.clone(),
@@ -253,51 +222,39 @@ impl<A: Application> Member<A> {
         )
         .await;
         let (deliveries, delivered) = mpsc::unbounded_channel();
-        let delivery = context.child("deliver").spawn({
-            let (application, marshal) = (application.clone(), mailbox.clone());
-            move |_| deliver(delivered, marshal, application)
-        });
         let tip = Tip::default();
         let mut marshal_actor = actor.start(Deliveries { blocks: deliveries, tip: tip.clone() }, buffer, resolver);
-
-        let adapter = Adapter { application: application.clone(), tip };
-        let inline = Inline::new(context.child("inline"), adapter, mailbox, epocher);
-        let engine = simplex::Engine::new(
-            context.child("engine"),
-            simplex::Config {
-                scheme,
-                elector: RoundRobin::<Sha256>::default(),
-                blocker: blocker.clone(),
-                automaton: inline.clone(),
-                relay: inline.clone(),
-                reporter: inline,
-                partition: format!("{partition}-votes"),
-                mailbox_size: MAILBOX,
-                epoch: Epoch::zero(),
-                floor: Floor::Genesis(to_digest(genesis_hash)),
-                replay_buffer: WRITE_BUFFER,
-                write_buffer: WRITE_BUFFER,
+        connect(application.peers());
+        start();
+        finality.provide(mailbox.clone());
+        let applied = mailbox.get_processed().await.map_or(Height::zero(), |processed| processed.height());
+        if !replay(&mailbox, &application, applied.get()).await {
+            return;
+        }
+        let (end, ended) = mpsc::channel(1);
+        let delivery = context.child("deliver").spawn({
+            let (application, epocher) = (application.clone(), epocher.clone());
+            move |_| deliver(delivered, epocher, end, application, connect)
+        });
+        let adapter = Adapter { application: application.clone(), tip: tip.clone() };
+        let inline = Inline::new(context.child("inline"), adapter, mailbox.clone(), epocher.clone());
+        let epochs = Epochs::new(
+            context.child("epochs"),
+            epochs::Config {
+                sets,
+                guard: identity.guard,
+                marshal: mailbox,
+                inline,
+                blocker,
+                epocher,
+                tip,
                 leader_timeout,
-                certification_timeout: leader_timeout + CERTIFICATION_GRACE,
-                timeout_retry: TIMEOUT_RETRY,
-                fetch_timeout: NZDuration!(Duration::from_secs(1)),
-                fetch_retry_delay: Duration::from_millis(100),
-                view_retention: VIEW_RETENTION,
-                // A dead leader costs `leader_timeout` once, then its turns are skipped while it stays silent.
-                skip: SkipPolicy::Enabled {
-                    timeout: (leader_timeout + CERTIFICATION_GRACE).max(TIMEOUT_RETRY) + TIMEOUT_RETRY,
-                    budget: SkipBudget::Participants,
-                },
+                partition,
                 page_cache,
-                strategy: Sequential,
-                forward: ForwardPolicy::SilentVoters,
-                track_historical_votes: false,
             },
         );
-        start_network();
-        let (certificates_out, certificates_in) = channels.certificates;
-        let certificates = (Hushed::new(certificates_out, members.guard.clone()), certificates_in);
-        let mut engine = engine.start(channels.votes, certificates, channels.resolver);
+        let (votes, certificates, resolver) = (channels.votes, channels.certificates, channels.resolver);
+        let epochs = context.child("epochs").spawn(move |_| epochs.run(applied, votes, certificates, resolver, ended));
         let (gossip_out, gossip_in) = channels.gossip;
         let (status_out, status_in) = channels.status;
         context.child("gossip_out").spawn(move |_| send_gossip(gossip_out, gossip_queue));
@@ -309,8 +266,9 @@ impl<A: Application> Member<A> {
         context.child("status_out").spawn(move |context| send_status(context, status_out, application));
 
         tokio::select! {
+            biased;
             _ = stopped => {}
-            result = &mut engine => tracing::error!(?result, "consensus engine ended; restart the box"),
+            result = epochs => tracing::error!(?result, "consensus ended; restart the box"),
             result = &mut marshal_actor => tracing::error!(?result, "marshal ended; restart the box"),
             result = delivery => tracing::error!(?result, "finalized blocks can no longer be applied; restart the box"),
         }

@@ -6,16 +6,20 @@ use std::{
     time::Duration,
 };
 
-use commonware_cryptography::ChaCha20Poly1305;
+use commonware_cryptography::{ChaCha20Poly1305, ed25519::PublicKey};
 use commonware_p2p::{Address, authenticated::lookup};
 use commonware_runtime::Quota;
 use commonware_stream::{
     cups::{self, Cups},
     sake::{self, Sake},
 };
-use commonware_utils::{NZU32, NZUsize};
+use commonware_utils::{NZU32, NZUsize, ordered::Map};
 
-use crate::{fair::Share, key::TransportKey};
+use crate::{
+    Peer,
+    fair::Share,
+    key::{TransportKey, to_commonware},
+};
 
 /// Messages a second that one peer may send on a channel; a mailbox holds one second's worth of every peer.
 pub(crate) struct Channel {
@@ -65,6 +69,15 @@ impl Channel {
 
 pub(crate) type Handshake = Cups<Sake<TransportKey>, ChaCha20Poly1305>;
 
+/// Room for boxes beside this one, at least: the transport's queues are as long as all of them together may send, and
+/// made at the start.
+const PEERS_ROOM: usize = 15;
+
+/// The boxes that there is room for until the next start, this one among them.
+pub(crate) fn room(peers: usize) -> NonZeroUsize {
+    NonZeroUsize::new(1 + PEERS_ROOM.max(2 * peers)).expect("one more than a count")
+}
+
 /// Clocks of two boxes may differ by this much; get the time before joining.
 const CLOCK_SKEW_MAX: Duration = Duration::from_secs(5);
 
@@ -73,7 +86,7 @@ pub(crate) fn config(
     namespace: &[u8],
     listen: SocketAddr,
     max_message_size: u32,
-    peers: usize,
+    room: NonZeroUsize,
 ) -> lookup::Config<Handshake> {
     let sake = Sake {
         signer,
@@ -81,7 +94,6 @@ pub(crate) fn config(
         max_handshake_age: 2 * CLOCK_SKEW_MAX,
         version: sake::Version::V1,
     };
-    let max_peers = NonZeroUsize::new(peers + 1).expect("one more than a count");
     lookup::Config {
         // Boxes of one site share an address and may be behind a gateway: the key authenticates, not the address.
         allow_private_ips: true,
@@ -95,21 +107,23 @@ pub(crate) fn config(
         max_concurrent_handshakes: NZU32!(64),
         allowed_handshake_rate_per_ip: Quota::per_second(NZU32!(16)),
         allowed_handshake_rate_per_subnet: Quota::per_second(NZU32!(64)),
-        // One peer set for now; epochs add theirs.
-        tracked_peer_sets: NZUsize!(1),
+        // Who was retired a moment ago can still learn of it.
+        tracked_peer_sets: NZUsize!(2),
         // A peer that sent an invalid signature is kept out this long, then may try again after its repair.
         block_duration: Duration::from_mins(10),
         ..lookup::Config::recommended(
             Cups::new(sake, cups::Version::V1),
             namespace,
             listen,
-            max_peers,
+            room,
             max_message_size,
             NZUsize!(1024),
         )
     }
 }
 
-pub(crate) fn address(address: SocketAddr) -> Address {
-    address.into()
+/// The boxes to be connected with, this one among them, as the transport is told.
+pub(crate) fn peers(own: &PublicKey, listen: SocketAddr, peers: &[Peer]) -> Map<PublicKey, Address> {
+    let others = peers.iter().filter_map(|peer| Some((to_commonware(&peer.public_key).ok()?, peer.address.into())));
+    Map::from_iter_dedup(std::iter::once((own.clone(), listen.into())).chain(others))
 }

@@ -1,24 +1,25 @@
 //! The tasks beside the engine: handing finalized blocks to the application, gossip and status in and out.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use commonware_actor::Feedback;
 use commonware_consensus::{
-    Reporter,
+    Heightable as _, Reporter,
     marshal::{Update, core::Mailbox as Marshal, standard::Standard},
-    types::Height,
+    types::{Epocher as _, FixedEpocher, Height},
 };
 use commonware_cryptography::{Digested, ed25519};
 use commonware_p2p::Recipients;
 use commonware_runtime::Clock;
 use commonware_utils::{Acknowledgement as _, acknowledgement::Exact};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    Application,
+    Application, Peer,
     adapter::Tip,
     block::Payload,
+    epochs::Ended,
     key::from_commonware,
     scheme::Scheme,
     status::{self, Peers},
@@ -46,27 +47,43 @@ impl Reporter for Deliveries {
     }
 }
 
-/// Applies finalized blocks in order; acknowledging one tells marshal that it need not be delivered again.
+/// Applies finalized blocks in order. Acknowledging one tells marshal that it need not be delivered again: that waits at
+/// an epoch's last block until the next is entered.
 pub(crate) async fn deliver<A: Application>(
     mut deliveries: mpsc::UnboundedReceiver<(Digested<Payload>, Exact)>,
-    marshal: Marshal<Scheme, Standard<Payload>>,
+    epocher: FixedEpocher,
+    ended: mpsc::Sender<Ended>,
     application: A,
+    mut connect: impl FnMut(Arc<[Peer]>),
 ) {
-    // Heights that marshal counts as processed and a restored or lost database does not hold.
-    let processed = marshal.get_processed().await.map_or(0, |processed| processed.height().get());
-    if !replay(&marshal, &application, processed).await {
-        return;
-    }
+    let mut connected = application.peers();
     while let Some((block, acknowledge)) = deliveries.recv().await {
         if !application.finalized(block.inner().0.clone()).await {
             return;
+        }
+        let peers = application.peers();
+        if !Arc::ptr_eq(&peers, &connected) {
+            connected = peers.clone();
+            connect(peers);
+        }
+        if let Some(info) = epocher.containing(block.height()).filter(|info| info.last() == block.height()) {
+            let (entered, answer) = oneshot::channel();
+            let told = ended.send(Ended { epoch: info.epoch(), entered }).await;
+            if told.is_err() || answer.await.is_err() {
+                return;
+            }
         }
         acknowledge.acknowledge();
     }
 }
 
-/// Applies the blocks up to `height` that the application lacks; `false` where it cannot go on.
-async fn replay<A: Application>(marshal: &Marshal<Scheme, Standard<Payload>>, application: &A, height: u64) -> bool {
+/// Applies the blocks up to `height` that the application lacks, because its database is a restored one or was lost;
+/// `false` where it cannot go on.
+pub(crate) async fn replay<A: Application>(
+    marshal: &Marshal<Scheme, Standard<Payload>>,
+    application: &A,
+    height: u64,
+) -> bool {
     for height in application.height() + 1..=height {
         let Some(block) = marshal.get_block(Height::new(height)).await else {
             tracing::error!(

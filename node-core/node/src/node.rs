@@ -130,6 +130,7 @@ impl Node {
         let (gossip_in, gossip_messages) = mpsc::channel(limits::GOSSIP_IN_QUEUE);
         let pipeline = Arc::new(Pipeline {
             identity: dolmen_consensus::public_key(&*config.key)?,
+            peers: config.peers.clone().into(),
             tree: Tree::new(store.clone()),
             store: store.clone(),
             pool: pool.clone(),
@@ -308,8 +309,7 @@ fn consensus_config(config: &NodeConfig, store: &Store) -> Result<dolmen_consens
         vote_counter: config.vote_counter.clone(),
         engine: config.engine.clone(),
         genesis: Arc::new(genesis),
-        validators: settings.validators.iter().map(|validator| validator.public_key).collect(),
-        peers: config.peers.clone(),
+        epoch_blocks: NonZeroU64::MAX,
         listen: config.p2p_listen,
         directory: config.data_dir.join("consensus"),
         block_bytes_max: settings.block_bytes_max as usize,

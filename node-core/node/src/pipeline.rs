@@ -14,7 +14,7 @@ use std::{
 
 use alloy_primitives::{Address, B256};
 use bytes::Bytes;
-use dolmen_consensus::{Application, Lineage, Verdict};
+use dolmen_consensus::{Application, Lineage, Peer, Verdict};
 use dolmen_execution::{BlockLimits, Built, ExecutionError, Executor, Transactions};
 use dolmen_pool::{BestTransactions, Pool, SenderCache, VerifiedTransaction, VerifyError};
 use dolmen_rpc::Finalized;
@@ -37,6 +37,7 @@ use crate::{
 pub(crate) struct Pipeline {
     pub(crate) settings: GenesisFile,
     pub(crate) identity: PublicKey,
+    pub(crate) peers: Arc<[Peer]>,
     pub(crate) store: Arc<Store>,
     pub(crate) pool: Arc<Pool>,
     pub(crate) executor: Arc<Executor>,
@@ -176,6 +177,14 @@ impl Application for Handle {
 
     fn height(&self) -> u64 {
         self.0.store.head().block.number()
+    }
+
+    fn validators(&self, _: u64) -> Option<Vec<PublicKey>> {
+        Some(self.0.settings.validators.iter().map(|validator| validator.public_key).collect())
+    }
+
+    fn peers(&self) -> Arc<[Peer]> {
+        self.0.peers.clone()
     }
 }
 

@@ -4,12 +4,14 @@
 //! chain with sub-second blocks fixes differently.
 
 pub mod block;
+pub mod certificate;
 pub mod genesis;
 pub mod key;
 pub mod receipt;
 pub mod transaction;
 
 pub use block::{Block, BlockError};
+pub use certificate::Certificate;
 pub use genesis::{Genesis, GenesisError, GenesisFile, Validator};
 pub use key::PublicKey;
 pub use receipt::Receipt;

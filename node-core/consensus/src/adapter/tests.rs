@@ -11,6 +11,7 @@ use dolmen_types::{
 use parking_lot::Mutex;
 
 use super::*;
+use crate::Peer;
 
 /// An application that has executed some blocks and notes what else it is asked to execute.
 #[derive(Clone, Default)]
@@ -46,6 +47,14 @@ impl Application for Fake {
 
     fn height(&self) -> u64 {
         self.height
+    }
+
+    fn validators(&self, _: u64) -> Option<Vec<PublicKey>> {
+        None
+    }
+
+    fn peers(&self) -> Arc<[Peer]> {
+        Arc::default()
     }
 }
 

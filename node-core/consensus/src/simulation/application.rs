@@ -1,6 +1,10 @@
 //! An application whose blocks are empty: what it has applied lasts, what it has executed does not.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
 
 use alloy_primitives::{Address, B256};
 use bytes::Bytes;
@@ -10,7 +14,7 @@ use dolmen_types::{
 };
 use parking_lot::Mutex;
 
-use crate::{Application, Lineage, Verdict};
+use crate::{Application, Lineage, Peer, Verdict};
 
 /// A box's disk: the finalized blocks from zero on.
 pub(super) type Disk = Arc<Mutex<Vec<Arc<Block>>>>;
@@ -21,14 +25,37 @@ pub(super) struct Chain {
     executed: Arc<Mutex<BTreeSet<B256>>>,
     /// Tells the proposers' blocks apart.
     beneficiary: Address,
+    sets: Arc<Sets>,
+    peers: Arc<[Peer]>,
+}
+
+/// Who votes in which epoch.
+#[derive(Clone, Debug)]
+pub(super) struct Sets {
+    pub(super) epoch_blocks: u64,
+    pub(super) keys: Vec<PublicKey>,
+    /// Places in `keys`, by epoch; the last one stays.
+    pub(super) seats: Vec<Vec<usize>>,
+}
+
+impl Sets {
+    pub(super) fn of(&self, epoch: u64) -> Vec<PublicKey> {
+        let place = usize::try_from(epoch).expect("few epochs").min(self.seats.len() - 1);
+        let mut set: Vec<_> = self.seats[place].iter().map(|&index| self.keys[index]).collect();
+        set.sort_unstable();
+        set
+    }
 }
 
 impl Chain {
     /// As a start finds it.
-    pub(super) fn new(disk: Disk, index: usize) -> Self {
+    pub(super) fn new(disk: Disk, index: usize, sets: Arc<Sets>) -> Self {
         let executed = disk.lock().iter().map(|block| block.hash()).collect();
         let beneficiary = Address::with_last_byte(u8::try_from(index).expect("few boxes"));
-        Self { disk, executed: Arc::new(Mutex::new(executed)), beneficiary }
+        let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        let others = sets.keys.iter().enumerate().filter(|(other, _)| *other != index);
+        let peers = others.map(|(_, &public_key)| Peer { public_key, address: nowhere }).collect();
+        Self { disk, executed: Arc::new(Mutex::new(executed)), beneficiary, sets, peers }
     }
 
     fn execute_missing(&self, lineage: &Lineage) {
@@ -88,5 +115,14 @@ impl Application for Chain {
 
     fn height(&self) -> u64 {
         self.disk.lock().len() as u64 - 1
+    }
+
+    fn validators(&self, epoch: u64) -> Option<Vec<PublicKey>> {
+        // As a box that reads them from its state.
+        (epoch == 0 || self.height() + 1 >= epoch * self.sets.epoch_blocks).then(|| self.sets.of(epoch))
+    }
+
+    fn peers(&self) -> Arc<[Peer]> {
+        self.peers.clone()
     }
 }

@@ -1,14 +1,12 @@
 //! A validator that lies: it votes for everything, and for the contrary, or sends whatever comes to its mind.
 
-use std::sync::Arc;
-
-use commonware_codec::{Copying, DecodeExt as _, Encode as _};
+use commonware_codec::{DecodeExt as _, Encode as _, varint::UInt};
 use commonware_consensus::simplex::{
     scheme::ed25519::Scheme as Theirs,
     types::{Finalize, Notarize, Nullify, Proposal, Vote},
 };
 use commonware_cryptography::{ed25519, sha256::Digest};
-use commonware_p2p::{Receiver, Recipients, Sender};
+use commonware_p2p::{Receiver, Recipients, Sender, utils::mux};
 use commonware_runtime::{Clock, Spawner, Supervisor};
 use rand::{Rng, RngExt as _};
 
@@ -19,7 +17,7 @@ use crate::member::Channels;
 pub(super) async fn run<E, S, R>(
     mut context: E,
     lie: Lie,
-    scheme: Theirs,
+    schemes: impl Fn(u64) -> Theirs + Send,
     mut channels: Channels<S, R>,
     others: Vec<ed25519::PublicKey>,
 ) where
@@ -27,21 +25,20 @@ pub(super) async fn run<E, S, R>(
     S: Sender<PublicKey = ed25519::PublicKey>,
     R: Receiver<PublicKey = ed25519::PublicKey>,
 {
-    let scheme = Arc::new(scheme);
     let mut heard: Vec<Vec<u8>> = Vec::new();
     while let Ok((_, message)) = channels.votes.1.recv().await {
         let message: Vec<u8> = message.as_ref().to_vec();
         match lie {
             Lie::Equivocate => {
-                let Some(proposal) = proposal(&message) else { continue };
-                for (recipient, vote) in contradictions(&scheme, &proposal, &others) {
-                    let _ = channels.votes.0.send(Recipients::One(recipient), vote, true);
+                let Some((epoch, proposal)) = proposal(&message) else { continue };
+                for (recipient, vote) in contradictions(&schemes(epoch), &proposal, &others) {
+                    let _ = channels.votes.0.send(Recipients::One(recipient), in_epoch(epoch, &vote), true);
                 }
             }
             Lie::Elsewhere => {
-                let Some(proposal) = proposal(&message) else { continue };
-                for vote in votes(&scheme, &proposal) {
-                    let _ = channels.votes.0.send(Recipients::All, vote, true);
+                let Some((epoch, proposal)) = proposal(&message) else { continue };
+                for vote in votes(&schemes(epoch), &proposal) {
+                    let _ = channels.votes.0.send(Recipients::All, in_epoch(epoch, &vote), true);
                 }
             }
             Lie::Anything => {
@@ -71,12 +68,18 @@ pub(super) async fn run<E, S, R>(
     }
 }
 
-/// What somebody votes to notarize.
-fn proposal(message: &[u8]) -> Option<Proposal<Digest>> {
-    match Vote::<Theirs, Digest>::decode(Copying(message)) {
-        Ok(Vote::Notarize(Notarize { proposal, .. })) => Some(proposal),
+/// What somebody votes to notarize, and in which epoch.
+fn proposal(message: &[u8]) -> Option<(u64, Proposal<Digest>)> {
+    let (epoch, vote) = mux::parse(message.to_vec().into()).ok()?;
+    match Vote::<Theirs, Digest>::decode(vote) {
+        Ok(Vote::Notarize(Notarize { proposal, .. })) => Some((epoch, proposal)),
         _ => None,
     }
+}
+
+/// A message on an epoch's part of a channel.
+fn in_epoch(epoch: u64, message: &[u8]) -> Vec<u8> {
+    [&UInt(epoch).encode()[..], message].concat()
 }
 
 /// The votes for a proposal.

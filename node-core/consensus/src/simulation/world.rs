@@ -1,6 +1,7 @@
 //! The boxes, the network between them, and what a seed has happen to them.
 
 use std::{
+    collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},
     sync::{Arc, OnceLock},
     time::Duration,
@@ -14,33 +15,37 @@ use commonware_runtime::{
     Clock as _, Handle, Quota, Runner as _, Spawner as _, Supervisor as _,
     deterministic::{self, FaultConfig, PartialWriteMode, WriteConfig},
 };
-use commonware_utils::{NZU32, NZUsize, Probability};
-use dolmen_accel_api::Algorithm;
+use commonware_utils::{NZU32, NZU64, NZUsize, Probability, TryCollect as _, ordered::Set};
+use dolmen_accel_api::{Algorithm, BatchVerifier as _, Message, Verdict, VerifyJob};
 use dolmen_accel_cpu::{CpuConfig, CpuEngine};
 use dolmen_hsm_api::{Domain, KeySpec};
 use dolmen_hsm_guard::Guard;
 use dolmen_hsm_memory::MemoryKey;
-use dolmen_types::{Block, Genesis, GenesisFile, Validator};
+use dolmen_types::{Block, Certificate, Genesis, GenesisFile, PublicKey, Validator, certificate::namespace};
 use parking_lot::Mutex;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use tokio::sync::{mpsc, oneshot};
 use zeroize::Zeroizing;
 
 use super::{
-    application::{Chain, Disk},
+    application::{Chain, Disk, Sets},
     liar,
 };
 use crate::{
-    Config, ConsensusError, Peer,
-    key::from_commonware,
-    member::{Channels, Member, Members, Settings},
+    Config, ConsensusError,
+    finality::Finality,
+    key::{from_commonware, to_commonware},
+    member::{Channels, Identity, Member, Settings, Surroundings},
     status::Peers,
 };
 
-/// Four boxes, of which one may be faulty.
-const BOXES: usize = 4;
-/// The box that lies, where one does.
-const LIAR: usize = BOXES - 1;
+/// Four boxes vote, of which one may be faulty, and two follow.
+const BOXES: usize = 6;
+const SEATS: usize = 4;
+/// The box that lies, where one does; it always votes.
+const LIAR: usize = 0;
+/// The shortest epoch that takes the deliveries that marshal has out at a time.
+const EPOCH_BLOCKS: u64 = 6;
 /// Simulated time after which a seed has failed.
 const PATIENCE: Duration = Duration::from_secs(600);
 /// Between two looks at the boxes.
@@ -83,6 +88,8 @@ pub(super) struct Plan {
     troubles: Vec<(Trouble, usize, u64, u64)>,
     /// Heights at which all of them lose power.
     blackouts: Vec<u64>,
+    /// Who votes, by epoch: from one to the next a box at most goes, and one that followed takes its place.
+    seats: Vec<Vec<usize>>,
     /// All honest boxes come to this height.
     target: u64,
 }
@@ -97,11 +104,11 @@ impl Plan {
             _ => None,
         };
         let mut troubles = Vec::new();
-        let mut height = dice.random_range(1..4);
+        let mut height = near_a_boundary(&mut dice, 1);
         let mut blackouts = Vec::new();
         while seed % 6 == 4 && blackouts.len() < 3 {
             blackouts.push(height);
-            height += dice.random_range(2..6);
+            height = near_a_boundary(&mut dice, height + 2);
         }
         while seed % 6 < 2 && troubles.len() < 4 {
             let kind = match (seed % 6, dice.random_range(0..2_u8)) {
@@ -111,10 +118,21 @@ impl Plan {
             };
             // A box that lost its votes is most dangerous while others still wait for them. Until it has caught up it is
             // the one that may be faulty.
-            let (away, rest) = if kind == Trouble::Loss { (0, 5) } else { (dice.random_range(1..5_u64), 0) };
+            let (away, rest) = if kind == Trouble::Loss { (0, 5) } else { (dice.random_range(1..8_u64), 0) };
             let back = height + away;
             troubles.push((kind, dice.random_range(0..BOXES), height, back));
-            height = back + rest + dice.random_range(1..4);
+            height = near_a_boundary(&mut dice, back + rest + 1);
+        }
+        let mut seats = vec![(0..SEATS).collect::<Vec<_>>()];
+        while seats.len() < 12 {
+            let mut seat = seats.last().expect("the first").clone();
+            if dice.random_range(0..4_u8) > 0 {
+                let spare: Vec<_> = (0..BOXES).filter(|index| !seat.contains(index)).collect();
+                // The liar keeps its seat, or it would not lie for long.
+                let goes = dice.random_range(usize::from(lie.is_some())..SEATS);
+                seat[goes] = spare[dice.random_range(0..spare.len())];
+            }
+            seats.push(seat);
         }
         Self {
             seed,
@@ -122,10 +140,23 @@ impl Plan {
             jitter_ms: dice.random_range(0..10),
             delivered: dice.random_range(92..=100),
             lie,
-            target: troubles.last().map_or(12, |(.., back)| back + 4).max(height + 4),
+            target: troubles
+                .last()
+                .map_or(3 * EPOCH_BLOCKS, |(.., back)| back + EPOCH_BLOCKS)
+                .max(height + EPOCH_BLOCKS),
             troubles,
             blackouts,
+            seats,
         }
+    }
+}
+
+/// A height from `least` on: in most cases that of an epoch's last block, or beside it.
+fn near_a_boundary(dice: &mut StdRng, least: u64) -> u64 {
+    let boundary = (least + 1).next_multiple_of(EPOCH_BLOCKS);
+    match dice.random_range(0..4_u8) {
+        0 => least + dice.random_range(0..3),
+        _ => (boundary + dice.random_range(0..3) - 2).max(least),
     }
 }
 
@@ -140,10 +171,8 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(plan: Plan) -> Self {
-        // By their public keys, as in a validator set: the liar is then the last one everywhere.
-        let mut keys: Vec<_> = (0..BOXES as u64).map(ed25519::PrivateKey::from_seed).collect();
-        keys.sort_by_key(ed25519::PrivateKey::public_key);
-        let validators = keys.iter().enumerate().map(|(index, key)| Validator {
+        let keys: Vec<_> = (0..BOXES as u64).map(ed25519::PrivateKey::from_seed).collect();
+        let validators = keys.iter().take(SEATS).enumerate().map(|(index, key)| Validator {
             name: format!("box-{index}"),
             public_key: from_commonware(&key.public_key()),
             fee_recipient: Address::with_last_byte(u8::try_from(index).expect("few boxes")),
@@ -238,10 +267,10 @@ impl World {
             self.link(&oracle, from, to, Some(&link)).await;
             links.push((from, to, link));
         }
-        let guards = Arc::new(Mutex::new(Vec::new()));
+        let handles = Handles::default();
         let mut running: Vec<Option<Handle<()>>> = Vec::new();
         for index in 0..BOXES {
-            running.push(Some(self.start(&context, &oracle, index, first, &guards).await));
+            running.push(Some(self.start(&context, &oracle, index, first, &handles).await));
         }
         let mut troubles = self.plan.troubles.iter().copied().enumerate().collect::<std::collections::VecDeque<_>>();
         let mut now: Option<(usize, (Trouble, usize, u64, u64))> = None;
@@ -268,7 +297,7 @@ impl World {
                     match kind {
                         Trouble::Crash | Trouble::Loss => {
                             running[index] =
-                                Some(self.start(&context, &oracle, index, first + number + 1, &guards).await);
+                                Some(self.start(&context, &oracle, index, first + number + 1, &handles).await);
                         }
                         Trouble::Cut => self.cut(&oracle, &links, index, false).await,
                     }
@@ -281,6 +310,7 @@ impl World {
                 break;
             }
         }
+        self.check_certificates(&handles).await;
         let (blocked, liar) = (oracle.blocked().await.expect("the network runs"), self.keys[LIAR].public_key());
         let found = blocked.iter().any(|(_, to)| *to == liar);
         assert!(found || self.plan.lie.is_none(), "seed {}: nobody noticed the liar", self.plan.seed);
@@ -291,12 +321,35 @@ impl World {
                 self.plan.seed
             );
         }
-        for guard in guards.lock().iter().filter_map(|guard: &std::sync::Weak<Guard>| guard.upgrade()) {
+        for guard in handles.guards.lock().iter().filter_map(std::sync::Weak::upgrade) {
             let status = guard.status();
             // Without its journal simplex may ask for other votes; only the guard keeps it from a fault then.
             let lost = self.plan.troubles.iter().any(|(kind, ..)| *kind == Trouble::Loss);
             let asked = status.conflicts > 0 && self.plan.blackouts.is_empty() && !lost;
             assert!(!asked && status.fence.is_none(), "seed {}: {status:?}", self.plan.seed);
+        }
+    }
+
+    /// Checks every certificate that the boxes have, as somebody would who has the genesis file and their answers alone.
+    async fn check_certificates(&self, handles: &Handles) {
+        let (sets, genesis, seed) = (self.sets(), self.genesis.hash(), self.plan.seed);
+        let finality = handles.finality.lock().clone();
+        for (index, finality) in &finality {
+            let blocks = self.disks[*index].lock().clone();
+            for block in &blocks[1..] {
+                let (height, epoch) = (block.number(), block.number() / EPOCH_BLOCKS);
+                let Some(certificate) = finality.certificate(height).await else {
+                    let last = (height + 1).is_multiple_of(EPOCH_BLOCKS);
+                    assert!(!last, "seed {seed}: box {index} cannot prove the end of epoch {epoch}");
+                    continue;
+                };
+                assert_eq!(certificate.epoch, epoch, "seed {seed}: height {height} was finalized in another epoch");
+                assert!(proves(&certificate, block, &genesis, &sets.of(epoch)), "seed {seed}: height {height}");
+                for other in (0..12).filter(|other| sets.of(*other) != sets.of(epoch)) {
+                    let mistaken = proves(&certificate, block, &genesis, &sets.of(other));
+                    assert!(!mistaken, "seed {seed}: height {height} counts as finalized by the set of epoch {other}");
+                }
+            }
         }
     }
 
@@ -329,7 +382,7 @@ impl World {
         oracle: &Oracle<ed25519::PublicKey, Context>,
         index: usize,
         incarnation: usize,
-        guards: &Arc<Mutex<Vec<std::sync::Weak<Guard>>>>,
+        handles: &Handles,
     ) -> Handle<()> {
         let control = oracle.control(self.keys[index].public_key());
         let mut channels = Vec::new();
@@ -350,23 +403,30 @@ impl World {
         let context = context.child("box").with_attribute("index", index).with_attribute("incarnation", incarnation);
         let config = self.config(index);
         if let Some(lie) = self.plan.lie.filter(|_| index == LIAR) {
-            let members = Members::new(&config).expect("members");
-            let namespace = if lie == Lie::Elsewhere { b"another chain" } else { members.namespace() };
-            let scheme = Theirs::signer(namespace, members.validators.clone(), self.keys[index].clone());
-            let scheme = scheme.expect("it is a validator");
+            let (sets, genesis, key) = (self.sets(), self.genesis.hash(), self.keys[index].clone());
+            let schemes = move |epoch| {
+                let keys = sets.of(epoch);
+                let set = keys.iter().map(|key| to_commonware(key).expect("a key")).try_collect();
+                let set: Set<_> = set.expect("each once");
+                let namespace = namespace(&genesis, epoch, &keys);
+                let namespace = if lie == Lie::Elsewhere { b"another chain" } else { &namespace[..] };
+                Theirs::signer(namespace, set, key.clone()).expect("it is a validator")
+            };
             let others = (0..BOXES).filter(|other| *other != LIAR).map(|other| self.keys[other].public_key()).collect();
-            return context.spawn(move |context| liar::run(context, lie, scheme, channels, others));
+            return context.spawn(move |context| liar::run(context, lie, schemes, channels, others));
         }
         // A box that was killed lets go of its log when the runtime has dropped all of its tasks.
-        let members = loop {
-            match Members::new(&config) {
+        let identity = loop {
+            match Identity::new(&config) {
                 Err(ConsensusError::Guard(crate::GuardError::InUse { .. })) => {
                     context.sleep(Duration::from_millis(1)).await
                 }
-                members => break members.expect("members"),
+                identity => break identity.expect("an identity"),
             }
         };
-        guards.lock().push(Arc::downgrade(&members.guard));
+        handles.guards.lock().push(Arc::downgrade(&identity.guard));
+        let finality = Finality::default();
+        handles.finality.lock().insert(index, finality.clone());
         let before = self.plan.troubles.iter().take(incarnation);
         let lost = before.filter(|(kind, whose, ..)| *kind == Trouble::Loss && *whose == index).count();
         let settings = Settings {
@@ -374,18 +434,25 @@ impl World {
             block_bytes_max: config.block_bytes_max,
             gossip_bytes_max: config.gossip_bytes_max,
             leader_timeout: config.leader_timeout,
+            epoch_blocks: config.epoch_blocks,
             partition: format!("box-{index}-{lost}"),
         };
         let (gossip, gossip_queue) = mpsc::channel(1);
         let (stop, stopped) = oneshot::channel();
-        let application = Chain::new(self.disks[index].clone(), index);
-        let member = Member { settings, members, application, heard: Peers::default(), gossip_queue };
-        let (peers, blocker) = (oracle.manager(), control);
+        let application = Chain::new(self.disks[index].clone(), index, self.sets());
+        let member = Member { settings, identity, application, heard: Peers::default(), finality, gossip_queue };
+        let (connect, start) = (Box::new(|_| {}), Box::new(|| {}));
+        let surroundings = Surroundings { peers: oracle.manager(), blocker: control, connect, start };
         context.spawn(move |context| async move {
             // Held until the box is killed.
             let _ends = (gossip, stop);
-            member.run(context, channels, peers, blocker, || {}, stopped).await;
+            member.run(context, channels, surroundings, stopped).await;
         })
+    }
+
+    fn sets(&self) -> Arc<Sets> {
+        let keys = self.keys.iter().map(|key| from_commonware(&key.public_key())).collect();
+        Arc::new(Sets { epoch_blocks: EPOCH_BLOCKS, keys, seats: self.plan.seats.clone() })
     }
 
     fn config(&self, index: usize) -> Config {
@@ -395,8 +462,6 @@ impl World {
         let secret = Zeroizing::new(secret.as_ref().try_into().expect("32 bytes"));
         let key = MemoryKey::new(format!("soft:box-{index}").parse().expect("a name"), spec, &secret).expect("a key");
         let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-        let others = self.keys.iter().enumerate().filter(|(other, _)| *other != index);
-        let validators: Vec<_> = self.keys.iter().map(|key| from_commonware(&key.public_key())).collect();
         Config {
             key: Arc::new(key),
             vote_log: self.guards.path().join(format!("votes-{index}")),
@@ -404,10 +469,7 @@ impl World {
             vote_counter: None,
             engine: engine(),
             genesis: self.genesis.clone(),
-            validators,
-            peers: others
-                .map(|(_, key)| Peer { public_key: from_commonware(&key.public_key()), address: nowhere })
-                .collect(),
+            epoch_blocks: NZU64!(EPOCH_BLOCKS),
             listen: nowhere,
             directory: self.guards.path().to_owned(),
             block_bytes_max: 1 << 18,
@@ -416,6 +478,26 @@ impl World {
             threads: 1,
         }
     }
+}
+
+/// What the world holds of running boxes.
+#[derive(Default)]
+struct Handles {
+    guards: Mutex<Vec<std::sync::Weak<Guard>>>,
+    finality: Mutex<BTreeMap<usize, Finality>>,
+}
+
+/// Whether a certificate is of a block, by a quorum of these validators.
+fn proves(certificate: &Certificate, block: &Block, genesis: &B256, validators: &[PublicKey]) -> bool {
+    let Ok(signed) = certificate.signed(&block.hash(), genesis, validators) else { return false };
+    let jobs: Vec<_> = signed
+        .signatures
+        .iter()
+        .map(|(key, signature)| VerifyJob { key: &key.0, message: Message::Bytes(&signed.message), signature })
+        .collect();
+    let mut verdicts = vec![Verdict::Invalid; jobs.len()];
+    engine().verify(Algorithm::Ed25519, &jobs, &mut verdicts).expect("the engine works");
+    verdicts.into_iter().all(Verdict::is_valid)
 }
 
 /// One for all boxes: it has no state that their votes could meet in.
