@@ -69,7 +69,7 @@ struct Rich;
 
 impl StateSource for Rich {
     fn account(&self, _: &Address) -> AccountView {
-        AccountView { nonce: 0, balance: U256::MAX, has_code: false, delegated: false }
+        AccountView { balance: U256::MAX, ..AccountView::default() }
     }
 }
 
@@ -157,7 +157,7 @@ fn commits(blocks: &Blocks, iterations: u64) -> Duration {
                 break;
             }
             let start = Instant::now();
-            store.commit(executed).expect("the next block");
+            store.commit(executed, None).expect("the next block");
             total += start.elapsed();
             left -= 1;
         }

@@ -7,10 +7,13 @@ use std::{
 };
 
 use alloy_eips::{eip2935, eip4788};
-use alloy_primitives::{Address, U256, utils::parse_ether};
+use alloy_primitives::{Address, Bytes, U256, utils::parse_ether};
 use anyhow::{Context as _, anyhow, ensure};
 use clap::{Args, Subcommand};
-use dolmen_types::{Genesis, GenesisFile, PublicKey, Validator, genesis::GenesisAccount};
+use dolmen_types::{
+    Genesis, GenesisFile, PublicKey, Validator,
+    genesis::{GenesisAccount, Governance, Organisation},
+};
 
 use crate::config::load_genesis;
 
@@ -30,15 +33,26 @@ pub(crate) enum GenesisCommand {
 /// Arguments of `dolmen genesis new`.
 #[derive(Args)]
 #[command(after_help = "Example:\n  dolmen genesis new --chain-id 2026 --out genesis.json \\\n    \
-    --validator box-a=<public key>@0x<fee address> --validator box-b=<public key>@0x<fee address> \\\n    \
+    --organisation alpha=0x<account> --organisation beta=0x<account> \\\n    \
+    --validator box-a:alpha=<public key>@0x<fee address> --validator box-b:beta=<public key>@0x<fee address> \\\n    \
     --account 0x<address>=1000")]
 pub(crate) struct NewArgs {
     /// EIP-155 chain id.
     #[arg(long)]
     chain_id: u64,
-    /// A validator, NAME=PUBLIC_KEY@FEE_RECIPIENT; once for each.
-    #[arg(long = "validator", required = true, value_name = "NAME=KEY@ADDRESS", value_parser = parse_validator)]
+    /// A validator, NAME:ORGANISATION=PUBLIC_KEY@FEE_RECIPIENT, or without an organisation; once for each.
+    #[arg(long = "validator", required = true, value_name = "NAME:ORG=KEY@ADDRESS", value_parser = parse_validator)]
     validators: Vec<Validator>,
+    /// A member of the consortium and the account that votes for it, NAME=ADDRESS; once for each. Without any, nobody can
+    /// ever change the chain.
+    #[arg(long = "organisation", value_name = "NAME=ADDRESS", value_parser = parse_organisation)]
+    organisations: Vec<Organisation>,
+    /// Blocks of an epoch: validators and parameters change at its end.
+    #[arg(long, default_value_t = Governance::default().epoch_blocks)]
+    epoch_blocks: u64,
+    /// Seconds after which a validator that proposes nothing is replaced by a box that stands by; 0 for never.
+    #[arg(long, default_value_t = Governance::default().silent_after_s)]
+    silent_after_s: u64,
     /// An account and its balance in ether, ADDRESS=ETHER; once for each.
     #[arg(long = "account", value_name = "ADDRESS=ETHER", value_parser = parse_account)]
     accounts: Vec<(Address, U256)>,
@@ -82,7 +96,12 @@ pub(crate) fn genesis(command: GenesisCommand) -> anyhow::Result<()> {
                 let first = accounts.insert(address, balance).is_none();
                 ensure!(first, "--account names {address} twice; give its whole balance once");
             }
-            let defaults = file(args.chain_id, args.validators, accounts)?;
+            let governance = Governance {
+                epoch_blocks: args.epoch_blocks,
+                silent_after_s: args.silent_after_s,
+                organisations: args.organisations,
+            };
+            let defaults = file(args.chain_id, args.validators, governance, accounts)?;
             let file = GenesisFile {
                 base_fee_per_gas: args.base_fee,
                 gas_limit: args.gas_limit,
@@ -102,7 +121,7 @@ pub(crate) fn genesis(command: GenesisCommand) -> anyhow::Result<()> {
                 settings.chain_id,
                 settings.validators.len(),
                 settings.accounts.len(),
-                dolmen_node::genesis_block(&genesis).hash()
+                dolmen_node::origin(&genesis)?.block.hash()
             );
             Ok(())
         }
@@ -113,6 +132,7 @@ pub(crate) fn genesis(command: GenesisCommand) -> anyhow::Result<()> {
 pub(crate) fn file(
     chain_id: u64,
     validators: Vec<Validator>,
+    governance: Governance,
     balances: BTreeMap<Address, U256>,
 ) -> anyhow::Result<GenesisFile> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).context("the clock is before 1970")?;
@@ -133,6 +153,7 @@ pub(crate) fn file(
         block_interval_max_ms: DEFAULT_INTERVAL_MAX_MS,
         block_bytes_max: DEFAULT_BLOCK_BYTES,
         validators,
+        governance,
         accounts,
     })
 }
@@ -150,12 +171,22 @@ pub(crate) fn write(path: &Path, file: GenesisFile) -> anyhow::Result<()> {
 }
 
 fn parse_validator(text: &str) -> anyhow::Result<Validator> {
-    let form = || anyhow!("expected NAME=PUBLIC_KEY@FEE_RECIPIENT");
-    let (name, rest) = text.split_once('=').ok_or_else(form)?;
+    let form = || anyhow!("expected NAME:ORGANISATION=PUBLIC_KEY@FEE_RECIPIENT");
+    let (name, rest) = text.rsplit_once('=').ok_or_else(form)?;
+    let (name, organisation) = match name.split_once(':') {
+        Some((name, organisation)) => (name, Some(organisation.to_owned())),
+        None => (name, None),
+    };
     let (public_key, fee_recipient) = rest.split_once('@').ok_or_else(form)?;
     let public_key: PublicKey = public_key.parse().context("the public key is not 64 hexadecimal digits")?;
     let fee_recipient = fee_recipient.parse().context("the fee recipient is not an address")?;
-    Ok(Validator { name: name.to_owned(), public_key, fee_recipient })
+    Ok(Validator { name: name.to_owned(), public_key, fee_recipient, organisation, endpoint: None })
+}
+
+fn parse_organisation(text: &str) -> anyhow::Result<Organisation> {
+    let (name, account) = text.rsplit_once('=').ok_or_else(|| anyhow!("expected NAME=ADDRESS"))?;
+    let account = account.parse().context("not an address")?;
+    Ok(Organisation { name: name.to_owned(), account, root_certificate: Bytes::new() })
 }
 
 fn parse_account(text: &str) -> anyhow::Result<(Address, U256)> {

@@ -9,6 +9,7 @@ use std::{
 use serde_json::Value;
 
 const FEES: &str = "0x00000000000000000000000000000000000000f0";
+const OTHER_FEES: &str = "0x00000000000000000000000000000000000000f1";
 const ACCOUNT: &str = "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266";
 
 fn dolmen<'a>(dir: &Path, arguments: impl IntoIterator<Item = &'a str>) -> Output {
@@ -50,10 +51,19 @@ fn assert_refused(dir: &Path, options: &[&str], status: i32, parts: &[&str]) {
 fn a_new_file_passes_the_check_and_is_never_overwritten() {
     let dir = tempfile::tempdir().unwrap();
     let (a, b) = (key(dir.path(), "a.key"), key(dir.path(), "b.key"));
-    let validators = [format!("box-a={a}@{FEES}"), format!("box-b={b}@{FEES}")];
+    let validators = [format!("box-a:alpha={a}@{FEES}"), format!("box-b={b}@{OTHER_FEES}")];
+    let organisation = format!("alpha={ACCOUNT}");
     let account = format!("{ACCOUNT}=1000.5");
-    let options =
-        ["--validator", validators[0].as_str(), "--validator", validators[1].as_str(), "--account", account.as_str()];
+    let options = [
+        "--validator",
+        &validators[0],
+        "--validator",
+        &validators[1],
+        "--account",
+        &account,
+        "--organisation",
+        &organisation,
+    ];
     let output = new(dir.path(), &options);
     assert!(output.status.success(), "{}", stderr(&output));
 
@@ -62,6 +72,9 @@ fn a_new_file_passes_the_check_and_is_never_overwritten() {
     let file: Value = serde_json::from_slice(&content).unwrap();
     assert_eq!(file["chain_id"], 2026);
     assert_eq!(file["validators"][0]["name"], "box-a");
+    assert_eq!(file["validators"][0]["organisation"], "alpha");
+    assert_eq!(file["governance"]["organisations"][0]["account"], ACCOUNT);
+    assert_eq!(file["governance"]["epoch_blocks"], 600);
     assert_eq!(file["validators"][1]["public_key"], Value::from(b));
     assert_eq!(file["accounts"][ACCOUNT]["balance"], format!("{:#x}", 1_000_500_000_000_000_000_000_u128));
 
@@ -90,8 +103,8 @@ fn mistakes_are_named() {
 
     // What cannot be read is a wrong option.
     for (validator, what) in [
-        ("box-a", "expected NAME=PUBLIC_KEY@FEE_RECIPIENT"),
-        (format!("box-a={a}").as_str(), "expected NAME=PUBLIC_KEY@FEE_RECIPIENT"),
+        ("box-a", "expected NAME:ORGANISATION=PUBLIC_KEY@FEE_RECIPIENT"),
+        (format!("box-a={a}").as_str(), "expected NAME:ORGANISATION=PUBLIC_KEY@FEE_RECIPIENT"),
         (format!("box-a={}@{FEES}", &a[1..]).as_str(), "the public key is not 64 hexadecimal digits"),
         (format!("box-a={a}@0xf0").as_str(), "the fee recipient is not an address"),
     ] {
@@ -110,6 +123,11 @@ fn mistakes_are_named() {
     let used = "is already used by another validator";
     assert_refused(dir, &["--validator", &good, "--validator", &same_name], 1, &["validators[1].name", "box-a", used]);
     assert_refused(dir, &["--validator", &good, "--validator", &same_key], 1, &["validators[1].public_key", &a, used]);
+    let same_fees = format!("box-b={b}@{FEES}");
+    let own = "an account of this validator alone";
+    assert_refused(dir, &["--validator", &good, "--validator", &same_fees], 1, &["validators[1].fee_recipient", own]);
+    let stray = format!("box-a:gamma={a}@{FEES}");
+    assert_refused(dir, &["--validator", &stray], 1, &["validators[0].organisation", "gamma"]);
     let account = format!("{ACCOUNT}=1");
     let twice = ["--validator", good.as_str(), "--account", account.as_str(), "--account", account.as_str()];
     assert_refused(dir, &twice, 1, &["twice; give its whole balance once"]);

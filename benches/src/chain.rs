@@ -13,7 +13,7 @@ use dolmen_pool::VerifiedTransaction;
 use dolmen_store::{Executed, State, Store};
 use dolmen_types::{
     Block, Genesis, Transaction,
-    block::{Proposal, next_header},
+    block::{BlockRules, Proposal, next_header},
 };
 use tempfile::TempDir;
 
@@ -62,7 +62,7 @@ impl Blocks {
         let mut blocks = Self {
             dir,
             genesis,
-            executor: Executor::new(CHAIN_ID),
+            executor: Executor::new(CHAIN_ID, u64::MAX),
             store,
             preparing: Vec::new(),
             measured: Vec::new(),
@@ -95,7 +95,12 @@ impl Blocks {
     /// Builds a block as a proposer does.
     pub fn build(&self, parent: &Block, state: &State, transactions: &mut Queue) -> Built {
         let timestamp_ms = parent.timestamp_ms().unwrap_or(START_MS) + 20;
-        let header = next_header(parent.header(), parent.hash(), Proposal { timestamp_ms, beneficiary: Address::ZERO });
+        let header = next_header(
+            parent.header(),
+            parent.hash(),
+            Proposal { timestamp_ms, beneficiary: Address::ZERO },
+            BlockRules::of(parent.header()),
+        );
         let limits =
             BlockLimits { bytes_max: BLOCK_BYTES as usize, deadline: Instant::now() + Duration::from_secs(60) };
         must("build a block", self.executor.build(state, &self.store, header, transactions, limits))
@@ -106,7 +111,7 @@ impl Blocks {
         let dir = must("create a folder for a database", tempfile::tempdir_in(self.dir.path()));
         let store = open(dir.path(), &self.genesis);
         for executed in &self.preparing {
-            must("commit a block", store.commit(executed));
+            must("commit a block", store.commit(executed, None));
         }
         (dir, store)
     }
@@ -121,7 +126,7 @@ impl Blocks {
         let mut queue = Queue(verify(&transactions).into());
         let executed = self.build(&head.block, &head.state, &mut queue).executed;
         check(&executed, transactions.len());
-        must("commit a block", self.store.commit(&executed));
+        must("commit a block", self.store.commit(&executed, None));
         self.preparing.push(executed);
     }
 

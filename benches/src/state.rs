@@ -57,8 +57,13 @@ impl PopulatedState {
 pub(crate) fn accounts_genesis(addresses: impl Iterator<Item = Address>) -> Genesis {
     let balance = U256::from(10).pow(U256::from(24));
     let account = |address| (address, GenesisAccount { balance, ..Default::default() });
-    let validator =
-        Validator { name: "bench".to_owned(), public_key: PublicKey([1; 32]), fee_recipient: Address::ZERO };
+    let validator = Validator {
+        name: "bench".to_owned(),
+        public_key: PublicKey([1; 32]),
+        fee_recipient: Address::repeat_byte(0xfe),
+        organisation: None,
+        endpoint: None,
+    };
     let file = GenesisFile {
         chain_id: CHAIN_ID,
         timestamp_ms: START_MS,
@@ -68,6 +73,7 @@ pub(crate) fn accounts_genesis(addresses: impl Iterator<Item = Address>) -> Gene
         block_interval_max_ms: 1000,
         block_bytes_max: BLOCK_BYTES,
         validators: vec![validator],
+        governance: Default::default(),
         accounts: addresses.map(account).collect::<BTreeMap<_, _>>(),
     };
     must("check the genesis", Genesis::try_from(file))
@@ -75,5 +81,12 @@ pub(crate) fn accounts_genesis(addresses: impl Iterator<Item = Address>) -> Gene
 
 /// Opens a database.
 pub(crate) fn open(path: &Path, genesis: &Genesis) -> Store {
-    must("open a database", Store::open(path, genesis, Options { history_depth: 1000.try_into().expect("not zero") }))
+    must(
+        "open a database",
+        Store::open(
+            path,
+            &dolmen_store::Origin::of_accounts(genesis),
+            Options { history_depth: 1000.try_into().expect("not zero") },
+        ),
+    )
 }

@@ -28,7 +28,7 @@ async function* blocks() {
 
 test('the genesis block commits to the allocation in the genesis file', async () => {
   assert.equal(genesis.chain_id, chainId)
-  const { root } = await genesisState(genesis.accounts, osaka(chainId))
+  const { root } = await genesisState(genesis, osaka(chainId))
   const block = await blockAt(0)
   assert.equal(block.stateRoot, root)
   assert.equal(BigInt(block.gasLimit), BigInt(genesis.gas_limit))

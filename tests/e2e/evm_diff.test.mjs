@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { chainId, devnet, height, reached, rpc } from './lib/devnet.mjs'
+import { devnet, height, reached, rpc } from './lib/devnet.mjs'
 import { Load } from './lib/load.mjs'
 import { PRECOMPILES } from './lib/precompile_inputs.mjs'
 import { Replay } from './lib/replay.mjs'
@@ -27,8 +27,7 @@ test(`a seeded load replays to the same roots in another EVM (seed ${seed})`, as
   t.diagnostic(`EVM_DIFF_SEED=${seed} EVM_DIFF_TXS=${count}`)
   const load = new Load(seed)
   await load.prepare()
-  const { accounts } = JSON.parse(readFileSync(devnet.genesis, 'utf8'))
-  const replay = await Replay.fromGenesis(chainId, accounts)
+  const replay = await Replay.fromGenesis(JSON.parse(readFileSync(devnet.genesis, 'utf8')))
   const missing = () => [...OPCODES.filter((name) => !replay.opcodes.has(name)),
     ...PRECOMPILES.filter((address) => !replay.precompiles.has(address))]
   const started = Date.now()

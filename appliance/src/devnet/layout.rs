@@ -8,10 +8,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use alloy_primitives::{Address, B256, U256, keccak256, utils::parse_ether};
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256, utils::parse_ether};
 use anyhow::{Context as _, bail, ensure};
 use dolmen_node::public_key;
-use dolmen_types::{PublicKey, Validator};
+use dolmen_types::{
+    PublicKey, Validator,
+    genesis::{Governance, Organisation},
+};
 use secp256k1::{PublicKey as AccountKey, SecretKey};
 use serde::{Deserialize, Serialize};
 
@@ -282,12 +285,26 @@ fn create_chain(args: &DevnetArgs, dir: &Path, boxes: &[BoxLayout]) -> anyhow::R
     write_private(&dir.join("accounts.json"), &serde_json::to_vec_pretty(&accounts)?)?;
     let ether = parse_ether(ACCOUNT_ETHER)?;
     let balances: BTreeMap<Address, U256> = accounts.iter().map(|account| (account.address, ether)).collect();
-    let validators = boxes.iter().map(|own| Validator {
+    // Each box has an organisation of its own, for which one of the accounts votes.
+    let organisation = |index: usize| format!("organisation-{index}");
+    let validators = boxes.iter().enumerate().map(|(index, own)| Validator {
         name: own.name.clone(),
         public_key: own.public_key,
         fee_recipient: Address::from_word(keccak256(own.public_key.0)),
+        organisation: (index < accounts.len()).then(|| organisation(index)),
+        endpoint: Some(own.p2p),
     });
-    let file = genesis::file(args.chain_id, validators.collect(), balances)?;
+    let organisations = accounts.iter().take(boxes.len()).enumerate().map(|(index, account)| Organisation {
+        name: organisation(index),
+        account: account.address,
+        root_certificate: Bytes::new(),
+    });
+    let governance = Governance {
+        epoch_blocks: args.epoch_blocks,
+        silent_after_s: args.silent_after_s,
+        organisations: organisations.collect(),
+    };
+    let file = genesis::file(args.chain_id, validators.collect(), governance, balances)?;
     genesis::write(&dir.join("genesis.json"), file)
 }
 
@@ -329,6 +346,8 @@ mod tests {
             dir: dir.clone(),
             base_port: 0,
             chain_id: 7,
+            epoch_blocks: 600,
+            silent_after_s: 60,
             accounts: 1,
             accel,
             prepare: false,

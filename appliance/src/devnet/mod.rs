@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use clap::Args;
+use dolmen_types::genesis::Governance;
 use tokio::signal::unix::{SignalKind, signal};
 
 mod devices;
@@ -40,6 +41,13 @@ pub(crate) struct DevnetArgs {
     /// Funded development accounts of a new chain.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
     accounts: u16,
+    /// Blocks of an epoch of a new chain: validators and parameters change at its end.
+    #[arg(long, default_value_t = Governance::default().epoch_blocks, value_name = "BLOCKS")]
+    epoch_blocks: u64,
+    /// Seconds after which a validator of a new chain that proposes nothing is replaced by a box that stands by; 0 for
+    /// never.
+    #[arg(long, default_value_t = Governance::default().silent_after_s, value_name = "SECONDS")]
+    silent_after_s: u64,
     /// What checks signatures, as for `dolmen run`.
     #[arg(long, value_enum, default_value_t = Backend::Cpu)]
     accel: Backend,

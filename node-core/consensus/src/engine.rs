@@ -160,7 +160,6 @@ async fn run<A: Application>(
         genesis: config.genesis.clone(),
         block_bytes_max: config.block_bytes_max,
         gossip_bytes_max: config.gossip_bytes_max,
-        leader_timeout: config.leader_timeout,
         epoch_blocks: config.epoch_blocks,
         partition: "consensus".to_owned(),
     };

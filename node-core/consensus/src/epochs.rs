@@ -74,7 +74,7 @@ pub(crate) struct Config<A, I, B> {
     pub(crate) blocker: B,
     pub(crate) epocher: FixedEpocher,
     pub(crate) tip: Tip,
-    pub(crate) leader_timeout: Duration,
+    pub(crate) application: A,
     pub(crate) partition: String,
     pub(crate) page_cache: CacheRef,
 }
@@ -218,6 +218,7 @@ where
             let follow = move |context| follow(context, scheme, epoch, certificates, marshal);
             return Some(Active(context.spawn(follow)));
         }
+        let leader_timeout = config.application.leader_timeout(epoch.get());
         let engine = simplex::Engine::new(
             context,
             simplex::Config {
@@ -233,15 +234,15 @@ where
                 floor: Floor::Genesis(to_digest(root.inner().0.hash())),
                 replay_buffer: WRITE_BUFFER,
                 write_buffer: WRITE_BUFFER,
-                leader_timeout: config.leader_timeout,
-                certification_timeout: config.leader_timeout + CERTIFICATION_GRACE,
+                leader_timeout,
+                certification_timeout: leader_timeout + CERTIFICATION_GRACE,
                 timeout_retry: TIMEOUT_RETRY,
                 fetch_timeout: NZDuration!(Duration::from_secs(1)),
                 fetch_retry_delay: Duration::from_millis(100),
                 view_retention: VIEW_RETENTION,
                 // A dead leader costs `leader_timeout` once, then its turns are skipped while it stays silent.
                 skip: SkipPolicy::Enabled {
-                    timeout: (config.leader_timeout + CERTIFICATION_GRACE).max(TIMEOUT_RETRY) + TIMEOUT_RETRY,
+                    timeout: (leader_timeout + CERTIFICATION_GRACE).max(TIMEOUT_RETRY) + TIMEOUT_RETRY,
                     budget: SkipBudget::Participants,
                 },
                 page_cache: config.page_cache.clone(),

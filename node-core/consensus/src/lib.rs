@@ -45,7 +45,7 @@ use alloy_primitives::B256;
 use bytes::Bytes;
 use dolmen_accel_api::{Algorithm, BatchVerifier};
 use dolmen_hsm_api::{LeaseCounter, Signer};
-use dolmen_types::{Block, PublicKey};
+use dolmen_types::{Block, Certificate, PublicKey};
 
 pub use dolmen_hsm_guard::{GuardError, GuardStatus};
 pub use engine::{Consensus, release_votes, start};
@@ -67,8 +67,9 @@ pub trait Application: Clone + Send + Sync + 'static {
     /// Judges a block that `proposer` built on `lineage.parent`. May be dropped before it completes.
     fn verify(&self, lineage: Lineage, block: Arc<Block>, proposer: PublicKey) -> impl Future<Output = Verdict> + Send;
 
-    /// Applies a finalized block; resolves when it is durable. Returns `false` when this box cannot go on.
-    fn finalized(&self, block: Arc<Block>) -> impl Future<Output = bool> + Send;
+    /// Applies a finalized block, with its certificate where it has one of its own; an epoch's last block has. Resolves
+    /// when it is durable. Returns `false` when this box cannot go on.
+    fn finalized(&self, block: Arc<Block>, certificate: Option<Certificate>) -> impl Future<Output = bool> + Send;
 
     /// Takes a gossip message from a peer, already bounded by [`Config::gossip_bytes_max`]. Must not block.
     fn gossip(&self, from: PublicKey, message: Bytes);
@@ -79,6 +80,10 @@ pub trait Application: Clone + Send + Sync + 'static {
     /// The boxes that vote in an epoch; `None` where its predecessor's last block is not applied yet. Never another
     /// answer than before.
     fn validators(&self, epoch: u64) -> Option<Vec<PublicKey>>;
+
+    /// How long a proposer may stay silent in its turn in an epoch before the others move on; above the chain's longest
+    /// wait for a transaction.
+    fn leader_timeout(&self, epoch: u64) -> Duration;
 
     /// All boxes to be connected with after the last finalized block, this one and its own not among them: those that
     /// vote, will vote or voted a moment ago, and those that follow. The same one until it changes.
@@ -139,9 +144,6 @@ pub struct Config {
     pub block_bytes_max: usize,
     /// Largest gossip message.
     pub gossip_bytes_max: usize,
-    /// How long a proposer may stay silent in its turn before the others move on; above the chain's longest wait for
-    /// a transaction.
-    pub leader_timeout: Duration,
     /// Threads of the consensus runtime.
     pub threads: usize,
 }

@@ -81,7 +81,6 @@ pub(crate) struct Settings {
     pub(crate) genesis: Arc<Block>,
     pub(crate) block_bytes_max: usize,
     pub(crate) gossip_bytes_max: usize,
-    pub(crate) leader_timeout: Duration,
     pub(crate) epoch_blocks: NonZeroU64,
     /// What the names of its stores begin with.
     pub(crate) partition: String,
@@ -148,7 +147,7 @@ impl<A: Application> Member<A> {
         B: Blocker<PublicKey = ed25519::PublicKey> + Sync,
     {
         let Self { settings, identity, application, heard, finality, gossip_queue } = self;
-        let Settings { genesis, block_bytes_max, gossip_bytes_max, leader_timeout, epoch_blocks, partition } = settings;
+        let Settings { genesis, block_bytes_max, gossip_bytes_max, epoch_blocks, partition } = settings;
         let Surroundings { peers, blocker, mut connect, start } = surroundings;
         let me = identity.key.public_key();
         let (guard, engine) = (identity.guard.clone(), identity.engine);
@@ -228,13 +227,13 @@ impl<A: Application> Member<A> {
         start();
         finality.provide(mailbox.clone());
         let applied = mailbox.get_processed().await.map_or(Height::zero(), |processed| processed.height());
-        if !replay(&mailbox, &application, applied.get()).await {
+        if !replay(&mailbox, &finality, &application, applied.get()).await {
             return;
         }
         let (end, ended) = mpsc::channel(1);
         let delivery = context.child("deliver").spawn({
             let (application, epocher) = (application.clone(), epocher.clone());
-            move |_| deliver(delivered, epocher, end, application, connect)
+            move |_| deliver(delivered, epocher, end, application, finality, connect)
         });
         let adapter = Adapter { application: application.clone(), tip: tip.clone() };
         let inline = Inline::new(context.child("inline"), adapter, mailbox.clone(), epocher.clone());
@@ -248,7 +247,7 @@ impl<A: Application> Member<A> {
                 blocker,
                 epocher,
                 tip,
-                leader_timeout,
+                application: application.clone(),
                 partition,
                 page_cache,
             },

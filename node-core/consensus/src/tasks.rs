@@ -20,6 +20,7 @@ use crate::{
     adapter::Tip,
     block::Payload,
     epochs::Ended,
+    finality::Finality,
     key::from_commonware,
     scheme::Scheme,
     status::{self, Peers},
@@ -54,11 +55,13 @@ pub(crate) async fn deliver<A: Application>(
     epocher: FixedEpocher,
     ended: mpsc::Sender<Ended>,
     application: A,
+    finality: Finality,
     mut connect: impl FnMut(Arc<[Peer]>),
 ) {
     let mut connected = application.peers();
     while let Some((block, acknowledge)) = deliveries.recv().await {
-        if !application.finalized(block.inner().0.clone()).await {
+        let certificate = finality.certificate(block.height().get()).await;
+        if !application.finalized(block.inner().0.clone(), certificate).await {
             return;
         }
         let peers = application.peers();
@@ -81,18 +84,20 @@ pub(crate) async fn deliver<A: Application>(
 /// `false` where it cannot go on.
 pub(crate) async fn replay<A: Application>(
     marshal: &Marshal<Scheme, Standard<Payload>>,
+    finality: &Finality,
     application: &A,
     height: u64,
 ) -> bool {
-    for height in application.height() + 1..=height {
-        let Some(block) = marshal.get_block(Height::new(height)).await else {
+    for height in (application.height() + 1..=height).map(Height::new) {
+        let Some(block) = marshal.get_block(height).await else {
             tracing::error!(
-                height,
+                height = height.get(),
                 "a finalized block is missing; remove what is in the consensus directory except `consensus-votes*` to fetch all again"
             );
             return false;
         };
-        if !application.finalized(block.inner().0.clone()).await {
+        let certificate = finality.certificate(height.get()).await;
+        if !application.finalized(block.inner().0.clone(), certificate).await {
             return false;
         }
     }

@@ -3,8 +3,9 @@
 use std::{sync::Arc, time::Instant};
 
 use alloy_consensus::{Header, Transaction as _};
-use alloy_eips::{eip2935::HISTORY_STORAGE_ADDRESS, eip4788::BEACON_ROOTS_ADDRESS};
-use alloy_primitives::{Address, B256, Bytes};
+use alloy_eips::{eip2935::HISTORY_STORAGE_ADDRESS, eip4788::BEACON_ROOTS_ADDRESS, eip7685::EMPTY_REQUESTS_HASH};
+use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY};
+use dolmen_governance::{Permission, requests_hash};
 use dolmen_pool::VerifiedTransaction;
 use dolmen_store::{Executed, State, StateDiff, StateReader, StoreError};
 use dolmen_types::{
@@ -21,7 +22,8 @@ use revm::{
 };
 
 use crate::{
-    BlockHashes, Executor, diff, env,
+    BlockHashes, Executor, Permissions, diff, env,
+    precompiles::precompiles,
     state_db::{EvmError, StateDb, StateError},
 };
 
@@ -61,6 +63,15 @@ pub struct Outcome {
     pub gas_used: u64,
     /// Everything that changed.
     pub diff: StateDiff,
+    /// The next epoch and its record, after an epoch's last block.
+    pub record: Option<(u64, Bytes)>,
+}
+
+impl Outcome {
+    /// What the block's `requestsHash` must be: the next epoch's record is the only request that there is.
+    fn requests_hash(&self) -> B256 {
+        self.record.as_ref().map_or(EMPTY_REQUESTS_HASH, |(_, record)| requests_hash(record))
+    }
 }
 
 /// A block that this box built, with the transactions it holds.
@@ -92,6 +103,22 @@ pub enum ExecutionError {
         /// Its place in the block.
         index: usize,
     },
+    /// A transaction whose sender may not send it.
+    #[error("the sender of transaction {index} lacks the permission to {}", match .lacking { Permission::Send => "send", Permission::Deploy => "deploy" })]
+    NotPermitted {
+        /// Its place in the block.
+        index: usize,
+        /// What it lacks.
+        lacking: Permission,
+    },
+    /// The governance contract failed, which it never should.
+    #[error("the governance contract failed in {call}: {reason}")]
+    Governance {
+        /// What was called.
+        call: &'static str,
+        /// How it ended.
+        reason: String,
+    },
     /// The header claims another result.
     #[error("header field `{field}` is {claimed}, executing the block gives {found}")]
     Result {
@@ -116,7 +143,7 @@ pub enum ExecutionError {
 impl ExecutionError {
     /// Whether the block is to blame, rather than this box.
     pub const fn is_invalid_block(&self) -> bool {
-        !matches!(self, Self::State(_) | Self::Evm(_) | Self::Cancelled)
+        !matches!(self, Self::State(_) | Self::Evm(_) | Self::Governance { .. } | Self::Cancelled)
     }
 }
 
@@ -139,6 +166,7 @@ impl Executor {
                     return Err(ExecutionError::Cancelled);
                 }
                 run.check_gas(transaction, index)?;
+                run.check_permission(transaction, index)?;
                 run.transact(transaction).map_err(|error| from_evm(error, index))?;
             }
             Ok(())
@@ -148,7 +176,8 @@ impl Executor {
         check("receiptsRoot", header.receipts_root, receipt::root(&outcome.receipts))?;
         check("logsBloom", header.logs_bloom, receipt::bloom(&outcome.receipts))?;
         check("stateRoot", header.state_root, state.root())?;
-        Ok(Executed { receipts: outcome.receipts, diff: outcome.diff, state, block })
+        check("requestsHash", header.requests_hash.unwrap_or_default(), outcome.requests_hash())?;
+        Ok(Executed { receipts: outcome.receipts, diff: outcome.diff, record: outcome.record, state, block })
     }
 
     /// Builds a block on `parent` from the best transactions, leaving out those that are not valid on it. `header`
@@ -171,6 +200,14 @@ impl Executor {
                     misfits += 1;
                     continue;
                 }
+                match run.check_permission(&transaction, taken.len()) {
+                    Ok(()) => {}
+                    Err(ExecutionError::NotPermitted { .. }) => {
+                        source.skip_sender(transaction.sender());
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                }
                 match run.transact(&transaction) {
                     Ok(()) => {
                         room -= transaction.block_len();
@@ -190,13 +227,15 @@ impl Executor {
         header.receipts_root = receipt::root(&outcome.receipts);
         header.logs_bloom = receipt::bloom(&outcome.receipts);
         header.state_root = state.root();
+        header.requests_hash = Some(outcome.requests_hash());
         let block = Block::seal(header, taken.iter().map(|transaction| transaction.transaction().clone()).collect())
             .with_sender_hints(taken.iter().map(VerifiedTransaction::sender).collect());
-        let executed = Executed { block: Arc::new(block), receipts: outcome.receipts, diff: outcome.diff, state };
+        let Outcome { receipts, diff, record, .. } = outcome;
+        let executed = Executed { block: Arc::new(block), receipts, diff, state, record };
         Ok(Built { executed, transactions: taken })
     }
 
-    /// Runs the system calls that open a block, then `body`.
+    /// Runs the system calls that open a block, then `body`, then those that close it.
     fn run(
         &self,
         parent: &dyn StateReader,
@@ -210,13 +249,24 @@ impl Executor {
             .with_db(&mut state)
             .with_cfg(env::cfg(self.chain_id))
             .with_block(env::block(header))
-            .build_mainnet();
-        let mut run = Run { evm, gas_limit: header.gas_limit, outcome: Outcome::default() };
+            .build_mainnet()
+            .with_precompiles(precompiles());
+        let permissions = Permissions::of(parent)?;
+        let mut run = Run { evm, permissions, gas_limit: header.gas_limit, outcome: Outcome::default() };
         run.system_call(parent, HISTORY_STORAGE_ADDRESS, header.parent_hash)?;
         if let Some(root) = header.parent_beacon_block_root {
             run.system_call(parent, BEACON_ROOTS_ADDRESS, root)?;
         }
+        let governed = has_code(parent, &dolmen_governance::ADDRESS)?;
+        if governed {
+            run.govern("beforeBlock", dolmen_governance::before_block())?;
+        }
         body(&mut run)?;
+        if let Some(epoch) = self.epoch_ending_at(header.number).filter(|_| governed) {
+            let answer = run.govern("endEpoch", dolmen_governance::end_epoch())?;
+            let failed = || ExecutionError::Governance { call: "endEpoch", reason: "it answers with no record".into() };
+            run.outcome.record = Some((epoch + 1, dolmen_governance::record_in(&answer).ok_or_else(failed)?));
+        }
         let mut outcome = run.outcome;
         state.merge_transitions(BundleRetention::PlainState);
         outcome.diff = diff::state_diff(state.take_bundle());
@@ -229,6 +279,7 @@ type Database<'a> = EvmState<revm::database_interface::WrapDatabaseRef<StateDb<'
 /// A block in execution.
 struct Run<'r, 'd> {
     evm: MainnetEvm<MainnetContext<&'r mut Database<'d>>>,
+    permissions: Permissions<'d>,
     gas_limit: u64,
     outcome: Outcome,
 }
@@ -236,13 +287,27 @@ struct Run<'r, 'd> {
 impl Run<'_, '_> {
     /// Calls a system contract (EIP-2935, EIP-4788) where the chain has it.
     fn system_call(&mut self, parent: &dyn StateReader, contract: Address, input: B256) -> Result<(), ExecutionError> {
-        let account = parent.account(&contract)?.unwrap_or_default();
-        if account.code_hash == alloy_primitives::KECCAK256_EMPTY {
-            return Ok(());
+        if has_code(parent, &contract)? {
+            let input = Bytes::copy_from_slice(input.as_slice());
+            self.evm.system_call_commit(contract, input).map_err(|error| from_evm(error, 0))?;
         }
-        let input = Bytes::copy_from_slice(input.as_slice());
-        self.evm.system_call_commit(contract, input).map_err(|error| from_evm(error, 0))?;
         Ok(())
+    }
+
+    /// Calls the governance contract; its logs are nobody's, as those of other system calls.
+    fn govern(&mut self, call: &'static str, input: Bytes) -> Result<Bytes, ExecutionError> {
+        let result = self.evm.system_call_commit(dolmen_governance::ADDRESS, input);
+        match result.map_err(|error| from_evm(error, 0))? {
+            ExecutionResult::Success { output, .. } => Ok(output.into_data()),
+            other => Err(ExecutionError::Governance { call, reason: format!("{other:?}") }),
+        }
+    }
+
+    fn check_permission(&self, transaction: &VerifiedTransaction, index: usize) -> Result<(), ExecutionError> {
+        match self.permissions.lacking(&transaction.sender(), transaction.transaction())? {
+            Some(lacking) => Err(ExecutionError::NotPermitted { index, lacking }),
+            None => Ok(()),
+        }
     }
 
     const fn gas_left(&self) -> u64 {
@@ -266,6 +331,10 @@ impl Run<'_, '_> {
         self.outcome.receipts.push(receipt::receipt(transaction.transaction(), success, self.outcome.gas_used, logs));
         Ok(())
     }
+}
+
+fn has_code(state: &dyn StateReader, address: &Address) -> Result<bool, StoreError> {
+    Ok(state.account(address)?.is_some_and(|account| account.code_hash != KECCAK256_EMPTY))
 }
 
 fn from_evm(error: EvmError, index: usize) -> ExecutionError {

@@ -7,12 +7,17 @@ mod block;
 mod call;
 mod diff;
 mod env;
+mod genesis;
+mod permissions;
+mod precompiles;
 mod simulate;
 mod state_db;
 
 pub use block::{BlockLimits, Built, ExecutionError, Outcome, Transactions};
 pub use call::{AccountOverride, Call, CallError, CallResult, StateOverrides};
 pub use env::FORK;
+pub use genesis::{OriginError, origin};
+pub use permissions::Permissions;
 pub use simulate::CallSite;
 pub use state_db::BlockHashes;
 
@@ -21,12 +26,18 @@ use state_db::CodeCache;
 /// Executes blocks and calls of one chain. Shared by all threads of a node.
 pub struct Executor {
     chain_id: u64,
+    epoch_blocks: u64,
     codes: CodeCache,
 }
 
 impl Executor {
-    /// An executor for the chain with this EIP-155 id.
-    pub fn new(chain_id: u64) -> Self {
-        Self { chain_id, codes: CodeCache::default() }
+    /// An executor for the chain with this EIP-155 id and so many blocks an epoch.
+    pub fn new(chain_id: u64, epoch_blocks: u64) -> Self {
+        Self { chain_id, epoch_blocks, codes: CodeCache::default() }
+    }
+
+    /// The epoch that ends with the block at a height, where one does.
+    fn epoch_ending_at(&self, height: u64) -> Option<u64> {
+        (height % self.epoch_blocks == self.epoch_blocks - 1).then_some(height / self.epoch_blocks)
     }
 }

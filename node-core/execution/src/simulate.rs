@@ -13,13 +13,12 @@ use revm::{
     context_interface::either::Either,
     database::State as EvmState,
     database_interface::bal::EvmDatabaseError,
-    precompile::{PrecompileSpecId, Precompiles},
     primitives::eip7825::TX_GAS_LIMIT_CAP,
 };
 use revm_inspectors::access_list::AccessListInspector;
 
 use crate::{
-    AccountOverride, BlockHashes, Call, CallError, CallResult, Executor, FORK, StateOverrides, env,
+    AccountOverride, BlockHashes, Call, CallError, CallResult, Executor, StateOverrides, env, precompiles,
     state_db::{EvmError, StateDb, StateError},
 };
 
@@ -117,14 +116,16 @@ impl Simulation<'_> {
 
     fn run(&self, gas_limit: u64) -> Result<ExecutionResult, CallError> {
         let mut state = self.database();
-        let mut evm = evm_context!(self, &mut state).build_mainnet();
+        let mut evm = evm_context!(self, &mut state).build_mainnet().with_precompiles(precompiles::precompiles());
         evm.transact_one(self.transaction(gas_limit)?).map_err(|error| self.error(error))
     }
 
     fn trace_access(&self, gas_limit: u64) -> Result<(ExecutionResult, AccessList), CallError> {
         let mut state = self.database();
         let inspector = AccessListInspector::new(self.call.access_list.clone());
-        let mut evm = evm_context!(self, &mut state).build_mainnet_with_inspector(inspector);
+        let mut evm = evm_context!(self, &mut state)
+            .build_mainnet_with_inspector(inspector)
+            .with_precompiles(precompiles::precompiles());
         let result = evm.inspect_one_tx(self.transaction(gas_limit)?).map_err(|error| self.error(error))?;
         Ok((result, evm.inspector.into_access_list()))
     }
@@ -295,7 +296,7 @@ impl<'a> OverrideReader<'a> {
                 return Err(CallError::BothStateAndDiff(*address));
             }
             // The EVM asks for a precompile before it looks at code.
-            if account.code.is_some() && Precompiles::new(PrecompileSpecId::from(FORK)).contains(address) {
+            if account.code.is_some() && precompiles::all().contains(address) {
                 return Err(CallError::PrecompileCode(*address));
             }
         }

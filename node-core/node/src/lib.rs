@@ -1,6 +1,7 @@
 //! One node of a chain: the pipeline and everything it is wired to. Start reading in `pipeline.rs`.
 
 mod gossip;
+mod governance;
 pub mod limits;
 mod metrics;
 mod node;
@@ -11,9 +12,9 @@ mod vote_metrics;
 mod worker;
 
 pub use dolmen_consensus::{GuardStatus, Peer, PeerStatus, public_key};
+pub use dolmen_execution::{OriginError, origin};
 pub use dolmen_pool::PoolStatus;
 pub use dolmen_rpc::{Finalized, SyncStatus};
-pub use dolmen_store::genesis_block;
 pub use metrics::{BlockSummary, Finality, Metrics};
 pub use node::release_votes;
 pub use node::{Node, NodeConfig, NodeError};

@@ -12,7 +12,8 @@ use std::{
 use alloy_primitives::{Address, B256, KECCAK256_EMPTY};
 use dolmen_accel_api::{BatchVerifier, QueueConfig};
 use dolmen_consensus::{Consensus, ConsensusError, GuardStatus, Peer, PeerStatus};
-use dolmen_execution::Executor;
+use dolmen_execution::{Executor, OriginError, origin};
+use dolmen_governance::{MODES_SLOT, Modes, Parameters, Permission, permission_slot};
 use dolmen_hsm_api::{LeaseCounter, Signer};
 use dolmen_pool::{AccountView, Pool, PoolConfig, PoolStatus, SenderCache, Signatures, StateSource};
 use dolmen_rpc::{AllowedHosts, Backend, BackendParts, RpcLimits, RpcServer, SyncSource, SyncStatus};
@@ -26,7 +27,9 @@ use tokio::{
 };
 
 use crate::{
-    gossip, limits,
+    gossip,
+    governance::Governance,
+    limits,
     metrics::Metrics,
     pipeline::{Handle, Pipeline},
     signature_metrics,
@@ -66,6 +69,9 @@ pub struct NodeConfig {
 /// Why a node could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
+    /// The genesis file gives no chain.
+    #[error(transparent)]
+    Origin(#[from] OriginError),
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -112,10 +118,14 @@ impl Node {
         std::fs::create_dir_all(&config.data_dir)?;
         let settings = config.genesis.file().clone();
         let options = Options { history_depth: config.history_depth };
-        let store = Arc::new(Store::open(&config.data_dir.join("db"), &config.genesis, options)?);
+        let store = Arc::new(Store::open(&config.data_dir.join("db"), &origin(&config.genesis)?, options)?);
         let mut registry = Registry::with_prefix("dolmen");
         let metrics = Arc::new(Metrics::new(&mut registry));
-        let executor = Arc::new(Executor::new(settings.chain_id));
+        let epoch_blocks = settings.governance.epoch_blocks;
+        let executor = Arc::new(Executor::new(settings.chain_id, epoch_blocks));
+        let identity = dolmen_consensus::public_key(&*config.key)?;
+        let governance =
+            Arc::new(Governance::new(store.clone(), executor.clone(), epoch_blocks, identity, config.peers.clone())?);
         let signatures = Arc::new(Signatures::start(config.engine.clone(), QueueConfig::default()));
         signature_metrics::register(&mut registry, signatures.clone());
         let senders = Arc::new(SenderCache::new(
@@ -124,13 +134,14 @@ impl Node {
             limits::SENDER_CACHE_ENTRIES,
             limits::SENDER_CACHE_BYTES,
         ));
-        let pool_config = PoolConfig::for_chain(settings.chain_id, settings.base_fee_per_gas, settings.gas_limit);
+        let Parameters { gas_limit, base_fee_per_gas, .. } = governance.current().parameters;
+        let pool_config = PoolConfig::for_chain(settings.chain_id, base_fee_per_gas, gas_limit);
         let pool = Arc::new(Pool::new(pool_config, Arc::new(LatestState(store.clone())), senders.clone())?);
         let (events, _) = broadcast::channel(limits::EVENTS);
         let (gossip_in, gossip_messages) = mpsc::channel(limits::GOSSIP_IN_QUEUE);
         let pipeline = Arc::new(Pipeline {
-            identity: dolmen_consensus::public_key(&*config.key)?,
-            peers: config.peers.clone().into(),
+            identity,
+            governance: governance.clone(),
             tree: Tree::new(store.clone()),
             store: store.clone(),
             pool: pool.clone(),
@@ -141,14 +152,13 @@ impl Node {
             metrics: metrics.clone(),
             execution: Worker::start("execution", limits::EXECUTION_QUEUE)?,
             commits: Worker::start("commit", limits::EXECUTION_QUEUE)?,
-            settings: settings.clone(),
+            block_bytes_max: settings.block_bytes_max as usize,
         });
         let consensus =
             Arc::new(dolmen_consensus::start(consensus_config(&config, &store)?, Handle(pipeline.clone()))?);
         let sync = Arc::new(Sync {
             started_at: store.head().block.number(),
-            validators: settings.validators.iter().map(|validator| validator.public_key).collect(),
-            faulty_max: (settings.validators.len() - 1) / 3,
+            governance,
             store: store.clone(),
             consensus: Arc::downgrade(&consensus),
         });
@@ -157,7 +167,6 @@ impl Node {
             pool: pool.clone(),
             executor,
             chain_id: settings.chain_id,
-            base_fee: settings.base_fee_per_gas,
             client_version: config.client_version,
             events,
             sync: sync.clone(),
@@ -294,7 +303,7 @@ pub fn release_votes(
     data_dir: &Path,
 ) -> Result<(), NodeError> {
     // The database says which chain this is, and that the box does not run.
-    let store = Store::open(&data_dir.join("db"), genesis, Options { history_depth: NonZeroU64::MAX })?;
+    let store = Store::open(&data_dir.join("db"), &origin(genesis)?, Options { history_depth: NonZeroU64::MAX })?;
     let hash = store.genesis_hash()?;
     Ok(dolmen_consensus::release_votes(key, log, counter, &hash).map_err(ConsensusError::from)?)
 }
@@ -309,12 +318,11 @@ fn consensus_config(config: &NodeConfig, store: &Store) -> Result<dolmen_consens
         vote_counter: config.vote_counter.clone(),
         engine: config.engine.clone(),
         genesis: Arc::new(genesis),
-        epoch_blocks: NonZeroU64::MAX,
+        epoch_blocks: NonZeroU64::new(settings.governance.epoch_blocks).unwrap_or(NonZeroU64::MAX),
         listen: config.p2p_listen,
         directory: config.data_dir.join("consensus"),
         block_bytes_max: settings.block_bytes_max as usize,
         gossip_bytes_max: limits::GOSSIP.message_bytes_max,
-        leader_timeout: Duration::from_millis(settings.block_interval_max_ms) + limits::LEADER_GRACE,
         threads: limits::CONSENSUS_THREADS,
     })
 }
@@ -322,15 +330,39 @@ fn consensus_config(config: &NodeConfig, store: &Store) -> Result<dolmen_consens
 /// The latest finalized state as the pool reads it.
 struct LatestState(Arc<Store>);
 
+impl LatestState {
+    /// Whether the account lacks a permission for each of these that the chain asks for.
+    fn lacks(&self, address: &Address) -> (bool, bool) {
+        let state = &self.0.head().state;
+        let slot = |slot| state.storage(&dolmen_governance::ADDRESS, &slot).unwrap_or_default();
+        let Modes { restrict_send, restrict_deploy } = Modes::from_slot(slot(MODES_SLOT));
+        if !restrict_send && !restrict_deploy {
+            return (false, false);
+        }
+        let bits = slot(permission_slot(address));
+        (restrict_send && !Permission::Send.is_in(bits), restrict_deploy && !Permission::Deploy.is_in(bits))
+    }
+}
+
 impl StateSource for LatestState {
     fn account(&self, address: &Address) -> AccountView {
         let state = &self.0.head().state;
-        let Ok(Some(account)) = state.account(address) else { return AccountView::default() };
+        let (may_not_send, may_not_deploy) = self.lacks(address);
+        let Ok(Some(account)) = state.account(address) else {
+            return AccountView { may_not_send, may_not_deploy, ..AccountView::default() };
+        };
         // Only a delegation (EIP-7702) may send: its code is the 23-byte designator.
         let is_contract = account.code_hash != KECCAK256_EMPTY;
         let delegated =
             is_contract && state.code(&account.code_hash).ok().flatten().is_some_and(|code| is_delegation(&code));
-        AccountView { nonce: account.nonce, balance: account.balance, has_code: is_contract && !delegated, delegated }
+        AccountView {
+            nonce: account.nonce,
+            balance: account.balance,
+            has_code: is_contract && !delegated,
+            delegated,
+            may_not_send,
+            may_not_deploy,
+        }
     }
 }
 
@@ -342,9 +374,7 @@ fn is_delegation(code: &[u8]) -> bool {
 /// How far this box is, against what its peers say.
 struct Sync {
     started_at: u64,
-    /// The boxes that vote, and how many of them may lie: the f of 3f + 1.
-    validators: Vec<PublicKey>,
-    faulty_max: usize,
+    governance: Arc<Governance>,
     store: Arc<Store>,
     consensus: Weak<Consensus>,
 }
@@ -360,11 +390,14 @@ impl SyncSource for Sync {
     fn status(&self) -> Option<SyncStatus> {
         let current_block = self.store.head().block.number();
         let peers = self.heard();
-        let heard = peers.iter().filter(|peer| peer.connected && self.validators.contains(&peer.public_key));
+        let record = self.governance.current();
+        // How many of those that vote may lie: the f of 3f + 1.
+        let faulty_max = record.validators.len().saturating_sub(1) / 3;
+        let heard = peers.iter().filter(|peer| peer.connected && record.validator(&peer.public_key).is_some());
         let mut heights: Vec<u64> = heard.map(|peer| peer.height).collect();
         heights.sort_unstable_by_key(|height| std::cmp::Reverse(*height));
         // At least one honest box claims this height or a higher one, whatever the faulty ones say.
-        let highest_block = heights.get(self.faulty_max).copied().unwrap_or(0);
+        let highest_block = heights.get(faulty_max).copied().unwrap_or(0);
         (highest_block > current_block + limits::SYNCING_BLOCKS).then_some(SyncStatus {
             starting_block: self.started_at,
             current_block,

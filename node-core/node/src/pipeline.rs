@@ -20,14 +20,15 @@ use dolmen_pool::{BestTransactions, Pool, SenderCache, VerifiedTransaction, Veri
 use dolmen_rpc::Finalized;
 use dolmen_store::{Store, StoreError};
 use dolmen_types::{
-    Block, GenesisFile, PublicKey,
-    block::{self, BlockError, Proposal},
+    Block, Certificate, PublicKey,
+    block::{self, BlockError, BlockRules, Proposal},
 };
 use tokio::sync::{broadcast, mpsc};
 
 use crate::{
     gossip::pool_ms,
-    limits::{BUILD_TIME, CLOCK_AHEAD, UNCOMMITTED_BLOCKS_MAX},
+    governance::{Governance, interval_max},
+    limits::{BUILD_TIME, CLOCK_AHEAD, LEADER_GRACE, UNCOMMITTED_BLOCKS_MAX},
     metrics::Metrics,
     tree::{Layer, Tree},
     worker::{Cancelled, Worker},
@@ -35,9 +36,9 @@ use crate::{
 
 /// Everything that takes part in making and finalizing blocks.
 pub(crate) struct Pipeline {
-    pub(crate) settings: GenesisFile,
+    pub(crate) block_bytes_max: usize,
+    pub(crate) governance: Arc<Governance>,
     pub(crate) identity: PublicKey,
-    pub(crate) peers: Arc<[Peer]>,
     pub(crate) store: Arc<Store>,
     pub(crate) pool: Arc<Pool>,
     pub(crate) executor: Arc<Executor>,
@@ -63,6 +64,8 @@ pub(crate) enum PipelineError {
     Beneficiary { found: Address, expected: Address },
     #[error("the state of the parent block is not at hand")]
     NoParentState,
+    #[error("block {number} is of an epoch that this box has not reached, or its proposer does not vote in it")]
+    NoSeat { number: u64 },
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(
@@ -78,7 +81,7 @@ impl PipelineError {
             Self::Signature(error) => !matches!(error.source, VerifyError::Recovery(_)),
             Self::Header(_) | Self::Beneficiary { .. } => true,
             Self::Execution(error) => error.is_invalid_block(),
-            Self::NoParentState | Self::Store(_) | Self::Fork { .. } => false,
+            Self::NoParentState | Self::NoSeat { .. } | Self::Store(_) | Self::Fork { .. } => false,
         }
     }
 }
@@ -102,10 +105,10 @@ impl Application for Handle {
 
     async fn propose(&self, lineage: Lineage) -> Option<Arc<Block>> {
         let parent = lineage.parent.clone();
-        let settings = &self.0.settings;
+        let record = self.0.governance.record_at(parent.number() + 1)?;
         let parent_ms = parent.timestamp_ms().unwrap_or(0);
-        let earliest = parent_ms + settings.block_interval_min_ms;
-        let latest = Instant::now() + Duration::from_millis(settings.block_interval_max_ms);
+        let earliest = parent_ms + record.parameters.block_interval_min_ms;
+        let mut latest = Instant::now() + interval_max(&record);
         // At most until `latest`: a clock that was set back must not stop the chain until it has caught up.
         let early = Duration::from_millis(earliest.saturating_sub(now_ms()));
         tokio::time::sleep_until((Instant::now() + early).min(latest).into()).await;
@@ -118,6 +121,8 @@ impl Application for Handle {
             let built = self.0.execution.run(move |cancelled| pipeline.build(&lineage, waited, cancelled)).await?;
             match built {
                 Ok(Some(block)) => return Some(block),
+                // What the organisations decided takes effect when the epoch has its blocks.
+                Ok(None) if !waited && self.0.governance.is_change_pending() => latest = Instant::now(),
                 Ok(None) => {}
                 Err(error) => {
                     tracing::error!(
@@ -157,9 +162,9 @@ impl Application for Handle {
         }
     }
 
-    async fn finalized(&self, block: Arc<Block>) -> bool {
+    async fn finalized(&self, block: Arc<Block>, certificate: Option<Certificate>) -> bool {
         let (pipeline, height) = (self.0.clone(), block.number());
-        match self.0.commits.run(move |_| pipeline.commit(&block)).await {
+        match self.0.commits.run(move |_| pipeline.commit(&block, certificate.as_ref())).await {
             Some(Ok(())) => true,
             Some(Err(error)) => {
                 tracing::error!(height, error = &error as &dyn std::error::Error, "cannot apply a finalized block");
@@ -179,12 +184,17 @@ impl Application for Handle {
         self.0.store.head().block.number()
     }
 
-    fn validators(&self, _: u64) -> Option<Vec<PublicKey>> {
-        Some(self.0.settings.validators.iter().map(|validator| validator.public_key).collect())
+    fn validators(&self, epoch: u64) -> Option<Vec<PublicKey>> {
+        Some(self.0.governance.record(epoch)?.keys().collect())
+    }
+
+    fn leader_timeout(&self, epoch: u64) -> Duration {
+        let record = self.0.governance.record(epoch).unwrap_or_else(|| self.0.governance.current());
+        interval_max(&record) + LEADER_GRACE
     }
 
     fn peers(&self) -> Arc<[Peer]> {
-        self.0.peers.clone()
+        self.0.governance.peers()
     }
 }
 
@@ -221,10 +231,11 @@ impl Pipeline {
         let proposal = Proposal {
             // A clock that went back must not stop the box from proposing.
             timestamp_ms: now_ms().max(parent.timestamp_ms().unwrap_or(0) + 1),
-            beneficiary: self.fee_recipient(&self.identity),
+            beneficiary: self.fee_recipient(&self.identity, parent.number() + 1)?,
         };
-        let header = block::next_header(parent.header(), parent.hash(), proposal);
-        let limits = BlockLimits { bytes_max: self.settings.block_bytes_max as usize, deadline: started + BUILD_TIME };
+        let rules = self.rules_at(parent.number() + 1)?;
+        let header = block::next_header(parent.header(), parent.hash(), proposal, rules);
+        let limits = BlockLimits { bytes_max: self.block_bytes_max, deadline: started + BUILD_TIME };
         let Built { executed, transactions } =
             self.executor.build(&base.state, &base.hashes, header, &mut best, limits)?;
         if transactions.is_empty() && !even_empty {
@@ -244,7 +255,7 @@ impl Pipeline {
         proposer: &PublicKey,
         cancelled: &Cancelled,
     ) -> Result<(), PipelineError> {
-        let (found, expected) = (block.header().beneficiary, self.fee_recipient(proposer));
+        let (found, expected) = (block.header().beneficiary, self.fee_recipient(proposer, block.number())?);
         if found != expected {
             return Err(PipelineError::Beneficiary { found, expected });
         }
@@ -282,7 +293,7 @@ impl Pipeline {
     }
 
     fn execute(&self, parent: &Block, block: Arc<Block>, cancelled: &Cancelled) -> Result<Layer, PipelineError> {
-        block::check_header(&block, parent.header(), parent.hash())?;
+        block::check_header(&block, parent.header(), parent.hash(), self.rules_at(block.number())?)?;
         let base = self.tree.base(parent).ok_or(PipelineError::NoParentState)?;
         let transactions = self.senders.verify_all(block.transactions(), block.sender_hints())?;
         let executed =
@@ -291,7 +302,7 @@ impl Pipeline {
     }
 
     /// Makes a finalized block durable and tells everyone. Repeated for a block that was committed before.
-    fn commit(&self, block: &Arc<Block>) -> Result<(), PipelineError> {
+    fn commit(&self, block: &Arc<Block>, certificate: Option<&Certificate>) -> Result<(), PipelineError> {
         let head = self.store.head();
         if block.number() <= head.block.number() {
             let committed = self.store.hash_of(block.number())?.unwrap_or_default();
@@ -307,7 +318,11 @@ impl Pipeline {
             None => Arc::new(self.execute_on(&block.header().parent_hash, block.clone(), &Cancelled::default())?),
         };
         let started = Instant::now();
-        self.store.commit(&layer.executed)?;
+        self.store.commit(&layer.executed, certificate)?;
+        if self.governance.committed(&self.store.head(), &layer.executed.receipts)? {
+            let parameters = self.governance.current().parameters;
+            self.pool.set_rules(parameters.base_fee_per_gas, parameters.gas_limit, pool_ms());
+        }
         self.metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
         self.tree.finalize(block);
         let changed = layer.executed.diff.accounts.iter().map(|change| change.address);
@@ -323,16 +338,17 @@ impl Pipeline {
         Ok(())
     }
 
-    fn fee_recipient(&self, validator: &PublicKey) -> Address {
-        let found = self.settings.validators.iter().find(|known| known.public_key == *validator);
-        found.map_or(Address::ZERO, |known| known.fee_recipient)
+    fn fee_recipient(&self, validator: &PublicKey, number: u64) -> Result<Address, PipelineError> {
+        self.governance.fee_recipient(validator, number).ok_or(PipelineError::NoSeat { number })
     }
 
-    /// Name of the validator whose fee recipient a block names; two validators may share one.
+    fn rules_at(&self, number: u64) -> Result<BlockRules, PipelineError> {
+        self.governance.rules_at(number).ok_or(PipelineError::NoSeat { number })
+    }
+
+    /// Name of a block's proposer.
     fn proposer(&self, block: &Block) -> String {
-        let beneficiary = block.header().beneficiary;
-        let found = self.settings.validators.iter().find(|known| known.fee_recipient == beneficiary);
-        found.map(|known| known.name.clone()).unwrap_or_default()
+        self.governance.proposer(block).map(|proposer| proposer.name).unwrap_or_default()
     }
 }
 

@@ -152,7 +152,7 @@ mod tests {
     use dolmen_store::Options;
     use dolmen_types::{
         Genesis, Validator,
-        block::{Proposal, next_header},
+        block::{BlockRules, Proposal, next_header},
         genesis::GenesisFile,
     };
 
@@ -171,7 +171,13 @@ mod tests {
     fn store(path: &std::path::Path) -> Arc<Store> {
         // RFC 8032, section 7.1, test 1.
         let public_key = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a".parse().unwrap();
-        let validator = Validator { name: "a".into(), public_key, fee_recipient: Address::ZERO };
+        let validator = Validator {
+            name: "a".into(),
+            public_key,
+            fee_recipient: Address::repeat_byte(0xfe),
+            organisation: None,
+            endpoint: None,
+        };
         let genesis: Genesis = GenesisFile {
             chain_id: 1,
             timestamp_ms: 1_790_000_000_000,
@@ -181,11 +187,19 @@ mod tests {
             block_interval_max_ms: 10,
             block_bytes_max: 1 << 20,
             validators: vec![validator],
+            governance: Default::default(),
             accounts: Default::default(),
         }
         .try_into()
         .unwrap();
-        Arc::new(Store::open(path, &genesis, Options { history_depth: 10.try_into().unwrap() }).unwrap())
+        Arc::new(
+            Store::open(
+                path,
+                &dolmen_store::Origin::of_accounts(&genesis),
+                Options { history_depth: 10.try_into().unwrap() },
+            )
+            .unwrap(),
+        )
     }
 
     /// An empty block on `parent`, at one of two times so that siblings differ.
@@ -195,9 +209,9 @@ mod tests {
             timestamp_ms: parent.timestamp_ms().unwrap() + 1 + u64::from(later),
             beneficiary: Address::ZERO,
         };
-        let header = next_header(parent.header(), parent.hash(), proposal);
+        let header = next_header(parent.header(), parent.hash(), proposal, BlockRules::of(parent.header()));
         let limits = BlockLimits { bytes_max: 1 << 20, deadline: Instant::now() + Duration::from_secs(60) };
-        let built = Executor::new(1).build(&base.state, &base.hashes, header, &mut Nothing, limits).unwrap();
+        let built = Executor::new(1, u64::MAX).build(&base.state, &base.hashes, header, &mut Nothing, limits).unwrap();
         Arc::new(Layer {
             executed: built.executed,
             transactions: built.transactions,
@@ -237,7 +251,7 @@ mod tests {
         let (after_left, after_right) = (child(&tree, left.block(), false), child(&tree, right.block(), false));
         tree.insert(after_left.clone());
         tree.insert(after_right.clone());
-        tree.store.commit(&left.executed).unwrap();
+        tree.store.commit(&left.executed, None).unwrap();
         tree.finalize(left.block());
         assert!(tree.base(left.block()).is_some(), "the head");
         assert!(tree.base(after_left.block()).is_some());

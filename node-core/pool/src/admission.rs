@@ -73,6 +73,12 @@ pub(crate) fn check_account(
     if account.has_code {
         return Err(AddError::SenderNotEoa(sender));
     }
+    if account.may_not_send {
+        return Err(AddError::MayNotSend(sender));
+    }
+    if account.may_not_deploy && transaction.is_create() {
+        return Err(AddError::MayNotDeploy(sender));
+    }
     let (next, nonce) = (account.nonce, transaction.nonce());
     if nonce < next {
         return Err(AddError::NonceTooLow { next, nonce });

@@ -5,9 +5,9 @@
 pub struct PoolConfig {
     /// EIP-155 chain id.
     pub chain_id: u64,
-    /// The chain's constant base fee, wei per gas.
+    /// The epoch's base fee, wei per gas; see [`Pool::set_rules`](crate::Pool::set_rules).
     pub base_fee_per_gas: u64,
-    /// Gas a block may use.
+    /// Gas a block may use, likewise.
     pub block_gas_limit: u64,
     /// Largest EIP-2718 encoding of a transaction in bytes.
     pub tx_bytes_max: usize,

@@ -91,6 +91,16 @@ pub enum AddError {
         /// The chain's base fee, wei.
         base_fee: u64,
     },
+    /// The chain lets only some accounts send.
+    #[error(
+        "sender {0} is not permitted to send transactions: ask an organisation of the chain for a SetPermission proposal"
+    )]
+    MayNotSend(Address),
+    /// The chain lets only some accounts deploy.
+    #[error(
+        "sender {0} is not permitted to deploy contracts: ask an organisation of the chain for a SetPermission proposal"
+    )]
+    MayNotDeploy(Address),
     /// EIP-3607: the sender has code.
     #[error("sender not an eoa: address {0}")]
     SenderNotEoa(Address),

@@ -152,6 +152,26 @@ impl Inner {
         Some(removed)
     }
 
+    /// Takes other bounds, and removes what they do not let into a block.
+    pub(crate) fn set_config(&mut self, config: PoolConfig, now_ms: u64, changes: &mut Changes) {
+        self.config = config;
+        let (fee, gas) = (u128::from(config.base_fee_per_gas), config.block_gas_limit);
+        let barred = |transaction: &Transaction| transaction.max_fee_per_gas() < fee || transaction.gas_limit() > gas;
+        let out: Vec<_> = self
+            .senders
+            .iter()
+            .flat_map(|(address, sender)| {
+                let entries = sender.entries().iter();
+                entries
+                    .filter(|(_, entry)| barred(entry.transaction.transaction()))
+                    .map(|(nonce, _)| (*address, *nonce))
+            })
+            .collect();
+        for (address, nonce) in out {
+            self.remove(address, nonce, now_ms, changes);
+        }
+    }
+
     /// Removes what was queued at `before_ms` or earlier, at most `max` transactions.
     pub(crate) fn expire(&mut self, before_ms: u64, max: usize, now_ms: u64, changes: &mut Changes) {
         for _ in 0..max {

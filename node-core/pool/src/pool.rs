@@ -15,7 +15,7 @@ use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, B256, map::AddressSet};
 use dolmen_accel_api::RecoverJob;
 use dolmen_types::Transaction;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, watch};
 
 use crate::{
@@ -44,7 +44,7 @@ const REBROADCAST_EXAMINED_MAX: usize = 16_384;
 /// Transactions waiting for a block. Thread-safe; the lock is held for short steps only, and never while a signature
 /// is checked, state is read (but for the instant of a finalization) or bytes are encoded.
 pub struct Pool {
-    config: PoolConfig,
+    config: RwLock<PoolConfig>,
     state: Arc<dyn StateSource>,
     cache: Arc<SenderCache>,
     inner: Mutex<Inner>,
@@ -98,7 +98,7 @@ impl Pool {
             return Err(ConfigError::ChainId { cache: cache.chain_id(), pool: config.chain_id });
         }
         Ok(Self {
-            config,
+            config: RwLock::new(config),
             state,
             cache,
             inner: Mutex::new(Inner::new(config)),
@@ -110,8 +110,8 @@ impl Pool {
     }
 
     /// The bounds it was constructed with.
-    pub const fn config(&self) -> &PoolConfig {
-        &self.config
+    pub fn config(&self) -> PoolConfig {
+        *self.config.read()
     }
 
     /// What recovers signers.
@@ -176,10 +176,10 @@ impl Pool {
     fn examine(&self, transaction: Transaction, hint: Option<Address>) -> Result<Applicant, AddError> {
         let cached = self.cache.get(transaction.tx_hash());
         let subject = cached.as_ref().map_or(&transaction, VerifiedTransaction::transaction);
-        check_alone(subject, &self.config)?;
+        check_alone(subject, &self.config())?;
         let job = match cached {
             Some(_) => None,
-            None => Some(verified::sender_job(subject, self.config.chain_id, hint)?),
+            None => Some(verified::sender_job(subject, self.config().chain_id, hint)?),
         };
         Ok(Applicant { transaction, cached, job })
     }
@@ -192,7 +192,7 @@ impl Pool {
         // Before the account is read: one read in an older generation is read again.
         let generation = self.generation.load(Ordering::Acquire);
         let account = self.state.account(&sender);
-        check_account(subject, sender, &account, &self.config)?;
+        check_account(subject, sender, &account, &self.config())?;
         let transaction = match cached {
             Some(cached) => cached,
             None => {
@@ -216,7 +216,7 @@ impl Pool {
             return Ok(Vec::new());
         }
         self.inner.lock().check(transaction, sender, account)?;
-        let jobs: Vec<_> = verified::authority_jobs(transaction, self.config.chain_id).collect();
+        let jobs: Vec<_> = verified::authority_jobs(transaction, self.config().chain_id).collect();
         let some: Vec<_> = jobs.iter().copied().flatten().collect();
         let mut signers = self.signatures().recover_all(&some).map_err(VerifyError::Recovery)?.into_iter();
         Ok(jobs.into_iter().map(|job| job.and_then(|_| signers.next().flatten())).collect())
@@ -293,9 +293,27 @@ impl Pool {
         self.events.publish(0, changes.promoted);
     }
 
+    /// Takes the rules of the next block, and drops what cannot be in it. The order of what stays is by the tips of when
+    /// it came.
+    pub fn set_rules(&self, base_fee_per_gas: u64, block_gas_limit: u64, now_ms: u64) {
+        let config = {
+            let mut config = self.config.write();
+            if (config.base_fee_per_gas, config.block_gas_limit) == (base_fee_per_gas, block_gas_limit) {
+                return;
+            }
+            (config.base_fee_per_gas, config.block_gas_limit) = (base_fee_per_gas, block_gas_limit);
+            *config
+        };
+        let mut changes = Changes::default();
+        // Seldom, and all at once: between two steps a proposer would be given what no block may hold.
+        self.inner.lock().set_config(config, now_ms, &mut changes);
+        tracing::info!(base_fee_per_gas, block_gas_limit, dropped = changes.dropped, "blocks follow other rules");
+        self.events.publish(0, changes.promoted);
+    }
+
     /// Drops what has been queued for longer than the lifetime; returns how many.
     pub fn expire(&self, now_ms: u64) -> usize {
-        let Some(before_ms) = now_ms.checked_sub(self.config.lifetime_ms) else { return 0 };
+        let Some(before_ms) = now_ms.checked_sub(self.config().lifetime_ms) else { return 0 };
         let mut changes = Changes::default();
         loop {
             let dropped = changes.dropped;
@@ -354,12 +372,13 @@ impl Pool {
     /// Queues local transactions again that were announced a while ago and are still in the pool, at most
     /// `rebroadcast_max` and about `rebroadcast_bytes_max`; returns how many. To be called every second or so.
     pub fn rebroadcast(&self, now_ms: u64) -> usize {
+        let config = self.config();
         let (mut count, mut bytes) = (0, 0);
         'due: for _ in 0..REBROADCAST_EXAMINED_MAX / LOCKED_MAX {
             // Nobody else holds both.
             let (mut outgoing, inner) = (self.outgoing.lock(), self.inner.lock());
             for _ in 0..LOCKED_MAX {
-                if count == self.config.rebroadcast_max || bytes >= self.config.rebroadcast_bytes_max {
+                if count == config.rebroadcast_max || bytes >= config.rebroadcast_bytes_max {
                     break 'due;
                 }
                 let Some((hash, times)) = outgoing.due(now_ms) else { break 'due };

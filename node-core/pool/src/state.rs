@@ -13,6 +13,10 @@ pub struct AccountView {
     pub has_code: bool,
     /// The account's code is such a designator: others can make it spend, so the pool takes one transaction at a time.
     pub delegated: bool,
+    /// The chain asks for a permission to send transactions, and the account lacks it.
+    pub may_not_send: bool,
+    /// The chain asks for a permission to deploy contracts, and the account lacks it.
+    pub may_not_deploy: bool,
 }
 
 /// Reads the latest finalized state.

@@ -72,8 +72,6 @@ pub struct BackendParts {
     pub executor: Arc<Executor>,
     /// EIP-155 chain id.
     pub chain_id: u64,
-    /// The chain's constant base fee, wei per gas.
-    pub base_fee: u64,
     /// What `web3_clientVersion` says, such as `dolmen/v0.1.0/linux-amd64/rust1.95`.
     pub client_version: String,
     /// Where the node announces committed blocks, after the commit.
@@ -139,9 +137,9 @@ impl Backend {
         self.parts.chain_id
     }
 
-    /// The chain's constant base fee, wei per gas.
-    pub const fn base_fee(&self) -> u64 {
-        self.parts.base_fee
+    /// The next block's base fee, wei per gas.
+    pub fn base_fee(&self) -> u64 {
+        self.parts.pool.config().base_fee_per_gas
     }
 
     /// Name and version of the program.

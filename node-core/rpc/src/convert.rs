@@ -148,7 +148,7 @@ mod tests {
     use alloy_primitives::{Bytes, LogData, TxKind, address, b256};
     use alloy_primitives::{Log as RawLog, Signature};
     use dolmen_types::{
-        block::{Proposal, next_header},
+        block::{BlockRules, Proposal, next_header},
         receipt,
     };
     use serde_json::{Value, json};
@@ -188,7 +188,7 @@ mod tests {
         ];
         let parent = RawHeader { number: 6, gas_limit: 30_000_000, base_fee_per_gas: Some(7), ..Default::default() };
         let proposal = Proposal { timestamp_ms: 1_700_000_000_123, beneficiary: SENDER };
-        let mut header = next_header(&parent, B256::repeat_byte(6), proposal);
+        let mut header = next_header(&parent, B256::repeat_byte(6), proposal, BlockRules::of(&parent));
         header.gas_used = 110_000;
         header.logs_bloom = receipt::bloom(&receipts);
         header.receipts_root = receipt::root(&receipts);

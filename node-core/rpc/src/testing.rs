@@ -15,7 +15,7 @@ use dolmen_pool::{AccountView, Origin, Pool, PoolConfig, SenderCache, Signatures
 use dolmen_store::{Options, StateReader as _, Store};
 use dolmen_types::{
     Block, Genesis, PublicKey, Transaction,
-    block::{Proposal, next_header, timestamp_ms},
+    block::{BlockRules, Proposal, next_header, timestamp_ms},
     genesis::{GenesisAccount, GenesisFile, Validator},
 };
 use prometheus_client::registry::Registry;
@@ -52,7 +52,7 @@ struct Latest(Arc<Store>);
 impl StateSource for Latest {
     fn account(&self, address: &Address) -> AccountView {
         let account = self.0.head().state.account(address).unwrap().unwrap_or_default();
-        AccountView { nonce: account.nonce, balance: account.balance, has_code: false, delegated: false }
+        AccountView { nonce: account.nonce, balance: account.balance, ..AccountView::default() }
     }
 }
 
@@ -83,8 +83,13 @@ fn genesis(sender: Address) -> Genesis {
     let mut number = contract(&hex!("4360005260206000f3"));
     number.storage.insert(B256::with_last_byte(1), B256::with_last_byte(42));
     let funded = GenesisAccount { balance: U256::from(10).pow(U256::from(24)), ..Default::default() };
-    let validator =
-        Validator { name: "box".to_owned(), public_key: PublicKey([1; 32]), fee_recipient: Address::repeat_byte(0xfe) };
+    let validator = Validator {
+        name: "box".to_owned(),
+        public_key: PublicKey([1; 32]),
+        fee_recipient: Address::repeat_byte(0xfe),
+        organisation: None,
+        endpoint: None,
+    };
     let file = GenesisFile {
         chain_id: CHAIN_ID,
         timestamp_ms: 1_700_000_000_000,
@@ -94,6 +99,7 @@ fn genesis(sender: Address) -> Genesis {
         block_interval_max_ms: 1000,
         block_bytes_max: 1 << 20,
         validators: vec![validator],
+        governance: Default::default(),
         accounts: [
             (sender, funded),
             (LOGGER, contract(&hex!("60003560206000a100"))),
@@ -111,21 +117,26 @@ impl Chain {
         let key = SecretKey::from_byte_array([0x42; 32]).unwrap();
         let folder = TempDir::new().unwrap();
         let genesis = genesis(address_of(&key));
-        let store =
-            Arc::new(Store::open(folder.path(), &genesis, Options { history_depth: 8.try_into().unwrap() }).unwrap());
+        let store = Arc::new(
+            Store::open(
+                folder.path(),
+                &dolmen_store::Origin::of_accounts(&genesis),
+                Options { history_depth: 8.try_into().unwrap() },
+            )
+            .unwrap(),
+        );
         let engine = Arc::new(dolmen_accel_library::baseline());
         let signatures = Arc::new(Signatures::start(engine, QueueConfig::default()));
         let cache = Arc::new(SenderCache::new(CHAIN_ID, signatures, NonZeroUsize::new(1000).unwrap(), 1 << 20));
         let config = PoolConfig::for_chain(CHAIN_ID, BASE_FEE, genesis.file().gas_limit);
         let pool = Pool::new(config, Arc::new(Latest(store.clone())), cache.clone()).unwrap();
-        let executor = Arc::new(Executor::new(CHAIN_ID));
+        let executor = Arc::new(Executor::new(CHAIN_ID, u64::MAX));
         let (events, _) = broadcast::channel(EVENTS);
         let backend = Backend::start(BackendParts {
             store,
             pool: Arc::new(pool),
             executor: executor.clone(),
             chain_id: CHAIN_ID,
-            base_fee: BASE_FEE,
             client_version: "dolmen/test".to_owned(),
             events: events.clone(),
             sync: Arc::new(Alone),
@@ -189,12 +200,12 @@ impl Chain {
             timestamp_ms: timestamp_ms(head.block.header()).unwrap() + 1000,
             beneficiary: Address::repeat_byte(0xfe),
         };
-        let header = next_header(head.block.header(), head.block.hash(), proposal);
+        let header = next_header(head.block.header(), head.block.hash(), proposal, BlockRules::of(head.block.header()));
         let limits = BlockLimits { bytes_max: 1 << 20, deadline: Instant::now() + Duration::from_secs(60) };
         let mut source = List(verified.into_iter());
         let built = self.executor.build(&head.state, &**store, header, &mut source, limits).unwrap();
         assert_eq!(built.transactions.len(), transactions.len(), "some transaction is not valid");
-        store.commit(&built.executed).unwrap();
+        store.commit(&built.executed, None).unwrap();
         self.backend.pool().finalized(&built.transactions, [], 0);
         let senders = built.transactions.iter().map(VerifiedTransaction::sender).collect();
         let finalized = Finalized {

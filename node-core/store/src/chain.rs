@@ -3,9 +3,9 @@
 use std::{cmp::Ordering, sync::atomic};
 
 use alloy_consensus::Header;
-use alloy_primitives::B256;
+use alloy_primitives::{B256, Bytes};
 use alloy_rlp::Decodable as _;
-use dolmen_types::{Block, Receipt, receipt};
+use dolmen_types::{Block, Certificate, Receipt, receipt};
 
 use crate::{
     Store, StoreError,
@@ -87,6 +87,20 @@ impl Store {
         let number = read_height(number, "transaction position")?;
         let index = index.try_into().map(u32::from_be_bytes).map_err(|_| bad())?;
         Ok((!self.is_above_head(number)).then_some(TransactionPosition { number, index }))
+    }
+
+    /// The certificate of the block at a height, where it has one of its own.
+    pub fn certificate(&self, number: u64) -> Result<Option<Certificate>, StoreError> {
+        let key = height_key(number);
+        let Some(bytes) = self.db.get(cf::CERTIFICATES, &key)?.filter(|_| !self.is_above_head(number)) else {
+            return Ok(None);
+        };
+        Certificate::decode(&bytes).map(Some).map_err(|_| damaged("certificate", &key))
+    }
+
+    /// The record of an epoch; `None` where its predecessor's last block is above the head.
+    pub fn epoch_record(&self, epoch: u64) -> Result<Option<Bytes>, StoreError> {
+        Ok(self.db.get(cf::EPOCHS, &height_key(epoch))?.map(|record| Bytes::copy_from_slice(&record)))
     }
 
     /// Lowest height whose state can still be read.

@@ -11,7 +11,7 @@ use rocksdb::{
 use crate::StoreError;
 
 /// Version of every layout in this module; a change of any of them raises it.
-pub(crate) const FORMAT_VERSION: u32 = 1;
+pub(crate) const FORMAT_VERSION: u32 = 2;
 
 /// Column families. Heights are 8 bytes big-endian, so that keys sort by height.
 pub(crate) mod cf {
@@ -42,7 +42,12 @@ pub(crate) mod cf {
     /// height -> RLP list of the keys that the block changed: 32 bytes an account, 64 bytes a slot.
     pub(crate) const CHANGES: &str = "changes";
 
-    pub(crate) const ALL: [&str; 13] = [
+    /// epoch -> its record, as the governance contract answered it.
+    pub(crate) const EPOCHS: &str = "epochs";
+    /// height -> RLP certificate, for blocks that have one of their own: each epoch's last among them.
+    pub(crate) const CERTIFICATES: &str = "certificates";
+
+    pub(crate) const ALL: [&str; 15] = [
         META,
         HEADERS,
         BODIES,
@@ -56,6 +61,8 @@ pub(crate) mod cf {
         ACCOUNT_HISTORY,
         SLOT_HISTORY,
         CHANGES,
+        EPOCHS,
+        CERTIFICATES,
     ];
 }
 

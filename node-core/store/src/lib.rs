@@ -22,7 +22,7 @@ pub use chain::TransactionPosition;
 pub use history::PROOF_DEPTH_MAX;
 pub use logs::{LogFilter, LogLimit, LogLimits, LogMatch, LogPage};
 pub use state::{Account, AccountChange, AccountProof, SlotChange, State, StateDiff, StateReader};
-pub use store::{Executed, Head, Options, Store, genesis_block};
+pub use store::{Executed, Head, Options, Origin, Store};
 
 /// Why the store could not do what was asked.
 #[derive(Debug, thiserror::Error)]

@@ -9,9 +9,9 @@ use std::{
     },
 };
 
-use alloy_primitives::{Address, B256, U256, keccak256};
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_rlp::Decodable as _;
-use dolmen_types::{Block, Genesis, Receipt, receipt};
+use dolmen_types::{Block, Certificate, Genesis, Receipt, receipt};
 use parking_lot::RwLock;
 
 use crate::{
@@ -48,6 +48,33 @@ pub struct Executed {
     pub diff: StateDiff,
     /// The state after it; its root is the header's `stateRoot`.
     pub state: State,
+    /// The next epoch and its record, where the block is an epoch's last.
+    pub record: Option<(u64, Bytes)>,
+}
+
+/// What a chain starts from.
+pub struct Origin {
+    /// Block zero.
+    pub block: Block,
+    /// The accounts after it.
+    diff: StateDiff,
+    /// The record of epoch zero.
+    pub(crate) record: Bytes,
+}
+
+impl Origin {
+    /// The start that a genesis file describes, with contracts that are part of every chain.
+    pub fn new(genesis: &Genesis, contracts: StateDiff, record: Bytes) -> Self {
+        let mut diff = accounts_of(genesis);
+        diff.accounts.extend(contracts.accounts);
+        diff.codes.extend(contracts.codes);
+        Self { block: genesis.block(root_from_nothing(&diff)), diff, record }
+    }
+
+    /// The start of a chain that nobody governs, for tests of parts that know nothing of it.
+    pub fn of_accounts(genesis: &Genesis) -> Self {
+        Self::new(genesis, StateDiff::default(), Bytes::new())
+    }
 }
 
 /// The finalized chain of one box.
@@ -60,14 +87,13 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the database in `path`, creating it with the genesis block where there is none, and rebuilds the state
+    /// Opens the database in `path`, creating it with block zero where there is none, and rebuilds the state
     /// trie. Fails where the database belongs to another chain or format, or the state does not match the head.
-    pub fn open(path: &Path, genesis: &Genesis, options: Options) -> Result<Self, StoreError> {
+    pub fn open(path: &Path, origin: &Origin, options: Options) -> Result<Self, StoreError> {
         let db = Arc::new(Db::open(path)?);
         let code = Arc::new(CodeStore::new(db.clone()));
         if db.get(cf::META, meta::GENESIS)?.is_none() {
-            let (block, diff) = genesis_with_diff(genesis);
-            write_genesis(&db, &block, &diff)?;
+            write_genesis(&db, origin)?;
         }
         let height = match db.get(cf::META, meta::HEAD)? {
             Some(height) => db::read_height(&height, "head")?,
@@ -89,7 +115,7 @@ impl Store {
         if found != expected {
             return Err(StoreError::StateRoot { height, found, expected });
         }
-        store.check_genesis(genesis)?;
+        store.check_genesis(&origin.block)?;
         *store.head.write() = Arc::new(Head { block: Arc::new(block), state });
         Ok(store)
     }
@@ -105,9 +131,9 @@ impl Store {
         B256::try_from(&*hash).map_err(|_| damaged("genesis", meta::GENESIS))
     }
 
-    /// Writes the next finalized block and everything that follows from it in one synced batch, then makes it the
-    /// head. Calls must not overlap: the node has one committing thread.
-    pub fn commit(&self, executed: &Executed) -> Result<(), StoreError> {
+    /// Writes the next finalized block, its certificate where it has one, and everything that follows from it in one synced
+    /// batch, then makes it the head. Calls must not overlap: the node has one committing thread.
+    pub fn commit(&self, executed: &Executed, certificate: Option<&Certificate>) -> Result<(), StoreError> {
         let block = &executed.block;
         let head = self.head();
         if block.header().parent_hash != head.block.hash() || block.number() != head.block.number() + 1 {
@@ -117,6 +143,12 @@ impl Store {
         let mut batch = self.db.batch();
         write_block(&mut batch, block, &executed.receipts);
         write_diff(&mut batch, &executed.diff, Some(&head.state), block.number());
+        if let Some((epoch, record)) = &executed.record {
+            batch.put(cf::EPOCHS, &height_key(*epoch), record);
+        }
+        if let Some(certificate) = certificate {
+            batch.put(cf::CERTIFICATES, &height_key(block.number()), &alloy_rlp::encode(certificate));
+        }
         self.prune_history(&mut batch, block.number())?;
         batch.commit()?;
         *self.head.write() = Arc::new(Head { block: block.clone(), state: executed.state.clone() });
@@ -141,19 +173,14 @@ impl Store {
         Ok(())
     }
 
-    fn check_genesis(&self, genesis: &Genesis) -> Result<(), StoreError> {
-        let (found, expected) = (self.genesis_hash()?, genesis_block(genesis).hash());
+    fn check_genesis(&self, genesis: &Block) -> Result<(), StoreError> {
+        let (found, expected) = (self.genesis_hash()?, genesis.hash());
         if found == expected { Ok(()) } else { Err(StoreError::OtherChain { found, expected }) }
     }
 }
 
-/// Block zero of the chain that a genesis file describes.
-pub fn genesis_block(genesis: &Genesis) -> Block {
-    genesis_with_diff(genesis).0
-}
-
-/// Block zero and the state diff that creates its accounts.
-fn genesis_with_diff(genesis: &Genesis) -> (Block, StateDiff) {
+/// What creates the accounts of a genesis file.
+fn accounts_of(genesis: &Genesis) -> StateDiff {
     let mut diff = StateDiff::default();
     for (&address, account) in &genesis.file().accounts {
         let code_hash = keccak256(&account.code);
@@ -172,18 +199,19 @@ fn genesis_with_diff(genesis: &Genesis) -> (Block, StateDiff) {
         let after = Some(Account { nonce: account.nonce, balance: account.balance, code_hash });
         diff.accounts.push(AccountChange { address, before: None, after, slots });
     }
-    (genesis.block(root_from_nothing(&diff)), diff)
+    diff
 }
 
-fn write_genesis(db: &Db, block: &Block, diff: &StateDiff) -> Result<(), StoreError> {
+fn write_genesis(db: &Db, origin: &Origin) -> Result<(), StoreError> {
     let mut batch = db.batch();
-    write_block(&mut batch, block, &[]);
-    write_diff(&mut batch, diff, None, 0);
-    batch.put(cf::META, meta::GENESIS, block.hash().as_slice());
+    write_block(&mut batch, &origin.block, &[]);
+    write_diff(&mut batch, &origin.diff, None, 0);
+    batch.put(cf::EPOCHS, &height_key(0), &origin.record);
+    batch.put(cf::META, meta::GENESIS, origin.block.hash().as_slice());
     batch.commit()
 }
 
-fn write_block(batch: &mut Batch<'_>, block: &Block, receipts: &[Receipt]) {
+pub(crate) fn write_block(batch: &mut Batch<'_>, block: &Block, receipts: &[Receipt]) {
     let height = height_key(block.number());
     batch.put(cf::HEADERS, &height, &alloy_rlp::encode(block.header()));
     batch.put(cf::BODIES, &height, &block.encode_body());

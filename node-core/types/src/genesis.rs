@@ -4,9 +4,10 @@ use std::{
     collections::{BTreeMap, HashSet, btree_map::Entry},
     fmt,
     marker::PhantomData,
+    net::SocketAddr,
 };
 
-use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy_primitives::{Address, B256, Bytes, U256, address, keccak256};
 use curve25519_dalek::edwards::CompressedEdwardsY;
 use serde::{
     Deserialize, Deserializer, Serialize,
@@ -31,6 +32,18 @@ pub const BLOCK_BYTES: std::ops::RangeInclusive<u32> = 262_144..=8_388_608;
 /// Bounds of the two block intervals, in milliseconds.
 pub const BLOCK_INTERVAL_MS: std::ops::RangeInclusive<u64> = 1..=60_000;
 
+/// Bounds of `governance.epoch_blocks`: more than the finalized blocks that a box may have waiting, and a day at ten blocks
+/// a second.
+pub const EPOCH_BLOCKS: std::ops::RangeInclusive<u64> = 20..=864_000;
+/// Least `governance.silent_after_s` but for 0: a box that restarts is not silent.
+pub const SILENT_AFTER_S_MIN: u64 = 5;
+/// Most organisations.
+pub const ORGANISATIONS_MAX: usize = 64;
+/// Largest root certificate.
+const ROOT_CERTIFICATE_BYTES_MAX: usize = 4096;
+/// Accounts from here on, 2^32 of them, are the chain's own: contracts that are part of every chain.
+const RESERVED: Address = address!("d01e000000000000000000000000000000000000");
+
 /// Bounds of `timestamp_ms`, the years 2001 to 2200: a time in seconds or microseconds is outside of them.
 pub const TIMESTAMP_MS: std::ops::RangeInclusive<u64> = 978_307_200_000..=7_258_118_400_000;
 
@@ -54,6 +67,9 @@ pub struct GenesisFile {
     pub block_bytes_max: u32,
     /// The boxes that vote.
     pub validators: Vec<Validator>,
+    /// Who may change that, and how soon it takes effect.
+    #[serde(default)]
+    pub governance: Governance,
     /// Accounts and contracts that exist from the start.
     #[serde(default, deserialize_with = "unique_keys")]
     pub accounts: BTreeMap<Address, GenesisAccount>,
@@ -67,8 +83,47 @@ pub struct Validator {
     pub name: String,
     /// Its consensus key.
     pub public_key: PublicKey,
-    /// Receives the priority fees of the blocks that it proposes.
+    /// Receives the priority fees of the blocks that it proposes; its own, because it tells who proposed a block.
     pub fee_recipient: Address,
+    /// Name of the organisation that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub organisation: Option<String>,
+    /// Where other boxes reach it; boxes may know better from their own settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<SocketAddr>,
+}
+
+/// How a chain is governed from the start. Without organisations nothing of it ever changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Governance {
+    /// Blocks of an epoch: validators and parameters change at its end.
+    pub epoch_blocks: u64,
+    /// Seconds without a block of its own after which a validator counts as silent, and a box that stands by takes its
+    /// place; 0 for never.
+    pub silent_after_s: u64,
+    /// The members of the consortium.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub organisations: Vec<Organisation>,
+}
+
+impl Default for Governance {
+    fn default() -> Self {
+        Self { epoch_blocks: 600, silent_after_s: 60, organisations: Vec::new() }
+    }
+}
+
+/// A member of the consortium.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Organisation {
+    /// For people, unique on the chain: 1 to 128 bytes without control characters.
+    pub name: String,
+    /// The account that proposes changes and votes on them.
+    pub account: Address,
+    /// Its root certificate (X.509, DER), at most 4,096 bytes; none where it is empty.
+    #[serde(default, skip_serializing_if = "is_no_code")]
+    pub root_certificate: Bytes,
 }
 
 /// An account that exists from the start.
@@ -160,6 +215,49 @@ pub enum GenesisError {
         /// The name.
         name: String,
     },
+    /// A validator's fee recipient is nobody's, or another's too.
+    #[error(
+        "genesis field `validators[{index}].fee_recipient`: `{value}` must be an account of this validator alone, because it \
+         tells who proposed a block"
+    )]
+    FeeRecipient {
+        /// Place in the list, from 0.
+        index: usize,
+        /// The value.
+        value: Address,
+    },
+    /// A validator belongs to an organisation that there is none of.
+    #[error("genesis field `validators[{index}].organisation`: `{name}` is not among `governance.organisations`")]
+    NoSuchOrganisation {
+        /// Place in the list, from 0.
+        index: usize,
+        /// The name.
+        name: String,
+    },
+    /// `governance.epoch_blocks` is out of bounds.
+    #[error("genesis field `governance.epoch_blocks`: {0} is not between {min} and {max}", min = EPOCH_BLOCKS.start(), max = EPOCH_BLOCKS.end())]
+    EpochBlocks(u64),
+    /// `governance.silent_after_s` is too short.
+    #[error("genesis field `governance.silent_after_s`: {0} s is below {SILENT_AFTER_S_MIN} s; 0 switches it off")]
+    SilentAfter(u64),
+    /// Too many organisations.
+    #[error("genesis field `governance.organisations`: {0} organisations, the most is {ORGANISATIONS_MAX}")]
+    OrganisationCount(usize),
+    /// A field of an organisation is not usable.
+    #[error("genesis field `governance.organisations[{index}].{field}`: {rule}")]
+    Organisation {
+        /// Place in the list, from 0.
+        index: usize,
+        /// The field.
+        field: &'static str,
+        /// What it must be.
+        rule: &'static str,
+    },
+    /// An account in the chain's own range.
+    #[error(
+        "genesis field `accounts.{0}`: addresses that begin with 0xd01e and 14 zero bytes are the chain's own; choose another"
+    )]
+    Reserved(Address),
     /// Too many accounts.
     #[error("genesis field `accounts`: {0} accounts, the most is {ACCOUNTS_MAX}; deploy the rest after the start")]
     AccountCount(usize),
@@ -242,6 +340,7 @@ impl TryFrom<GenesisFile> for Genesis {
         }
         check_intervals(file.block_interval_min_ms, file.block_interval_max_ms)?;
         check_validators(&file.validators)?;
+        check_governance(&file.governance, &file.validators)?;
         check_accounts(&file.accounts)?;
         Ok(Self { file })
     }
@@ -260,8 +359,8 @@ fn check_validators(validators: &[Validator]) -> Result<(), GenesisError> {
     if validators.is_empty() || validators.len() > VALIDATORS_MAX {
         return Err(GenesisError::ValidatorCount(validators.len()));
     }
-    let (mut keys, mut names) = (HashSet::new(), HashSet::new());
-    for (index, Validator { name, public_key, .. }) in validators.iter().enumerate() {
+    let (mut keys, mut names, mut recipients) = (HashSet::new(), HashSet::new(), HashSet::from([Address::ZERO]));
+    for (index, Validator { name, public_key, fee_recipient, .. }) in validators.iter().enumerate() {
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         if name.is_empty() || name.len() > 32 || !name.chars().all(allowed) {
             return Err(GenesisError::ValidatorName { index, name: name.clone() });
@@ -275,6 +374,45 @@ fn check_validators(validators: &[Validator]) -> Result<(), GenesisError> {
         if !keys.insert(public_key) {
             return Err(GenesisError::DuplicateValidator { index, field: "public_key", value: public_key.to_string() });
         }
+        if !recipients.insert(*fee_recipient) {
+            return Err(GenesisError::FeeRecipient { index, value: *fee_recipient });
+        }
+    }
+    Ok(())
+}
+
+/// The bounds of the contract that takes these over.
+fn check_governance(governance: &Governance, validators: &[Validator]) -> Result<(), GenesisError> {
+    let Governance { epoch_blocks, silent_after_s, organisations } = governance;
+    if !EPOCH_BLOCKS.contains(epoch_blocks) {
+        return Err(GenesisError::EpochBlocks(*epoch_blocks));
+    }
+    if (1..SILENT_AFTER_S_MIN).contains(silent_after_s) {
+        return Err(GenesisError::SilentAfter(*silent_after_s));
+    }
+    if organisations.len() > ORGANISATIONS_MAX {
+        return Err(GenesisError::OrganisationCount(organisations.len()));
+    }
+    let (mut names, mut accounts) = (HashSet::new(), HashSet::from([Address::ZERO]));
+    for (index, Organisation { name, account, root_certificate }) in organisations.iter().enumerate() {
+        let wrong = |field, rule| Err(GenesisError::Organisation { index, field, rule });
+        if name.is_empty() || name.len() > 128 || name.chars().any(char::is_control) {
+            return wrong("name", "must be 1 to 128 bytes without control characters");
+        }
+        if !names.insert(name) {
+            return wrong("name", "is already used by another organisation");
+        }
+        if !accounts.insert(*account) {
+            return wrong("account", "must be an account of this organisation alone");
+        }
+        if root_certificate.len() > ROOT_CERTIFICATE_BYTES_MAX {
+            return wrong("root_certificate", "has more than 4096 bytes");
+        }
+    }
+    for (index, validator) in validators.iter().enumerate() {
+        if let Some(name) = validator.organisation.as_ref().filter(|name| !names.contains(name)) {
+            return Err(GenesisError::NoSuchOrganisation { index, name: name.clone() });
+        }
     }
     Ok(())
 }
@@ -285,6 +423,9 @@ fn check_accounts(accounts: &BTreeMap<Address, GenesisAccount>) -> Result<(), Ge
     }
     let mut supply = U256::ZERO;
     for (&address, account) in accounts {
+        if address[..16] == RESERVED[..16] {
+            return Err(GenesisError::Reserved(address));
+        }
         if account.balance.is_zero() && account.nonce == 0 && account.code.is_empty() {
             return Err(GenesisError::EmptyAccount(address));
         }

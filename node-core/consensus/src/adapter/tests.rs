@@ -1,11 +1,11 @@
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use alloy_primitives::{Address, B256};
 use bytes::Bytes;
 use commonware_consensus::marshal::ancestry::from_iter;
 use dolmen_types::{
-    Genesis, PublicKey, Validator,
-    block::{Proposal, next_header},
+    Certificate, Genesis, PublicKey, Validator,
+    block::{BlockRules, Proposal, next_header},
     genesis::GenesisFile,
 };
 use parking_lot::Mutex;
@@ -39,7 +39,7 @@ impl Application for Fake {
         Verdict::Abstain
     }
 
-    async fn finalized(&self, _: Arc<Block>) -> bool {
+    async fn finalized(&self, _: Arc<Block>, _: Option<Certificate>) -> bool {
         true
     }
 
@@ -47,6 +47,10 @@ impl Application for Fake {
 
     fn height(&self) -> u64 {
         self.height
+    }
+
+    fn leader_timeout(&self, _: u64) -> Duration {
+        Duration::ZERO
     }
 
     fn validators(&self, _: u64) -> Option<Vec<PublicKey>> {
@@ -70,7 +74,14 @@ fn chain(count: usize) -> Vec<Arc<Block>> {
         block_interval_min_ms: 1,
         block_interval_max_ms: 10,
         block_bytes_max: 1 << 20,
-        validators: vec![Validator { name: "a".into(), public_key, fee_recipient: Address::ZERO }],
+        validators: vec![Validator {
+            name: "a".into(),
+            public_key,
+            fee_recipient: Address::repeat_byte(0xfe),
+            organisation: None,
+            endpoint: None,
+        }],
+        governance: Default::default(),
         accounts: Default::default(),
     }
     .try_into()
@@ -79,7 +90,12 @@ fn chain(count: usize) -> Vec<Arc<Block>> {
     for parent in 0..count {
         let parent = &blocks[parent];
         let timestamp_ms = parent.timestamp_ms().unwrap() + 1;
-        let header = next_header(parent.header(), parent.hash(), Proposal { timestamp_ms, beneficiary: Address::ZERO });
+        let header = next_header(
+            parent.header(),
+            parent.hash(),
+            Proposal { timestamp_ms, beneficiary: Address::ZERO },
+            BlockRules::of(parent.header()),
+        );
         blocks.push(Arc::new(Block::seal(header, vec![])));
     }
     blocks

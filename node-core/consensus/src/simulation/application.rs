@@ -4,13 +4,14 @@ use std::{
     collections::BTreeSet,
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
+    time::Duration,
 };
 
 use alloy_primitives::{Address, B256};
 use bytes::Bytes;
 use dolmen_types::{
-    Block, PublicKey,
-    block::{Proposal, next_header},
+    Block, Certificate, PublicKey,
+    block::{BlockRules, Proposal, next_header},
 };
 use parking_lot::Mutex;
 
@@ -81,7 +82,15 @@ impl Application for Chain {
         self.execute_missing(&lineage);
         let timestamp_ms = lineage.parent.timestamp_ms()? + 1;
         let proposal = Proposal { timestamp_ms, beneficiary: self.beneficiary };
-        let block = Block::seal(next_header(lineage.parent.header(), lineage.parent.hash(), proposal), Vec::new());
+        let block = Block::seal(
+            next_header(
+                lineage.parent.header(),
+                lineage.parent.hash(),
+                proposal,
+                BlockRules::of(lineage.parent.header()),
+            ),
+            Vec::new(),
+        );
         self.executed.lock().insert(block.hash());
         Some(Arc::new(block))
     }
@@ -95,7 +104,7 @@ impl Application for Chain {
         Verdict::Valid
     }
 
-    async fn finalized(&self, block: Arc<Block>) -> bool {
+    async fn finalized(&self, block: Arc<Block>, _: Option<Certificate>) -> bool {
         let mut disk = self.disk.lock();
         let place = usize::try_from(block.number()).expect("few blocks");
         match disk.get(place) {
@@ -115,6 +124,10 @@ impl Application for Chain {
 
     fn height(&self) -> u64 {
         self.disk.lock().len() as u64 - 1
+    }
+
+    fn leader_timeout(&self, _: u64) -> Duration {
+        Duration::from_millis(500)
     }
 
     fn validators(&self, epoch: u64) -> Option<Vec<PublicKey>> {

@@ -175,7 +175,9 @@ impl World {
         let validators = keys.iter().take(SEATS).enumerate().map(|(index, key)| Validator {
             name: format!("box-{index}"),
             public_key: from_commonware(&key.public_key()),
-            fee_recipient: Address::with_last_byte(u8::try_from(index).expect("few boxes")),
+            fee_recipient: Address::with_last_byte(u8::try_from(index + 1).expect("few boxes")),
+            organisation: None,
+            endpoint: None,
         });
         let genesis: Genesis = GenesisFile {
             // Of its own for each process and seed: a guard keeps others of the machine from its key and chain.
@@ -187,6 +189,7 @@ impl World {
             block_interval_max_ms: 10,
             block_bytes_max: 1 << 18,
             validators: validators.collect(),
+            governance: Default::default(),
             accounts: Default::default(),
         }
         .try_into()
@@ -433,7 +436,6 @@ impl World {
             genesis: self.genesis.clone(),
             block_bytes_max: config.block_bytes_max,
             gossip_bytes_max: config.gossip_bytes_max,
-            leader_timeout: config.leader_timeout,
             epoch_blocks: config.epoch_blocks,
             partition: format!("box-{index}-{lost}"),
         };
@@ -474,7 +476,6 @@ impl World {
             directory: self.guards.path().to_owned(),
             block_bytes_max: 1 << 18,
             gossip_bytes_max: 1 << 16,
-            leader_timeout: Duration::from_millis(500),
             threads: 1,
         }
     }

@@ -1,4 +1,5 @@
 mod effects;
+mod governed;
 
 use std::{num::NonZeroUsize, sync::LazyLock, time::Duration};
 
@@ -10,8 +11,8 @@ use dolmen_pool::{SenderCache, Signatures};
 use dolmen_store::{Options, Store};
 use dolmen_types::{
     Genesis, Transaction, Validator,
-    block::{Proposal, next_header},
-    genesis::{GenesisAccount, GenesisFile},
+    block::{BlockRules, Proposal, next_header},
+    genesis::{GenesisAccount, GenesisFile, Organisation},
 };
 use secp256k1::{Message, SECP256K1, SecretKey};
 
@@ -40,10 +41,14 @@ fn address(key: &SecretKey) -> Address {
 }
 
 fn transfer(index: u8, nonce: u64, to: TxKind, value: u64, input: Bytes) -> VerifiedTransaction {
+    signed(index, nonce, to, value, input, 100_000)
+}
+
+fn signed(index: u8, nonce: u64, to: TxKind, value: u64, input: Bytes, gas_limit: u64) -> VerifiedTransaction {
     let transaction = TxEip1559 {
         chain_id: CHAIN_ID,
         nonce,
-        gas_limit: 100_000,
+        gas_limit,
         max_fee_per_gas: GAS_PRICE + 1,
         max_priority_fee_per_gas: 1,
         to,
@@ -78,11 +83,22 @@ impl Chain {
     }
 
     fn with<const N: usize>(extra: [(Address, GenesisAccount); N]) -> Self {
+        Self::of(&Self::genesis(extra), u64::MAX, dolmen_store::Origin::of_accounts)
+    }
+
+    fn of(genesis: &Genesis, epoch_blocks: u64, origin: impl FnOnce(&Genesis) -> dolmen_store::Origin) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let options = Options { history_depth: 10.try_into().unwrap() };
+        let store = Store::open(dir.path(), &origin(genesis), options).unwrap();
+        Self { store: Arc::new(store), executor: Executor::new(CHAIN_ID, epoch_blocks), _dir: dir }
+    }
+
+    fn genesis<const N: usize>(extra: [(Address, GenesisAccount); N]) -> Genesis {
         let contract = |code| GenesisAccount { nonce: 1, code, ..Default::default() };
         let rich = |index| {
             (address(&key(index)), GenesisAccount { balance: U256::from(10_u64.pow(18)), ..Default::default() })
         };
-        let genesis: Genesis = GenesisFile {
+        GenesisFile {
             chain_id: CHAIN_ID,
             timestamp_ms: 1_790_000_000_000,
             gas_limit: 1_000_000,
@@ -95,7 +111,18 @@ impl Chain {
                 // RFC 8032, section 7.1, test 1.
                 public_key: "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a".parse().unwrap(),
                 fee_recipient: Address::repeat_byte(0xfe),
+                organisation: None,
+                endpoint: None,
             }],
+            governance: dolmen_types::genesis::Governance {
+                epoch_blocks: 20,
+                organisations: vec![Organisation {
+                    name: "alpha".into(),
+                    account: address(&key(1)),
+                    root_certificate: Bytes::new(),
+                }],
+                ..Default::default()
+            },
             accounts: [
                 rich(1),
                 rich(2),
@@ -111,17 +138,14 @@ impl Chain {
             .collect(),
         }
         .try_into()
-        .unwrap();
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path(), &genesis, Options { history_depth: 10.try_into().unwrap() }).unwrap();
-        Self { store: Arc::new(store), executor: Executor::new(CHAIN_ID), _dir: dir }
+        .unwrap()
     }
 
     fn header(&self) -> Header {
         let head = self.store.head();
         let proposal =
             Proposal { timestamp_ms: head.block.timestamp_ms().unwrap() + 5, beneficiary: Address::repeat_byte(0xfe) };
-        next_header(head.block.header(), head.block.hash(), proposal)
+        next_header(head.block.header(), head.block.hash(), proposal, BlockRules::of(head.block.header()))
     }
 
     fn build(&self, transactions: Vec<VerifiedTransaction>, bytes_max: usize) -> Built {
@@ -251,7 +275,7 @@ fn a_builder_leaves_out_what_does_not_fit_or_run() {
 fn a_used_nonce_does_not_hide_the_next() {
     let chain = Chain::new();
     let both: Vec<_> = (0..2).map(|nonce| transfer(1, nonce, TxKind::Call(COUNTER), 0, word(1))).collect();
-    chain.store.commit(&chain.build(both[..1].to_vec(), 1 << 20).executed).unwrap();
+    chain.store.commit(&chain.build(both[..1].to_vec(), 1 << 20).executed, None).unwrap();
     assert_eq!(chain.build(both.clone(), 1 << 20).transactions, both[1..]);
 }
 

@@ -200,7 +200,7 @@ fn check_best_after(fixture: &Fixture, moved: u8, by: u64) {
 /// Adds one transaction and checks what the result says against what happened.
 fn add(fixture: &Fixture, transaction: &Transaction, now_ms: u64) {
     let before = contents(&fixture.pool);
-    let (bytes_before, bounds) = (fixture.pool.status().bytes, *fixture.pool.config());
+    let (bytes_before, bounds) = (fixture.pool.status().bytes, fixture.pool.config());
     let result = fixture.pool.add(transaction.clone(), Origin::Local, now_ms);
     let mut after = contents(&fixture.pool);
     let hash = *transaction.tx_hash();

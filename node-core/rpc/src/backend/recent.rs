@@ -161,13 +161,18 @@ impl Backend {
 
 #[cfg(test)]
 mod tests {
-    use dolmen_types::block::{Proposal, next_header};
+    use dolmen_types::block::{BlockRules, Proposal, next_header};
 
     use super::*;
 
     fn block(number: u64) -> Arc<FinalizedBlock> {
         let parent = alloy_consensus::Header { number: number - 1, ..Default::default() };
-        let header = next_header(&parent, B256::ZERO, Proposal { timestamp_ms: number, beneficiary: Address::ZERO });
+        let header = next_header(
+            &parent,
+            B256::ZERO,
+            Proposal { timestamp_ms: number, beneficiary: Address::ZERO },
+            BlockRules::of(&parent),
+        );
         Arc::new(FinalizedBlock::new(Arc::new(Block::seal(header, vec![])), Arc::default()))
     }
 

@@ -11,7 +11,7 @@ use alloy_consensus::{SignableTransaction as _, TxLegacy};
 use alloy_primitives::{Bytes, Log, LogData, Signature};
 use dolmen_types::{
     PublicKey, Transaction, Validator,
-    block::{Proposal, next_header},
+    block::{BlockRules, Proposal, next_header},
     genesis::{GenesisAccount, GenesisFile},
 };
 
@@ -22,7 +22,13 @@ const ALICE: Address = Address::repeat_byte(0xa1);
 const TOKEN: Address = Address::repeat_byte(0x70);
 
 fn genesis(chain_id: u64) -> Genesis {
-    let validator = Validator { name: "a".into(), public_key: PublicKey([1; 32]), fee_recipient: Address::ZERO };
+    let validator = Validator {
+        name: "a".into(),
+        public_key: PublicKey([1; 32]),
+        fee_recipient: Address::repeat_byte(0xfe),
+        organisation: None,
+        endpoint: None,
+    };
     let token = GenesisAccount {
         nonce: 1,
         code: Bytes::from_static(&[0x60, 0x00]),
@@ -39,6 +45,7 @@ fn genesis(chain_id: u64) -> Genesis {
         block_interval_max_ms: 10,
         block_bytes_max: 1 << 20,
         validators: vec![validator],
+        governance: Default::default(),
         accounts: [(ALICE, alice), (TOKEN, token)].into(),
     }
     .try_into()
@@ -46,7 +53,10 @@ fn genesis(chain_id: u64) -> Genesis {
 }
 
 fn open(path: &Path, depth: u64) -> Arc<Store> {
-    Arc::new(Store::open(path, &genesis(1), Options { history_depth: depth.try_into().unwrap() }).unwrap())
+    Arc::new(
+        Store::open(path, &Origin::of_accounts(&genesis(1)), Options { history_depth: depth.try_into().unwrap() })
+            .unwrap(),
+    )
 }
 
 /// A block after the head in which Alice has `balance` and the token's slot 1 holds `slot`, with one log.
@@ -81,11 +91,11 @@ fn executed(store: &Store, diff: StateDiff, logs: Vec<Log>) -> Executed {
     let transaction = Transaction::from(TxLegacy { nonce: number, ..Default::default() }.into_signed(signature));
     let receipts = vec![receipt::receipt(&transaction, true, 21_000, logs)];
     let proposal = Proposal { timestamp_ms: head.block.timestamp_ms().unwrap() + 1, beneficiary: Address::ZERO };
-    let mut header = next_header(head.block.header(), head.block.hash(), proposal);
+    let mut header = next_header(head.block.header(), head.block.hash(), proposal, BlockRules::of(head.block.header()));
     header.state_root = state.root();
     header.receipts_root = receipt::root(&receipts);
     header.logs_bloom = receipt::bloom(&receipts);
-    Executed { block: Arc::new(Block::seal(header, vec![transaction])), receipts, diff, state }
+    Executed { block: Arc::new(Block::seal(header, vec![transaction])), receipts, diff, state, record: None }
 }
 
 /// The root as alloy-trie computes it from the flat values.
@@ -113,7 +123,7 @@ fn the_root_is_ethereums() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path(), 10);
     assert_eq!(store.head().state.root(), independent_root(1000, 0, 9));
-    store.commit(&next(&store, 5, 0)).unwrap();
+    store.commit(&next(&store, 5, 0), None).unwrap();
     assert_eq!(store.head().state.root(), independent_root(5, 1, 0));
 }
 
@@ -123,7 +133,7 @@ fn a_reopened_store_is_the_same() {
     let (root, hash) = {
         let store = open(dir.path(), 10);
         for height in 1..=5 {
-            store.commit(&next(&store, 100 + height, height)).unwrap();
+            store.commit(&next(&store, 100 + height, height), None).unwrap();
         }
         (store.head().state.root(), store.head().block.hash())
     };
@@ -143,7 +153,7 @@ fn earlier_states_are_read_and_proven() {
     let store = open(dir.path(), 100);
     for height in 1..=8 {
         // Slot 1 is removed by every third block and comes back.
-        store.commit(&next(&store, 100 + height, if height % 3 == 0 { 0 } else { height })).unwrap();
+        store.commit(&next(&store, 100 + height, if height % 3 == 0 { 0 } else { height }), None).unwrap();
     }
     for height in 1..=8 {
         let state = store.state_at(height).unwrap();
@@ -162,12 +172,12 @@ fn history_is_pruned_at_its_depth() {
     let store = open(dir.path(), 3);
     let old = {
         for height in 1..=4 {
-            store.commit(&next(&store, height, height)).unwrap();
+            store.commit(&next(&store, height, height), None).unwrap();
         }
         store.state_at(2).unwrap()
     };
     for height in 5..=10 {
-        store.commit(&next(&store, height, height)).unwrap();
+        store.commit(&next(&store, height, height), None).unwrap();
     }
     assert_eq!(store.history_floor(), 7);
     assert!(matches!(store.state_at(6), Err(StoreError::Pruned { number: 6, floor: 7 })));
@@ -181,8 +191,8 @@ fn only_the_next_block_is_committed() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path(), 10);
     let first = next(&store, 1, 1);
-    store.commit(&first).unwrap();
-    assert!(matches!(store.commit(&first), Err(StoreError::NotNext { number: 1, head: 1, .. })));
+    store.commit(&first, None).unwrap();
+    assert!(matches!(store.commit(&first, None), Err(StoreError::NotNext { number: 1, head: 1, .. })));
 }
 
 #[test]
@@ -190,20 +200,29 @@ fn another_chain_another_format_and_a_damaged_state_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     drop(open(dir.path(), 10));
     let options = Options { history_depth: 10.try_into().unwrap() };
-    assert!(matches!(Store::open(dir.path(), &genesis(2), options), Err(StoreError::OtherChain { .. })));
+    assert!(matches!(
+        Store::open(dir.path(), &Origin::of_accounts(&genesis(2)), options),
+        Err(StoreError::OtherChain { .. })
+    ));
     let db = Db::open(dir.path()).unwrap();
-    assert!(matches!(Store::open(dir.path(), &genesis(1), options), Err(StoreError::Locked(_))));
+    assert!(matches!(Store::open(dir.path(), &Origin::of_accounts(&genesis(1)), options), Err(StoreError::Locked(_))));
     let mut batch = db.batch();
     batch.delete(cf::ACCOUNTS, keccak256(ALICE).as_slice());
     batch.commit().unwrap();
     drop(db);
-    assert!(matches!(Store::open(dir.path(), &genesis(1), options), Err(StoreError::StateRoot { height: 0, .. })));
+    assert!(matches!(
+        Store::open(dir.path(), &Origin::of_accounts(&genesis(1)), options),
+        Err(StoreError::StateRoot { height: 0, .. })
+    ));
     let db = Db::open(dir.path()).unwrap();
     let mut batch = db.batch();
     batch.put(cf::META, meta::VERSION, &99_u32.to_be_bytes());
     batch.commit().unwrap();
     drop(db);
-    assert!(matches!(Store::open(dir.path(), &genesis(1), options), Err(StoreError::Version { found: 99, .. })));
+    assert!(matches!(
+        Store::open(dir.path(), &Origin::of_accounts(&genesis(1)), options),
+        Err(StoreError::Version { found: 99, .. })
+    ));
 }
 
 #[test]
@@ -228,7 +247,7 @@ fn a_block_shows_once_it_is_the_head() {
     write_block(&mut batch, &next.block, &next.receipts);
     batch.commit().unwrap();
     assert_eq!(shown(), [false; 7]);
-    store.commit(&next).unwrap();
+    store.commit(&next, None).unwrap();
     assert_eq!(shown(), [true; 7]);
 }
 
@@ -237,12 +256,12 @@ fn a_removed_account_leaves_no_slots() {
     let dir = tempfile::tempdir().unwrap();
     let root = {
         let store = open(dir.path(), 10);
-        store.commit(&next(&store, 1, 5)).unwrap();
+        store.commit(&next(&store, 1, 5), None).unwrap();
         let before = store.head().state.account(&TOKEN).unwrap();
         // Its slot is not listed, and one that never was is.
         let never = SlotChange { slot: U256::from(2), before: U256::ZERO, after: U256::from(3) };
         let removed = AccountChange { address: TOKEN, before, after: None, slots: vec![never] };
-        store.commit(&executed(&store, StateDiff { accounts: vec![removed], codes: vec![] }, vec![])).unwrap();
+        store.commit(&executed(&store, StateDiff { accounts: vec![removed], codes: vec![] }, vec![]), None).unwrap();
         store.head().state.root()
     };
     let store = open(dir.path(), 10);
@@ -258,7 +277,7 @@ fn proofs_undo_a_bounded_number_of_changes() {
     let store = open(dir.path(), 100);
     for height in 1..=8 {
         // The same account and the same slot each time.
-        store.commit(&next(&store, height, height)).unwrap();
+        store.commit(&next(&store, height, height), None).unwrap();
     }
     let undo = |number, keys_max, listed_max| store.trie_within(number, UndoLimits { keys_max, listed_max });
     assert_eq!(undo(0, 2, 16).unwrap().root(), store.header(0).unwrap().unwrap().state_root);
@@ -279,7 +298,7 @@ fn logs_are_found_by_address_and_topic() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path(), 100);
     for height in 1..=20 {
-        store.commit(&next(&store, height, height)).unwrap();
+        store.commit(&next(&store, height, height), None).unwrap();
     }
     let topic = |value: u64| B256::from(U256::from(value));
     let find = |filter: &LogFilter, from, to| {
@@ -305,7 +324,7 @@ fn searches_for_logs_stop_at_their_limits() {
     let store = open(dir.path(), 100);
     for height in 1..=8 {
         // One log of 52 bytes each: an address and a topic.
-        store.commit(&next(&store, height, height)).unwrap();
+        store.commit(&next(&store, height, height), None).unwrap();
     }
     let search = |limits: LogLimits| {
         let page = store.logs(&LogFilter::default(), 1, 8, &limits).unwrap();

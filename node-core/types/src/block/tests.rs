@@ -32,7 +32,7 @@ fn parent() -> (Header, B256) {
 fn child(transactions: Vec<Transaction>) -> Block {
     let (parent, hash) = parent();
     let proposal = Proposal { timestamp_ms: 1_790_000_000_456, beneficiary: Address::repeat_byte(2) };
-    Block::seal(next_header(&parent, hash, proposal), transactions)
+    Block::seal(next_header(&parent, hash, proposal, BlockRules::of(&parent)), transactions)
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn more_transactions_than_gas_are_refused_undecoded() {
 fn header_rules_name_the_field() {
     let (parent, hash) = parent();
     let good = child(vec![]);
-    assert_eq!(check_header(&good, &parent, hash), Ok(()));
+    assert_eq!(check_header(&good, &parent, hash, BlockRules::of(&parent)), Ok(()));
     type Change = fn(&mut Header);
     let cases: [(&'static str, Change); 10] = [
         ("number", |header| header.number += 1),
@@ -129,7 +129,10 @@ fn header_rules_name_the_field() {
     for (field, change) in cases {
         let mut header = good.header().clone();
         change(&mut header);
-        assert_eq!(check_header(&Block::seal(header, vec![]), &parent, hash), Err(BlockError::Field(field)));
+        assert_eq!(
+            check_header(&Block::seal(header, vec![]), &parent, hash, BlockRules::of(&parent)),
+            Err(BlockError::Field(field))
+        );
     }
 }
 

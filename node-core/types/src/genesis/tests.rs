@@ -8,6 +8,8 @@ fn file() -> GenesisFile {
         name: format!("box-{index}"),
         public_key: PublicKey([[1, 3, 6, 9][usize::from(index) - 1]; 32]),
         fee_recipient: Address::repeat_byte(index),
+        organisation: None,
+        endpoint: None,
     };
     GenesisFile {
         chain_id: 1337,
@@ -18,6 +20,18 @@ fn file() -> GenesisFile {
         block_interval_max_ms: 500,
         block_bytes_max: 2 << 20,
         validators: (1..=4).map(validator).collect(),
+        governance: Governance {
+            organisations: ["alpha", "beta"]
+                .into_iter()
+                .zip(11..)
+                .map(|(name, byte)| Organisation {
+                    name: name.into(),
+                    account: Address::repeat_byte(byte),
+                    root_certificate: Bytes::new(),
+                })
+                .collect(),
+            ..Default::default()
+        },
         accounts: BTreeMap::from([(
             address!("0x00000000000000000000000000000000000000aa"),
             GenesisAccount { balance: U256::from(7), ..Default::default() },
@@ -57,6 +71,27 @@ fn each_bad_field_is_named() {
         ("`validators`", Box::new(|file| file.validators.clear())),
         ("`validators[1].public_key`", Box::new(|file| file.validators[1].public_key = PublicKey([1; 32]))),
         ("is not an Ed25519 public key", Box::new(|file| file.validators[1].public_key = PublicKey([2; 32]))),
+        ("`validators[1].fee_recipient`", Box::new(|file| file.validators[1].fee_recipient = Address::repeat_byte(1))),
+        ("`validators[0].fee_recipient`", Box::new(|file| file.validators[0].fee_recipient = Address::ZERO)),
+        ("`validators[2].organisation`", Box::new(|file| file.validators[2].organisation = Some("gamma".into()))),
+        ("`governance.epoch_blocks`: 19", Box::new(|file| file.governance.epoch_blocks = 19)),
+        ("`governance.silent_after_s`: 4", Box::new(|file| file.governance.silent_after_s = 4)),
+        ("`governance.organisations[1].name`", Box::new(|file| file.governance.organisations[1].name = "alpha".into())),
+        ("`governance.organisations[0].name`", Box::new(|file| file.governance.organisations[0].name.clear())),
+        (
+            "`governance.organisations[0].account`",
+            Box::new(|file| file.governance.organisations[0].account = Address::ZERO),
+        ),
+        (
+            "`governance.organisations[1].root_certificate`",
+            Box::new(|file| file.governance.organisations[1].root_certificate = vec![0; 4097].into()),
+        ),
+        (
+            "are the chain's own",
+            Box::new(|file| {
+                file.accounts.insert(address!("d01e000000000000000000000000000000000001"), GenesisAccount::default());
+            }),
+        ),
         ("`validators[3].name`", Box::new(|file| file.validators[3].name = "box-1".into())),
         ("`validators[2].name`", Box::new(|file| file.validators[2].name = "box 3".into())),
         ("is empty", Box::new(|file| file.accounts.values_mut().for_each(|a| a.balance = U256::ZERO))),
@@ -95,7 +130,13 @@ fn too_many_validators_are_refused() {
             .map(|index| {
                 let mut key = [0; 32];
                 key[0] = u8::try_from(index).unwrap();
-                Validator { name: format!("v{index}"), public_key: PublicKey(key), fee_recipient: Address::ZERO }
+                Validator {
+                    name: format!("v{index}"),
+                    public_key: PublicKey(key),
+                    fee_recipient: Address::repeat_byte(0xfe),
+                    organisation: None,
+                    endpoint: None,
+                }
             })
             .collect();
     });
@@ -146,19 +187,22 @@ fn an_account_listed_twice_is_refused() {
 fn block_zero_is_frozen() {
     let genesis = Genesis::try_from(file()).unwrap();
     let block = genesis.block(B256::repeat_byte(9));
-    assert_eq!(block.hash(), b256!("0x09973d09cb9edf86da8eafb58f34239e84ab9b5f89265ed0436ba4d3e501cadc"));
+    assert_eq!(block.hash(), b256!("0x598eb3fd036934819ab94372947bc09eb619d4e5e0e6d24925f11c659f7bff61"));
 }
 
 #[test]
 fn every_setting_changes_block_zero() {
     let hash = |file: GenesisFile| Genesis::try_from(file).unwrap().block(B256::ZERO).hash();
     let base = hash(file());
-    let changes: [fn(&mut GenesisFile); 6] = [
+    let changes: [fn(&mut GenesisFile); 9] = [
         |file| file.chain_id += 1,
         |file| file.block_interval_min_ms += 1,
         |file| file.block_interval_max_ms += 1,
         |file| file.block_bytes_max += 1,
-        |file| file.validators[0].fee_recipient = Address::ZERO,
+        |file| file.validators[0].fee_recipient = Address::repeat_byte(0xfe),
+        |file| file.validators[0].organisation = Some("alpha".into()),
+        |file| file.governance.epoch_blocks += 1,
+        |file| file.governance.organisations[0].account = Address::repeat_byte(0xfd),
         |file| file.validators.swap(0, 1),
     ];
     for change in changes {

@@ -52,7 +52,7 @@ fn an_account_created_and_destroyed_in_one_transaction_is_removed() {
     let expected = AccountChange { address: created, before: Some(before), after: None, slots: vec![] };
     assert_eq!(change(&built, created), Some(expected));
     assert_eq!(built.executed.state.account(&created).unwrap(), None);
-    chain.store.commit(&built.executed).unwrap();
+    chain.store.commit(&built.executed, None).unwrap();
     assert_eq!(chain.store.head().state.account(&created).unwrap(), None);
 }
 
@@ -129,7 +129,7 @@ fn a_delegation_is_code_until_it_is_cleared() {
     assert_eq!((before.nonce, before.code_hash), (0, KECCAK256_EMPTY));
     assert_eq!(after, Some(Account { nonce: 1, code_hash: keccak256(&designator), ..before }));
     assert_eq!(first.executed.diff.codes, [(keccak256(&designator), designator)]);
-    chain.store.commit(&first.executed).unwrap();
+    chain.store.commit(&first.executed, None).unwrap();
 
     let second = built(&chain, vec![sign(set_code(1, vec![delegation(Address::ZERO, 1)]), 1)]);
     let after = Account { nonce: 2, ..before };

@@ -41,7 +41,7 @@ fn a_torn_log_opens_at_a_whole_block() {
     // Bytes of the log once a height is committed, and what is then the head.
     let mut commits = vec![(len(), head(&store))];
     for height in 1..=BLOCKS {
-        store.commit(&next(&store, height, height % 3)).unwrap();
+        store.commit(&next(&store, height, height % 3), None).unwrap();
         commits.push((len(), head(&store)));
     }
     let mut cuts = vec![0, commits[0].0 / 2];
@@ -59,7 +59,7 @@ fn a_torn_log_opens_at_a_whole_block() {
         assert_eq!(survivor.head().block.number(), whole as u64, "cut after {cut} bytes");
         assert_eq!(head(&survivor), commits[whole].1, "cut after {cut} bytes");
         let after = next(&survivor, 77, 7);
-        survivor.commit(&after).unwrap();
+        survivor.commit(&after, None).unwrap();
         assert_eq!(head(&survivor), (after.block.hash(), after.block.header().state_root));
     }
 }

@@ -1,7 +1,8 @@
 //! What a database holds, to the byte.
 
-use alloy_primitives::b256;
+use alloy_primitives::{FixedBytes, b256};
 use alloy_rlp::Encodable as _;
+use dolmen_types::certificate::RankedSignature;
 
 use super::*;
 
@@ -12,11 +13,19 @@ fn the_format_is_frozen() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path(), 2);
     for height in 1..=4 {
-        store.commit(&next(&store, 100 + height, height % 3)).unwrap();
+        store.commit(&next(&store, 100 + height, height % 3), None).unwrap();
     }
     let before = store.head().state.account(&TOKEN).unwrap();
     let removed = AccountChange { address: TOKEN, before, after: None, slots: vec![] };
-    store.commit(&executed(&store, StateDiff { accounts: vec![removed], codes: vec![] }, vec![])).unwrap();
+    let mut last = executed(&store, StateDiff { accounts: vec![removed], codes: vec![] }, vec![]);
+    last.record = Some((1, Bytes::from_static(&[0xd0])));
+    let signature = RankedSignature { rank: 0, signature: FixedBytes::repeat_byte(7) };
+    let certificate =
+        Certificate { epoch: 0, view: 9, parent_view: 8, block: last.block.hash(), signatures: vec![signature] };
+    store.commit(&last, Some(&certificate)).unwrap();
+    assert_eq!(store.certificate(5).unwrap(), Some(certificate));
+    assert_eq!(store.certificate(4).unwrap(), None);
+    assert_eq!(store.epoch_record(1).unwrap(), Some(Bytes::from_static(&[0xd0])));
     let mut contents = Vec::new();
     for family in cf::ALL {
         family.encode(&mut contents);
@@ -26,6 +35,6 @@ fn the_format_is_frozen() {
             value[..].encode(&mut contents);
         }
     }
-    let expected = b256!("0x97490ddbacbcd0e67de4c2272926e5ad429ea9ae795c6eedf3e1098a6f7a2820");
+    let expected = b256!("0xbcda16ed88d361b2b9344477ceb1413901978f7cc5e0448025180d8da46e748e");
     assert_eq!(keccak256(&contents), expected, "the format changed: raise FORMAT_VERSION");
 }

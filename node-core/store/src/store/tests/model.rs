@@ -120,7 +120,7 @@ proptest! {
             let mut model = models.last().unwrap().clone();
             let accounts =
                 actions.iter().filter_map(|(index, action)| act(&mut model, ADDRESSES[*index], action)).collect();
-            store.commit(&executed(&store, StateDiff { accounts, codes: vec![] }, vec![])).unwrap();
+            store.commit(&executed(&store, StateDiff { accounts, codes: vec![] }, vec![]), None).unwrap();
             models.push(model);
             if restarts {
                 drop(store);

@@ -1,0 +1,165 @@
+//! What the governance contract says, as the node uses it: the records of epochs, and the boxes to be connected with.
+
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+
+use alloy_primitives::{Address, Bytes};
+use alloy_sol_types::SolCall;
+use dolmen_consensus::Peer;
+use dolmen_execution::{Call, CallResult, CallSite, Executor, StateOverrides};
+use dolmen_governance::{ADDRESS, EpochRecord, EpochValidator, contract};
+use dolmen_store::{Head, Store, StoreError};
+use dolmen_types::{Block, PublicKey, Receipt, block::BlockRules};
+use parking_lot::RwLock;
+
+/// Gas of a question: more than any answer costs with the most boxes that the contract admits.
+const GAS: u64 = 200_000_000;
+
+/// The contract on this box's chain.
+pub(crate) struct Governance {
+    store: Arc<Store>,
+    executor: Arc<Executor>,
+    epoch_blocks: u64,
+    own: PublicKey,
+    /// From this box's own settings, which know better than the chain where others are.
+    configured: Vec<Peer>,
+    /// The record of the epoch that the next block is in, and the boxes to be connected with.
+    current: RwLock<(Arc<EpochRecord>, Arc<[Peer]>)>,
+}
+
+impl Governance {
+    pub(crate) fn new(
+        store: Arc<Store>,
+        executor: Arc<Executor>,
+        epoch_blocks: u64,
+        own: PublicKey,
+        configured: Vec<Peer>,
+    ) -> Result<Self, StoreError> {
+        let head = store.head();
+        let record = read_record(&store, (head.block.number() + 1) / epoch_blocks)?;
+        let current = RwLock::new((Arc::new(record), configured.clone().into()));
+        let governance = Self { store, executor, epoch_blocks, own, configured, current };
+        governance.refresh_peers(&head);
+        Ok(governance)
+    }
+
+    /// The record of the epoch that the next block is in.
+    pub(crate) fn current(&self) -> Arc<EpochRecord> {
+        self.current.read().0.clone()
+    }
+
+    /// The record of an epoch; `None` where its predecessor's last block is not committed here.
+    pub(crate) fn record(&self, epoch: u64) -> Option<Arc<EpochRecord>> {
+        let current = self.current();
+        if current.epoch == epoch {
+            return Some(current);
+        }
+        if epoch > current.epoch {
+            return None;
+        }
+        match read_record(&self.store, epoch) {
+            Ok(record) => Some(Arc::new(record)),
+            Err(error) => {
+                tracing::error!(
+                    epoch,
+                    error = &error as &dyn std::error::Error,
+                    "the record of an epoch is unreadable"
+                );
+                None
+            }
+        }
+    }
+
+    /// The record of the epoch that a block is in.
+    pub(crate) fn record_at(&self, number: u64) -> Option<Arc<EpochRecord>> {
+        self.record(number / self.epoch_blocks)
+    }
+
+    /// What a block's epoch says of it.
+    pub(crate) fn rules_at(&self, number: u64) -> Option<BlockRules> {
+        let parameters = self.record_at(number)?.parameters;
+        let (gas_limit, base_fee_per_gas) = (parameters.gas_limit, parameters.base_fee_per_gas);
+        Some(BlockRules { gas_limit, base_fee_per_gas })
+    }
+
+    /// Where a validator's fees go in the epoch of a block.
+    pub(crate) fn fee_recipient(&self, validator: &PublicKey, number: u64) -> Option<Address> {
+        Some(self.record_at(number)?.validator(validator)?.fee_recipient)
+    }
+
+    /// Who proposed a block: its beneficiary tells.
+    pub(crate) fn proposer(&self, block: &Block) -> Option<EpochValidator> {
+        let record = self.record_at(block.number())?;
+        record.validators.iter().find(|validator| validator.fee_recipient == block.header().beneficiary).cloned()
+    }
+
+    pub(crate) fn peers(&self) -> Arc<[Peer]> {
+        self.current.read().1.clone()
+    }
+
+    /// Takes a committed block in. Says whether another epoch begins with the next one.
+    pub(crate) fn committed(&self, head: &Head, receipts: &[Receipt]) -> Result<bool, StoreError> {
+        let next = head.block.number() + 1;
+        let begins = next.is_multiple_of(self.epoch_blocks);
+        if begins {
+            let record = read_record(&self.store, next / self.epoch_blocks)?;
+            self.current.write().0 = Arc::new(record);
+        }
+        let mut logs = receipts.iter().flat_map(|receipt| receipt.logs());
+        if begins || logs.any(|log| log.address == ADDRESS) {
+            self.refresh_peers(head);
+        }
+        Ok(begins)
+    }
+
+    /// Whether something waits for the end of this epoch: an idle chain then hurries to it.
+    pub(crate) fn is_change_pending(&self) -> bool {
+        let head = self.store.head();
+        self.ask(&head, contract::isChangePendingCall {}).unwrap_or(false)
+    }
+
+    fn refresh_peers(&self, head: &Head) {
+        let Some(boxes) = self.ask(head, contract::peersCall {}) else { return };
+        let mut peers: BTreeMap<PublicKey, SocketAddr> = BTreeMap::new();
+        for known in boxes {
+            // A box without an address is one that calls others.
+            if let Ok(address) = known.endpoint.parse() {
+                peers.insert(PublicKey(known.key.0), address);
+            }
+        }
+        peers.extend(self.configured.iter().map(|peer| (peer.public_key, peer.address)));
+        peers.remove(&self.own);
+        let peers: Vec<_> = peers.into_iter().map(|(public_key, address)| Peer { public_key, address }).collect();
+        let mut current = self.current.write();
+        // The same one for as long as it says the same: consensus compares it as such.
+        if *current.1 != *peers {
+            current.1 = peers.into();
+        }
+    }
+
+    /// Asks the contract; `None` where the chain has none.
+    fn ask<C: SolCall>(&self, head: &Head, call: C) -> Option<C::Return> {
+        let overrides = StateOverrides::default();
+        let header = head.block.header();
+        let site = CallSite { state: &head.state, hashes: &*self.store, header, gas_cap: GAS, overrides: &overrides };
+        let call = Call { to: Some(ADDRESS), input: Bytes::from(call.abi_encode()), ..Call::default() };
+        match self.executor.call(site, &call) {
+            Ok(CallResult::Success { output, .. }) if !output.is_empty() => C::abi_decode_returns(&output).ok(),
+            Ok(CallResult::Success { .. }) => None,
+            other => {
+                tracing::error!(height = header.number, ?other, "the governance contract does not answer");
+                None
+            }
+        }
+    }
+}
+
+/// The longest that a proposer may wait in an epoch.
+pub(crate) const fn interval_max(record: &EpochRecord) -> Duration {
+    Duration::from_millis(record.parameters.block_interval_max_ms)
+}
+
+fn read_record(store: &Store, epoch: u64) -> Result<EpochRecord, StoreError> {
+    let damaged = || StoreError::Damaged { what: "record of an epoch", key: epoch.to_string() };
+    let bytes = store.epoch_record(epoch)?.ok_or_else(damaged)?;
+    EpochRecord::decode(&bytes).map_err(|_| damaged())
+}
