@@ -43,6 +43,7 @@ test(`a seeded load replays to the same roots in another EVM (seed ${seed})`, as
     + `${totals.logs} logs, ${totals.gas} gas in ${Date.now() - started} ms`)
 
   assert.equal(totals.blocks, top)
+  assert.ok(totals.epochs > 0, 'the load goes on beyond an epoch')
   assert.ok(totals.transactions >= load.sent, 'every transaction of the load is in the replayed chain')
   assert.ok(totals.failed > 0 && totals.failed < totals.transactions, 'the load has both outcomes')
   assert.ok(totals.logs > 0, 'the load emits logs')

@@ -12,7 +12,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{BoxInfo, Chain, PATIENCE, dolmen, process, wait_for};
+use crate::{BoxInfo, Chain, EPOCH_BLOCKS, PATIENCE, dolmen, process, wait_for};
 
 /// Makes the key that a box looks for in this directory; returns its public half.
 fn make_key(dir: &Path) -> String {
@@ -211,7 +211,8 @@ fn peer(public_key: &str, address: SocketAddr) -> String {
 /// Writes the files of a new chain on free ports.
 fn prepare(dir: &Path, boxes: usize) {
     let mut command = Command::new(dolmen());
-    command.args(["devnet", "--prepare", "--base-port", "0", "--boxes", &boxes.to_string(), "--dir"]).arg(dir);
+    command.args(["devnet", "--prepare", "--base-port", "0", "--boxes", &boxes.to_string()]);
+    command.args(["--epoch-blocks", &EPOCH_BLOCKS.to_string(), "--dir"]).arg(dir);
     let prepared = process::run(&mut command, PATIENCE);
     assert!(prepared.status.success(), "`dolmen devnet --prepare` failed: {}", prepared.output);
 }

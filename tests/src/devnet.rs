@@ -12,7 +12,7 @@ use std::{
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use crate::{BOXES, Chain, PATIENCE, dolmen, process, wait_for};
+use crate::{BOXES, Chain, EPOCH_BLOCKS, PATIENCE, dolmen, process, wait_for};
 
 /// `dolmen devnet` itself waits two minutes for its boxes, then says which one is the trouble.
 const READY_WITHIN: Duration = Duration::from_secs(150);
@@ -55,7 +55,8 @@ impl Devnet {
 
     fn launch(dir: &Path, stderr: Stdio, options: &[&str]) -> Self {
         let mut command = process::command(dolmen());
-        command.args(["devnet", "--base-port", "0", "--boxes", &BOXES.to_string(), "--dir"]).arg(dir).args(options);
+        command.args(["devnet", "--base-port", "0", "--boxes", &BOXES.to_string()]);
+        command.args(["--epoch-blocks", &EPOCH_BLOCKS.to_string(), "--dir"]).arg(dir).args(options);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
         let mut child = command.spawn().expect("setpriv (util-linux) starts dolmen");
         let lines = read_lines(child.stdout.take().expect("piped"));

@@ -31,6 +31,8 @@ pub use sign::transfer;
 
 /// Boxes of a test's chain: the smallest number that tolerates a faulty one.
 pub const BOXES: usize = 4;
+/// Blocks of an epoch here: tests pass several.
+pub const EPOCH_BLOCKS: u64 = 40;
 /// Longest wait for boxes to start, stop, or agree again: a machine whose every core is busy needs most of it.
 pub const PATIENCE: Duration = Duration::from_secs(90);
 

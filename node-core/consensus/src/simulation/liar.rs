@@ -17,7 +17,7 @@ use crate::member::Channels;
 pub(super) async fn run<E, S, R>(
     mut context: E,
     lie: Lie,
-    schemes: impl Fn(u64) -> Theirs + Send,
+    schemes: impl Fn(u64) -> Option<Theirs> + Send,
     mut channels: Channels<S, R>,
     others: Vec<ed25519::PublicKey>,
 ) where
@@ -31,13 +31,15 @@ pub(super) async fn run<E, S, R>(
         match lie {
             Lie::Equivocate => {
                 let Some((epoch, proposal)) = proposal(&message) else { continue };
-                for (recipient, vote) in contradictions(&schemes(epoch), &proposal, &others) {
+                let Some(scheme) = schemes(epoch) else { continue };
+                for (recipient, vote) in contradictions(&scheme, &proposal, &others) {
                     let _ = channels.votes.0.send(Recipients::One(recipient), in_epoch(epoch, &vote), true);
                 }
             }
             Lie::Elsewhere => {
                 let Some((epoch, proposal)) = proposal(&message) else { continue };
-                for vote in votes(&schemes(epoch), &proposal) {
+                let Some(scheme) = schemes(epoch) else { continue };
+                for vote in votes(&scheme, &proposal) {
                     let _ = channels.votes.0.send(Recipients::All, in_epoch(epoch, &vote), true);
                 }
             }

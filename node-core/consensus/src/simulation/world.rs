@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::B256;
 use commonware_consensus::simplex::scheme::ed25519::Scheme as Theirs;
 use commonware_cryptography::{Signer as _, ed25519};
 use commonware_p2p::simulated::{self, Link, Network, Oracle};
@@ -18,17 +18,25 @@ use commonware_runtime::{
 use commonware_utils::{NZU32, NZU64, NZUsize, Probability, TryCollect as _, ordered::Set};
 use dolmen_accel_api::{Algorithm, BatchVerifier as _, Message, Verdict, VerifyJob};
 use dolmen_accel_cpu::{CpuConfig, CpuEngine};
+use dolmen_execution::Executor;
+use dolmen_governance::{EpochRecord, requests_hash};
 use dolmen_hsm_api::{Domain, KeySpec};
 use dolmen_hsm_guard::Guard;
 use dolmen_hsm_memory::MemoryKey;
-use dolmen_types::{Block, Certificate, Genesis, GenesisFile, PublicKey, Validator, certificate::namespace};
+use dolmen_store::{Options, Store};
+use dolmen_types::{
+    Block, Certificate, Genesis, GenesisFile, PublicKey, Validator,
+    certificate::namespace,
+    genesis::{GenesisAccount, Governance, Organisation},
+};
 use parking_lot::Mutex;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use secp256k1::SecretKey;
 use tokio::sync::{mpsc, oneshot};
 use zeroize::Zeroizing;
 
 use super::{
-    application::{Chain, Disk, Sets},
+    application::{Applied, BALANCE, Candidate, Chain, Disk, Node, Step},
     liar,
 };
 use crate::{
@@ -39,13 +47,13 @@ use crate::{
     status::Peers,
 };
 
-/// Four boxes vote, of which one may be faulty, and two follow.
+/// Four boxes vote at first, of which one may be faulty, and two more may take their places.
 const BOXES: usize = 6;
-const SEATS: usize = 4;
-/// The box that lies, where one does; it always votes.
+pub(super) const SEATS: usize = 4;
+/// The box that lies, where one does; it votes at first, and proposes nothing.
 const LIAR: usize = 0;
 /// The shortest epoch that takes the deliveries that marshal has out at a time.
-const EPOCH_BLOCKS: u64 = 6;
+pub(super) const EPOCH_BLOCKS: u64 = 6;
 /// Simulated time after which a seed has failed.
 const PATIENCE: Duration = Duration::from_secs(600);
 /// Between two looks at the boxes.
@@ -88,8 +96,10 @@ pub(super) struct Plan {
     troubles: Vec<(Trouble, usize, u64, u64)>,
     /// Heights at which all of them lose power.
     blackouts: Vec<u64>,
-    /// Who votes, by epoch: from one to the next a box at most goes, and one that followed takes its place.
-    seats: Vec<Vec<usize>>,
+    /// What the organisation changes, and from which height on. The contract refuses some of it.
+    changes: Vec<(u64, Step)>,
+    /// Seconds after which a validator is silent; blocks are a second apart.
+    silent_after_s: u64,
     /// All honest boxes come to this height.
     target: u64,
 }
@@ -123,17 +133,20 @@ impl Plan {
             troubles.push((kind, dice.random_range(0..BOXES), height, back));
             height = near_a_boundary(&mut dice, back + rest + 1);
         }
-        let mut seats = vec![(0..SEATS).collect::<Vec<_>>()];
-        while seats.len() < 12 {
-            let mut seat = seats.last().expect("the first").clone();
-            if dice.random_range(0..4_u8) > 0 {
-                let spare: Vec<_> = (0..BOXES).filter(|index| !seat.contains(index)).collect();
-                // The liar keeps its seat, or it would not lie for long.
-                let goes = dice.random_range(usize::from(lie.is_some())..SEATS);
-                seat[goes] = spare[dice.random_range(0..spare.len())];
-            }
-            seats.push(seat);
+        // The spare boxes follow, then seats change hands.
+        let mut changes: Vec<_> =
+            (SEATS..BOXES).map(|index| (1, Step::Admit(index, dice.random_range(0..2_u8) > 0))).collect();
+        let mut from = 2;
+        while changes.len() < 20 {
+            from += dice.random_range(0..4);
+            let index = dice.random_range(usize::from(lie.is_some())..BOXES);
+            changes.push(match dice.random_range(0..8_u8) {
+                0 if troubles.is_empty() && lie.is_none() => (from, Step::Retire(index)),
+                1..=3 => (from, Step::Demote(index)),
+                _ => (from, Step::Promote(index)),
+            });
         }
+        let silent_after_s = if dice.random_range(0..2_u8) == 0 { 0 } else { 9 };
         Self {
             seed,
             latency_ms: (dice.random_range(1..20), dice.random_range(20..60)),
@@ -146,7 +159,8 @@ impl Plan {
                 .max(height + EPOCH_BLOCKS),
             troubles,
             blackouts,
-            seats,
+            changes,
+            silent_after_s,
         }
     }
 }
@@ -163,6 +177,7 @@ fn near_a_boundary(dice: &mut StdRng, least: u64) -> u64 {
 /// The boxes of a seed.
 pub(super) struct World {
     plan: Plan,
+    chain: Arc<Chain>,
     genesis: Arc<Block>,
     keys: Vec<ed25519::PrivateKey>,
     disks: Vec<Disk>,
@@ -175,13 +190,26 @@ impl World {
         let validators = keys.iter().take(SEATS).enumerate().map(|(index, key)| Validator {
             name: format!("box-{index}"),
             public_key: from_commonware(&key.public_key()),
-            fee_recipient: Address::with_last_byte(u8::try_from(index + 1).expect("few boxes")),
-            organisation: None,
+            fee_recipient: Chain::fee_recipient(index),
+            organisation: Some("all".to_owned()),
             endpoint: None,
         });
+        // Of its own for each process and seed: a guard keeps others of the machine from its key and chain.
+        let chain_id = u64::from(std::process::id()) << 24 | (plan.seed + 1) & 0xff_ffff;
+        let boxes = keys.iter().map(|key| Candidate {
+            key: from_commonware(&key.public_key()),
+            secret: ed25519_dalek::SigningKey::from_bytes(&secret(key)),
+        });
+        let chain = Chain {
+            chain_id,
+            executor: Executor::new(chain_id, EPOCH_BLOCKS),
+            boxes: boxes.collect(),
+            changes: plan.changes.clone(),
+            organisation: SecretKey::from_byte_array([1; 32]).expect("a key"),
+        };
+        let account = GenesisAccount { balance: BALANCE, ..Default::default() };
         let genesis: Genesis = GenesisFile {
-            // Of its own for each process and seed: a guard keeps others of the machine from its key and chain.
-            chain_id: u64::from(std::process::id()) << 32 | (plan.seed + 1) & 0xffff_ffff,
+            chain_id,
             timestamp_ms: 1_790_000_000_000,
             gas_limit: 30_000_000,
             base_fee_per_gas: 1,
@@ -189,16 +217,29 @@ impl World {
             block_interval_max_ms: 10,
             block_bytes_max: 1 << 18,
             validators: validators.collect(),
-            governance: Default::default(),
-            accounts: Default::default(),
+            governance: Governance {
+                // The epochs here are shorter than a chain's may be; see `Chain::executor`.
+                epoch_blocks: *dolmen_types::genesis::EPOCH_BLOCKS.start(),
+                silent_after_s: plan.silent_after_s,
+                organisations: vec![Organisation {
+                    name: "all".to_owned(),
+                    account: chain.account(),
+                    root_certificate: Default::default(),
+                }],
+            },
+            accounts: [(chain.account(), account)].into(),
         }
         .try_into()
         .expect("a genesis");
-        // Headers do not have the chain id: another root makes another block zero.
-        let genesis =
-            Arc::new(genesis.block(B256::from_slice(&[&[0; 24][..], &genesis.file().chain_id.to_be_bytes()].concat())));
-        let disks = (0..BOXES).map(|_| Arc::new(Mutex::new(vec![genesis.clone()]))).collect();
-        Self { plan, genesis, keys, disks, guards: tempfile::tempdir().expect("a directory") }
+        let guards = tempfile::tempdir().expect("a directory");
+        let origin = dolmen_execution::origin(&genesis).expect("a chain");
+        let options = Options { history_depth: std::num::NonZeroU64::MIN };
+        let store = Store::open(&guards.path().join("db"), &origin, options).expect("a database");
+        let head = store.head();
+        let record = store.epoch_record(0).expect("it can be read").expect("the first");
+        let zero = Applied { block: head.block.clone(), state: head.state.clone(), record: Some((0, record)) };
+        let disks = (0..BOXES).map(|_| Arc::new(Mutex::new(vec![zero.clone()]))).collect();
+        Self { plan, chain: Arc::new(chain), genesis: zero.block, keys, disks, guards }
     }
 
     /// Runs the plan, checks what came of it, and returns the state of the runtime, which tells histories apart.
@@ -225,11 +266,15 @@ impl World {
         let longest = self.honest().map(|index| self.disks[index].lock().len()).max().unwrap_or(0);
         let chains: Vec<_> = self.honest().map(|index| self.disks[index].lock().clone()).collect();
         for height in 0..longest {
-            let mut blocks = chains.iter().filter_map(|chain| chain.get(height)).map(|block| block.hash());
+            let mut blocks = chains.iter().filter_map(|chain| chain.get(height)).map(|applied| applied.block.hash());
             let first = blocks.next();
             assert!(blocks.all(|block| Some(block) == first), "seed {}: a fork at height {height}", self.plan.seed);
         }
-        chains[0].iter().map(|block| block.hash()).take(usize::try_from(self.plan.target).expect("few")).collect()
+        chains[0]
+            .iter()
+            .map(|applied| applied.block.hash())
+            .take(usize::try_from(self.plan.target).expect("few"))
+            .collect()
     }
 
     /// The boxes that do not lie.
@@ -335,22 +380,33 @@ impl World {
 
     /// Checks every certificate that the boxes have, as somebody would who has the genesis file and their answers alone.
     async fn check_certificates(&self, handles: &Handles) {
-        let (sets, genesis, seed) = (self.sets(), self.genesis.hash(), self.plan.seed);
+        let (genesis, seed) = (self.genesis.hash(), self.plan.seed);
         let finality = handles.finality.lock().clone();
         for (index, finality) in &finality {
-            let blocks = self.disks[*index].lock().clone();
-            for block in &blocks[1..] {
+            let disk = self.disks[*index].lock().clone();
+            let mut sets: Vec<Vec<PublicKey>> = Vec::new();
+            for Applied { block, record, .. } in &disk {
                 let (height, epoch) = (block.number(), block.number() / EPOCH_BLOCKS);
-                let Some(certificate) = finality.certificate(height).await else {
-                    let last = (height + 1).is_multiple_of(EPOCH_BLOCKS);
-                    assert!(!last, "seed {seed}: box {index} cannot prove the end of epoch {epoch}");
-                    continue;
-                };
-                assert_eq!(certificate.epoch, epoch, "seed {seed}: height {height} was finalized in another epoch");
-                assert!(proves(&certificate, block, &genesis, &sets.of(epoch)), "seed {seed}: height {height}");
-                for other in (0..12).filter(|other| sets.of(*other) != sets.of(epoch)) {
-                    let mistaken = proves(&certificate, block, &genesis, &sets.of(other));
-                    assert!(!mistaken, "seed {seed}: height {height} counts as finalized by the set of epoch {other}");
+                let last = (height + 1).is_multiple_of(EPOCH_BLOCKS);
+                if height > 0 {
+                    let set = &sets[usize::try_from(epoch).expect("few epochs")];
+                    match finality.certificate(height).await {
+                        Some(certificate) => {
+                            assert_eq!(certificate.epoch, epoch, "seed {seed}: height {height} was finalized elsewhen");
+                            assert!(proves(&certificate, block, &genesis, set), "seed {seed}: height {height}");
+                            for other in sets.iter().filter(|other| *other != set) {
+                                let mistaken = proves(&certificate, block, &genesis, other);
+                                assert!(!mistaken, "seed {seed}: height {height} counts for another set");
+                            }
+                        }
+                        None => assert!(!last, "seed {seed}: box {index} cannot prove the end of epoch {epoch}"),
+                    }
+                }
+                if let Some((_, record)) = record {
+                    // The genesis is known; what follows hangs on the certified header before it.
+                    let committed = block.header().requests_hash == Some(requests_hash(record));
+                    assert!(committed || height == 0, "seed {seed}: height {height}");
+                    sets.push(EpochRecord::decode(record).expect("the contract's own").keys().collect());
                 }
             }
         }
@@ -406,14 +462,17 @@ impl World {
         let context = context.child("box").with_attribute("index", index).with_attribute("incarnation", incarnation);
         let config = self.config(index);
         if let Some(lie) = self.plan.lie.filter(|_| index == LIAR) {
-            let (sets, genesis, key) = (self.sets(), self.genesis.hash(), self.keys[index].clone());
+            let (disk, genesis, key) = (self.disks[LIAR + 1].clone(), self.genesis.hash(), self.keys[index].clone());
+            // Another's disk tells it who votes.
             let schemes = move |epoch| {
-                let keys = sets.of(epoch);
+                let records = disk.lock().iter().filter_map(|applied| applied.record.clone()).collect::<Vec<_>>();
+                let (_, record) = records.into_iter().find(|(of, _)| *of == epoch)?;
+                let keys: Vec<_> = EpochRecord::decode(&record).expect("the contract's own").keys().collect();
                 let set = keys.iter().map(|key| to_commonware(key).expect("a key")).try_collect();
                 let set: Set<_> = set.expect("each once");
                 let namespace = namespace(&genesis, epoch, &keys);
                 let namespace = if lie == Lie::Elsewhere { b"another chain" } else { &namespace[..] };
-                Theirs::signer(namespace, set, key.clone()).expect("it is a validator")
+                Theirs::signer(namespace, set, key.clone())
             };
             let others = (0..BOXES).filter(|other| *other != LIAR).map(|other| self.keys[other].public_key()).collect();
             return context.spawn(move |context| liar::run(context, lie, schemes, channels, others));
@@ -441,7 +500,7 @@ impl World {
         };
         let (gossip, gossip_queue) = mpsc::channel(1);
         let (stop, stopped) = oneshot::channel();
-        let application = Chain::new(self.disks[index].clone(), index, self.sets());
+        let application = Node::new(self.chain.clone(), self.disks[index].clone(), index);
         let member = Member { settings, identity, application, heard: Peers::default(), finality, gossip_queue };
         let (connect, start) = (Box::new(|_| {}), Box::new(|| {}));
         let surroundings = Surroundings { peers: oracle.manager(), blocker: control, connect, start };
@@ -452,16 +511,10 @@ impl World {
         })
     }
 
-    fn sets(&self) -> Arc<Sets> {
-        let keys = self.keys.iter().map(|key| from_commonware(&key.public_key())).collect();
-        Arc::new(Sets { epoch_blocks: EPOCH_BLOCKS, keys, seats: self.plan.seats.clone() })
-    }
-
     fn config(&self, index: usize) -> Config {
         let spec =
             KeySpec { algorithm: Algorithm::Ed25519, domains: [Domain::Vote, Domain::Transport].into_iter().collect() };
-        let secret = commonware_codec::Encode::encode(&self.keys[index]);
-        let secret = Zeroizing::new(secret.as_ref().try_into().expect("32 bytes"));
+        let secret = Zeroizing::new(secret(&self.keys[index]));
         let key = MemoryKey::new(format!("soft:box-{index}").parse().expect("a name"), spec, &secret).expect("a key");
         let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         Config {
@@ -479,6 +532,10 @@ impl World {
             threads: 1,
         }
     }
+}
+
+fn secret(key: &ed25519::PrivateKey) -> [u8; 32] {
+    commonware_codec::Encode::encode(key).as_ref().try_into().expect("32 bytes")
 }
 
 /// What the world holds of running boxes.
