@@ -6,17 +6,23 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 mod admin;
+mod archive;
 mod backends;
+mod backup;
 mod bench;
 mod config;
 mod devnet;
 mod evm;
+mod export;
 mod genesis;
 mod http;
+mod import;
 mod keys;
 mod logging;
+mod restore;
 mod run;
 mod status;
+mod verify;
 
 /// Dolmen, the box that joins a chain: a permissioned Ethereum node with Byzantine fault tolerant finality.
 #[derive(Parser)]
@@ -39,6 +45,16 @@ enum Command {
     Keys(Box<keys::KeysArgs>),
     /// Show how a running box is doing.
     Status(status::StatusArgs),
+    /// Copy a running box's chain, encrypted, to another place.
+    Backup(backup::BackupArgs),
+    /// Make a box's database from a backup.
+    Restore(restore::RestoreArgs),
+    /// Check every record of a stopped box's database.
+    Verify(verify::VerifyArgs),
+    /// Write blocks and their certificates to a file.
+    Export(export::ExportArgs),
+    /// Add the blocks of such a file to a stopped box's database.
+    Import(import::ImportArgs),
     /// Measure.
     #[command(subcommand)]
     Bench(bench::BenchCommand),
@@ -72,6 +88,11 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Genesis(command) => genesis::genesis(command).map(|()| true),
         Command::Keys(args) => keys::keys(*args),
         Command::Status(args) => runtime.block_on(status::status(args)),
+        Command::Backup(args) => backup::backup(args).map(|()| true),
+        Command::Restore(args) => restore::restore(args).map(|()| true),
+        Command::Verify(args) => verify::verify(args),
+        Command::Export(args) => export::export(args).map(|()| true),
+        Command::Import(args) => import::import(args).map(|()| true),
         Command::Bench(command) => runtime.block_on(bench::bench(command)).map(|()| true),
         Command::Evm(command) => evm::evm(command),
     }?;

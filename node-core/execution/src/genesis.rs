@@ -1,12 +1,13 @@
 //! Block zero: the genesis file's accounts, and the contracts that are part of every chain.
 
-use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, keccak256};
+use alloy_eips::eip4788::SYSTEM_ADDRESS;
+use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, TxKind, U256, keccak256};
 use dolmen_governance::{EpochRecord, RecordError};
 use dolmen_store::{Account, Origin, StateReader, StoreError};
 use dolmen_types::Genesis;
 use revm::{
-    Context, MainBuilder as _, MainContext as _, SystemCallCommitEvm as _,
-    context::result::ExecutionResult,
+    Context, ExecuteCommitEvm as _, MainBuilder as _, MainContext as _,
+    context::{TxEnv, result::ExecutionResult},
     database::{State as EvmState, states::bundle_state::BundleRetention},
 };
 
@@ -14,6 +15,10 @@ use crate::{
     BlockHashes, diff, env, precompiles,
     state_db::{CodeCache, StateDb},
 };
+
+/// Gas of the contract's first call: the most validators and organisations that a genesis file may have take 57 million,
+/// nearly twice of what a system call has (EIP-4788).
+const GAS: u64 = 1_000_000_000;
 
 /// Why a genesis file gives no chain.
 #[derive(Debug, thiserror::Error)]
@@ -34,15 +39,26 @@ pub fn origin(genesis: &Genesis) -> Result<Origin, OriginError> {
     let db = StateDb { reader: &reader, hashes: &reader, codes: &codes };
     let mut state = EvmState::builder().with_database_ref(db).with_bundle_update().build();
     let block = genesis.block(B256::ZERO);
+    let mut cfg = env::cfg(genesis.file().chain_id);
+    cfg.disable_block_gas_limit = true;
+    cfg.disable_base_fee = true;
+    cfg.tx_gas_limit_cap = Some(u64::MAX);
     let mut evm = Context::mainnet()
         .with_db(&mut state)
-        .with_cfg(env::cfg(genesis.file().chain_id))
+        .with_cfg(cfg)
         .with_block(env::block(block.header()))
         .build_mainnet()
         .with_precompiles(precompiles::precompiles());
-    let call = dolmen_governance::initialize(genesis.file());
-    let answer =
-        evm.system_call_commit(dolmen_governance::ADDRESS, call).map_err(|error| refused(error.to_string()))?;
+    let call = TxEnv {
+        caller: SYSTEM_ADDRESS,
+        kind: TxKind::Call(dolmen_governance::ADDRESS),
+        data: dolmen_governance::initialize(genesis.file()),
+        gas_limit: GAS,
+        gas_price: 0,
+        chain_id: Some(genesis.file().chain_id),
+        ..Default::default()
+    };
+    let answer = evm.transact_commit(call).map_err(|error| refused(error.to_string()))?;
     let ExecutionResult::Success { output, .. } = answer else { return Err(refused(format!("{answer:?}"))) };
     let record = dolmen_governance::record_in(&output.into_data());
     let record = record.ok_or_else(|| refused("it answers with no record".to_owned()))?;

@@ -135,7 +135,8 @@ contract Governance {
         /// See Box.
         bytes32 evidence;
         /// Ed25519 signature, 64 bytes, with that key over
-        /// `uint8(17) ‖ "dolmen-possession" ‖ uint256(chain id) ‖ address of this contract ‖ key`.
+        /// `uint8(17) ‖ "dolmen-possession" ‖ uint256(chain id) ‖ address of this contract ‖ key ‖ organisation`: only
+        /// the organisation that it names can admit the box with it.
         bytes possession;
     }
 
@@ -285,10 +286,13 @@ contract Governance {
     uint256 private constant BOXES_MAX = 512;
     // A quorum certificate carries a signature of 64 bytes from two thirds of them.
     uint256 private constant VALIDATORS_MAX = 128;
+    // Each may have cast a vote that every further vote counts again, at 5,000 gas.
     uint256 private constant ORGANISATIONS_MAX = 64;
+    // Twice the usual certificates with RSA keys of 4,096 bits; those with post-quantum keys do not fit.
     uint256 private constant ROOT_CERTIFICATE_BYTES_MAX = 4096;
     // Room for the longest root certificate and what stands beside it; storing it costs 6 million gas.
     uint256 private constant DATA_BYTES_MAX = 8192;
+    // Each proposal looks through the open ones of its organisation, at 5,000 gas.
     uint256 private constant OPEN_PROPOSALS_MAX = 32;
     // Stands for a standby follower that has been chosen.
     uint256 private constant TAKEN = type(uint256).max;
@@ -984,7 +988,14 @@ contract Governance {
         if (valid) {
             (bool done, bytes memory answer) = ED25519VERIFY.staticcall(
                 abi.encodePacked(
-                    key, admission.possession, uint8(17), "dolmen-possession", block.chainid, address(this), key
+                    key,
+                    admission.possession,
+                    uint8(17),
+                    "dolmen-possession",
+                    block.chainid,
+                    address(this),
+                    key,
+                    admission.organisation
                 )
             );
             valid = done && answer.length == 32 && bytes32(answer) == bytes32(uint256(1));

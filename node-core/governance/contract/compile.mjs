@@ -43,7 +43,7 @@ export function compile() {
   if (size >= CODE_BYTES_MAX) throw new Error(`${SOURCE} compiles to ${size} bytes, not below ${CODE_BYTES_MAX}`)
   const slots = storageLayout.storage.map(({ label, slot }) => `${slot} ${label}`)
   if (slots[0] !== '0 _permissions' || slots[1] !== '1 _modes' || slots[2].startsWith('1 ')) {
-    throw new Error(`the node reads _permissions in slot 0 and _modes in slot 1, but ${SOURCE} has ${slots.slice(0, 3)}`)
+    throw new Error(`the node reads _permissions in slot 0 and _modes in slot 1; ${SOURCE} has ${slots.slice(0, 3)}`)
   }
   return {
     abi,
@@ -67,7 +67,7 @@ if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) 
   if (process.argv.includes('--check')) {
     const fields = differences()
     if (fields.length > 0) {
-      console.error(`Governance.json is not what ${SOURCE} compiles to (${fields.join(', ')}): run ${process.argv[1]}`)
+      console.error(`Governance.json is not what ${SOURCE} compiles to (${fields.join(', ')}): run without --check`)
       process.exit(1)
     }
   } else {

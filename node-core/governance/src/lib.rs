@@ -92,12 +92,14 @@ pub fn record_in(answer: &[u8]) -> Option<Bytes> {
     abi::Governance::endEpochCall::abi_decode_returns(answer).ok()
 }
 
-/// What a box signs with its consensus key to show that it has it, before it is admitted to a chain.
-pub fn possession_message(chain_id: u64, key: &PublicKey) -> Vec<u8> {
+/// What a box signs with its consensus key to show that it has it, before an organisation, by its number, admits it to a
+/// chain. No other organisation can use the signature.
+pub fn possession_message(chain_id: u64, organisation: u32, key: &PublicKey) -> Vec<u8> {
     let mut chain = [0; 32];
     chain[24..].copy_from_slice(&chain_id.to_be_bytes());
     // Votes and sessions begin with the lengths of other names.
-    [b"\x11dolmen-possession".as_slice(), &chain, ADDRESS.as_slice(), &key.0].concat()
+    let organisation = organisation.to_be_bytes();
+    [b"\x11dolmen-possession".as_slice(), &chain, ADDRESS.as_slice(), &key.0, &organisation].concat()
 }
 
 #[cfg(test)]

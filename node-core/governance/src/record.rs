@@ -1,6 +1,6 @@
 //! What holds for one epoch: who votes, and what blocks obey.
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, Bytes};
 use alloy_sol_types::SolValue as _;
 use dolmen_types::{
     PublicKey,
@@ -120,6 +120,17 @@ impl EpochRecord {
             return Err(impossible("block interval"));
         }
         Ok(Self { epoch, validators, parameters })
+    }
+
+    /// What the contract would answer.
+    pub fn encode(&self) -> Bytes {
+        let validators = self.validators.iter().map(|validator| abi::RecordValidator {
+            key: validator.key.0.into(),
+            feeRecipient: validator.fee_recipient,
+            name: validator.name.clone(),
+        });
+        let parameters = self.parameters.into();
+        abi::EpochRecord { epoch: self.epoch, validators: validators.collect(), parameters }.abi_encode().into()
     }
 
     /// The voters' keys.

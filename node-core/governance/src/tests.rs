@@ -36,11 +36,39 @@ fn requests_are_hashed_as_eip_7685_says() {
 
 #[test]
 fn possession_is_shown_for_one_chain_and_key() {
-    let message = possession_message(7, &PublicKey([9; 32]));
-    assert_eq!(message.len(), 1 + 17 + 32 + 20 + 32);
+    let message = possession_message(7, 3, &PublicKey([9; 32]));
+    assert_eq!(message.len(), 1 + 17 + 32 + 20 + 32 + 4);
     assert_eq!(message[..18], *b"\x11dolmen-possession");
     assert_eq!(message[49], 7);
-    assert_eq!(B256::from_slice(&message[70..]), B256::repeat_byte(9));
+    assert_eq!(message[70..], [&[9; 32][..], &[0, 0, 0, 3]].concat());
+}
+
+#[test]
+fn records_are_read_as_they_were_written() {
+    let validator = |byte| EpochValidator {
+        key: PublicKey([byte; 32]),
+        fee_recipient: Address::repeat_byte(byte),
+        name: format!("box-{byte}"),
+    };
+    let parameters = Parameters {
+        gas_limit: 30_000_000,
+        base_fee_per_gas: 7,
+        block_interval_min_ms: 1,
+        block_interval_max_ms: 10,
+        silent_after_s: 0,
+    };
+    let record = EpochRecord { epoch: 3, validators: (1..5).map(validator).collect(), parameters };
+    assert_eq!(EpochRecord::decode(&record.encode()).unwrap(), record);
+    let wrong = |change: fn(&mut EpochRecord)| {
+        let mut record = record.clone();
+        change(&mut record);
+        EpochRecord::decode(&record.encode()).unwrap_err().to_string()
+    };
+    assert!(wrong(|record| record.validators.clear()).contains("number of validators"));
+    assert!(wrong(|record| record.validators.swap(0, 1)).contains("order of validators"));
+    assert!(wrong(|record| record.validators[1].key = PublicKey([1; 32])).contains("order of validators"));
+    assert!(wrong(|record| record.parameters.gas_limit = 1).contains("gas limit"));
+    assert!(wrong(|record| record.parameters.block_interval_min_ms = 11).contains("block interval"));
 }
 
 /// Each kind with some arguments.

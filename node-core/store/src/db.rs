@@ -15,7 +15,8 @@ pub(crate) const FORMAT_VERSION: u32 = 2;
 
 /// Column families. Heights are 8 bytes big-endian, so that keys sort by height.
 pub(crate) mod cf {
-    /// `version`, `genesis`, `head` (height), `floor` (lowest height whose state is kept).
+    /// `version`, `genesis`, `head` (height), `floor` (lowest height whose state is kept). While the database is being
+    /// filled, `filling` and the records of `snapshot/records.rs` instead of all but the first.
     pub(crate) const META: &str = "meta";
     /// height -> RLP header.
     pub(crate) const HEADERS: &str = "headers";
@@ -72,6 +73,7 @@ pub(crate) mod meta {
     pub(crate) const GENESIS: &[u8] = b"genesis";
     pub(crate) const HEAD: &[u8] = b"head";
     pub(crate) const FLOOR: &[u8] = b"floor";
+    pub(crate) const FILLING: &[u8] = b"filling";
 }
 
 /// Memory for blocks read from disk. Latest state is in the trie, so this serves history and old blocks.
@@ -126,6 +128,41 @@ impl Db {
             Err(source) if says_in_use(source.as_ref()) => Err(StoreError::Locked(path.to_owned())),
             Err(source) => Err(StoreError::Database { operation: "open", path: path.to_owned(), source }),
         }
+    }
+
+    /// Opens the database in `path` as it is at this moment: without its lock and without a change to it, also while a
+    /// box runs on it. See `audit.rs` for what may be relied on then.
+    pub(crate) fn open_read_only(path: &Path) -> Result<Self, StoreError> {
+        // RocksDB's binding would make the directory.
+        if !path.is_dir() {
+            return Err(StoreError::NoDatabase(path.to_owned()));
+        }
+        if let Some(stamp) = read_stamp(path) {
+            check_version(&stamp)?;
+        }
+        let mut options = Options::default();
+        // Opens every table file now: what a running box deletes later stays readable for whoever has it open.
+        options.set_max_open_files(-1);
+        let cache = Cache::new_lru_cache(BLOCK_CACHE_BYTES);
+        let families = cf::ALL.map(|name| ColumnFamilyDescriptor::new(name, family_options(name, &cache)));
+        match DB::open_cf_descriptors_read_only(&options, path, families, false) {
+            Ok(db) => Ok(Self { db, path: path.to_owned() }),
+            Err(source) => Err(StoreError::Database { operation: "open for reading", path: path.to_owned(), source }),
+        }
+    }
+
+    /// First and last keys of the table files of a column family, ascending: places to go on at behind a damaged one.
+    pub(crate) fn table_keys(&self, family: &str) -> Result<Vec<Vec<u8>>, StoreError> {
+        let files = self.db.live_files().map_err(self.error("list files"))?;
+        let mut keys: Vec<_> = files
+            .into_iter()
+            .filter(|file| file.column_family_name == family)
+            .flat_map(|file| [file.start_key, file.end_key])
+            .flatten()
+            .collect();
+        keys.sort_unstable();
+        keys.dedup();
+        Ok(keys)
     }
 
     fn family(&self, name: &str) -> &ColumnFamily {
@@ -187,6 +224,11 @@ impl Batch<'_> {
 
     pub(crate) fn delete(&mut self, family: &str, key: &[u8]) {
         self.batch.delete_cf(self.db.family(family), key);
+    }
+
+    /// Deletes all keys from the first one on, without the other.
+    pub(crate) fn delete_range(&mut self, family: &str, from: &[u8], to: &[u8]) {
+        self.batch.delete_range_cf(self.db.family(family), from, to);
     }
 
     /// Writes and syncs: when this returns, a power cut loses nothing of it.

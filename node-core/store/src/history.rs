@@ -155,7 +155,7 @@ pub(crate) fn history_family(key: &[u8]) -> &'static str {
 }
 
 /// The changes that take `state` back to where keys hold what they held before.
-fn undo_changes(state: &State, replaced: Replaced) -> Result<Vec<HashedChange>, StoreError> {
+pub(crate) fn undo_changes(state: &State, replaced: Replaced) -> Result<Vec<HashedChange>, StoreError> {
     let mut accounts: BTreeMap<B256, Option<Account>> = BTreeMap::new();
     let mut slots: BTreeMap<B256, Vec<(B256, U256)>> = BTreeMap::new();
     for (key, before) in replaced {

@@ -9,17 +9,24 @@
 //! Accounts and slots of the latest state are read from memory, code from the disk; a [`State`] is a version of the
 //! trie that costs nothing to keep.
 
+mod audit;
 mod chain;
 mod code;
 mod db;
 mod history;
+mod load;
 mod logs;
+pub mod snapshot;
 mod state;
 mod store;
 mod trie;
 
+#[cfg(feature = "damage")]
+pub use audit::damage;
+pub use audit::{AccountWithSlots, Family, ReadOnly, Record, Rewind, StateRecord};
 pub use chain::TransactionPosition;
 pub use history::PROOF_DEPTH_MAX;
+pub use load::{LoadError, Loader, StateHasher};
 pub use logs::{LogFilter, LogLimit, LogLimits, LogMatch, LogPage};
 pub use state::{Account, AccountChange, AccountProof, SlotChange, State, StateDiff, StateReader};
 pub use store::{Executed, Head, Options, Origin, Store};
@@ -38,6 +45,9 @@ pub enum StoreError {
         #[source]
         source: rocksdb::Error,
     },
+    /// There is no such directory.
+    #[error("there is no database in {0}; give the settings of a box that has run")]
+    NoDatabase(std::path::PathBuf),
     /// Another process has the database open.
     #[error("the database in {0} is in use by another process; stop it or choose another data_dir")]
     Locked(std::path::PathBuf),
@@ -59,6 +69,14 @@ pub enum StoreError {
         /// Genesis hash of the configured file.
         expected: alloy_primitives::B256,
     },
+    /// The state of a block is being fetched into it.
+    #[error(
+        "the database in {0} is being filled from other boxes and is not whole: let the box go on with it while they can be reached, or remove the directory to begin again"
+    )]
+    Filling(std::path::PathBuf),
+    /// It holds a chain, and a state is fetched only where there is none.
+    #[error("the database in {0} holds a chain, which a state from other boxes would overwrite; use another data_dir")]
+    HasChain(std::path::PathBuf),
     /// A record cannot be decoded or is missing where the format requires it.
     #[error("the database is damaged: {what} at {key}; restore this box from its peers or a backup")]
     Damaged {

@@ -140,6 +140,10 @@ impl State {
         }
     }
 
+    pub(crate) const fn accounts(&self) -> &Trie<AccountLeaf> {
+        &self.accounts
+    }
+
     pub(crate) fn account_hashed(&self, key: &B256) -> Option<Account> {
         self.accounts.get(key).map(|leaf| leaf.account)
     }

@@ -71,6 +71,11 @@ impl Origin {
         Self { block: genesis.block(root_from_nothing(&diff)), diff, record }
     }
 
+    /// Code of its accounts, by hash.
+    pub(crate) fn codes(&self) -> &[(B256, Bytes)] {
+        &self.diff.codes
+    }
+
     /// The start of a chain that nobody governs, for tests of parts that know nothing of it.
     pub fn of_accounts(genesis: &Genesis) -> Self {
         Self::new(genesis, StateDiff::default(), Bytes::new())
@@ -91,6 +96,9 @@ impl Store {
     /// trie. Fails where the database belongs to another chain or format, or the state does not match the head.
     pub fn open(path: &Path, origin: &Origin, options: Options) -> Result<Self, StoreError> {
         let db = Arc::new(Db::open(path)?);
+        if db.get(cf::META, meta::FILLING)?.is_some() {
+            return Err(StoreError::Filling(path.to_owned()));
+        }
         let code = Arc::new(CodeStore::new(db.clone()));
         if db.get(cf::META, meta::GENESIS)?.is_none() {
             write_genesis(&db, origin)?;

@@ -85,7 +85,7 @@ export async function genesisState(genesis, common) {
   const vm = await createMachine(common, state, hashBook().chain)
   const timestamp = Math.floor(genesis.timestamp_ms / 1000)
   const zero = createBlock({ header: { number: 0, timestamp, gasLimit: genesis.gas_limit } }, { common })
-  await systemCall(vm, zero, GOVERNANCE, initialize(genesis))
+  await systemCall(vm, zero, GOVERNANCE, initialize(genesis), 1_000_000_000n)
   return { state, root: bytesToHex(await state.getStateRoot()) }
 }
 
@@ -105,12 +105,12 @@ function hashBook() {
 }
 
 /** A system call as EIP-2935 and EIP-4788 define it: it costs no one anything and does nothing without code. */
-async function systemCall(vm, block, to, data) {
+async function systemCall(vm, block, to, data, gasLimit = SYSTEM_GAS) {
   if ((await vm.stateManager.getCode(to)).length === 0) return undefined
   const before = await vm.stateManager.getAccount(SYSTEM_CALLER)
   await vm.evm.journal.cleanup()
   const { execResult } = await vm.evm.runCall({
-    block, caller: SYSTEM_CALLER, to, data, gasLimit: SYSTEM_GAS, skipNonceIncrement: true,
+    block, caller: SYSTEM_CALLER, to, data, gasLimit, skipNonceIncrement: true,
   })
   if (execResult.exceptionError) throw new Error(`system call to ${to}: ${execResult.exceptionError.error}`)
   if (before === undefined) await vm.stateManager.deleteAccount(SYSTEM_CALLER)

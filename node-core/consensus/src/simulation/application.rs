@@ -87,7 +87,7 @@ impl Chain {
         match step {
             Step::Admit(index, standby) => {
                 let Candidate { key, secret } = &self.boxes[index];
-                let possession = secret.sign(&possession_message(self.chain_id, key)).to_bytes();
+                let possession = secret.sign(&possession_message(self.chain_id, 1, key)).to_bytes();
                 let admission = Admission {
                     key: *key,
                     organisation: 1,

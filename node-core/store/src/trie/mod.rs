@@ -36,11 +36,14 @@
 //! it differs, where 10,000 do.
 
 mod batch;
+mod decode;
 mod encode;
 mod iter;
 mod nibbles;
 mod node;
+mod prefix;
 mod proof;
+mod subtree;
 #[cfg(test)]
 mod tests;
 
@@ -52,8 +55,12 @@ use alloy_trie::EMPTY_ROOT_HASH;
 use rayon::prelude::*;
 use thiserror::Error;
 
+pub use decode::NodeError;
+pub(crate) use decode::{Node, Reference, decode};
 use iter::Iter;
 use node::Link;
+pub use prefix::Prefix;
+pub(crate) use subtree::subtree_hash;
 
 /// A value that a trie commits to.
 pub(crate) trait Leaf: Clone + Send + Sync {

@@ -102,7 +102,7 @@ fn a_box_is_admitted_that_shows_possession() {
     let secret = ed25519_dalek::SigningKey::from_bytes(&[7; 32]);
     let public = dolmen_types::PublicKey(secret.verifying_key().to_bytes());
     let possession = |chain_id| {
-        let message = dolmen_governance::possession_message(chain_id, &public);
+        let message = dolmen_governance::possession_message(chain_id, 1, &public);
         ed25519_dalek::Signer::sign(&secret, &message).to_bytes().to_vec()
     };
     let admission = |possession: Vec<u8>| Admission {
@@ -128,4 +128,36 @@ fn a_box_is_admitted_that_shows_possession() {
     };
     let peers = contract::peersCall::abi_decode_returns(&output).unwrap();
     assert_eq!(peers.iter().map(|peer| peer.endpoint.as_str()).collect::<Vec<_>>(), ["", "10.0.0.2:30303"]);
+}
+
+/// The largest genesis that is taken: more gas than a system call has.
+#[test]
+fn the_most_validators_and_organisations_begin_a_chain() {
+    let mut file = Chain::genesis([]).file().clone();
+    let name = |index: usize| format!("organisation-{index}");
+    file.governance.organisations = (0..64)
+        .map(|index| Organisation {
+            name: name(index),
+            account: Address::left_padding_from(&(index + 1).to_be_bytes()),
+            root_certificate: vec![0x30; 4096].into(),
+        })
+        .collect();
+    file.validators = (0..128_u8)
+        .map(|index| Validator {
+            name: format!("box-{index}"),
+            public_key: dolmen_types::PublicKey(
+                ed25519_dalek::SigningKey::from_bytes(&[index; 32]).verifying_key().to_bytes(),
+            ),
+            fee_recipient: Address::with_last_byte(index + 1),
+            organisation: Some(name(usize::from(index) / 2)),
+            endpoint: None,
+        })
+        .collect();
+    let genesis = Genesis::try_from(file).unwrap();
+    let chain = Chain::of(&genesis, 20, |genesis| crate::origin(genesis).unwrap());
+    for _ in 1..20 {
+        chain.next(vec![]);
+    }
+    let record = EpochRecord::decode(&chain.store.epoch_record(1).unwrap().unwrap()).unwrap();
+    assert_eq!(record.validators.len(), 128);
 }
