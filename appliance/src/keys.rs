@@ -53,6 +53,11 @@ pub(crate) struct DeviceArgs {
 }
 
 impl DeviceArgs {
+    /// The box.toml that was named.
+    pub(crate) fn config(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
+
     /// The devices that these arguments mean.
     pub(crate) fn devices(self) -> anyhow::Result<Devices> {
         let mut devices = match &self.config {

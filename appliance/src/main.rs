@@ -15,6 +15,7 @@ mod devnet;
 mod evm;
 mod export;
 mod genesis;
+mod gov;
 mod http;
 mod import;
 mod keys;
@@ -43,6 +44,8 @@ enum Command {
     Genesis(genesis::GenesisCommand),
     /// Make, list, rotate and delete keys; have their devices attest and seal.
     Keys(Box<keys::KeysArgs>),
+    /// Show who governs a chain, and propose and vote on changes of it.
+    Gov(Box<gov::GovArgs>),
     /// Show how a running box is doing.
     Status(status::StatusArgs),
     /// Copy a running box's chain, encrypted, to another place.
@@ -87,6 +90,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Devnet(args) => runtime.block_on(devnet::devnet(args)).map(|()| true),
         Command::Genesis(command) => genesis::genesis(command).map(|()| true),
         Command::Keys(args) => keys::keys(*args),
+        Command::Gov(args) => runtime.block_on(gov::gov(*args)).map(|()| true),
         Command::Status(args) => runtime.block_on(status::status(args)),
         Command::Backup(args) => backup::backup(args).map(|()| true),
         Command::Restore(args) => restore::restore(args).map(|()| true),

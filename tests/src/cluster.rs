@@ -48,17 +48,52 @@ impl Cluster {
 
     /// Creates a chain without starting anything.
     pub fn prepare(boxes: usize) -> Self {
+        Self::prepare_with(boxes, &["--epoch-blocks", &EPOCH_BLOCKS.to_string()])
+    }
+
+    /// The same with more options of `dolmen devnet`.
+    pub fn prepare_with(boxes: usize, options: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        prepare(dir.path(), boxes);
+        prepare(dir.path(), boxes, options);
         let chain = Chain::read(dir.path());
         Self { chain, children: (0..boxes).map(|_| None).collect(), started: Vec::new(), dir }
     }
 
+    /// The chain's directory.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
     /// Adds a box that the genesis file does not name, before any box runs; returns its index. It and the validators
-    /// list each other as peers, since a box talks to those alone that it lists.
+    /// list each other as peers, since a box talks to those alone that it lists or that the chain has admitted.
     pub fn add_follower(&mut self) -> usize {
         assert!(self.children.iter().all(Option::is_none), "boxes read their settings when they start");
-        let name = "follower";
+        let (index, key) = self.make_box("follower");
+        let own = &self.chain.boxes[index];
+        let genesis = fs::read(&self.chain.genesis).expect("the genesis file can be read");
+        let genesis: Value = serde_json::from_slice(&genesis).expect("the genesis file is JSON");
+        let validators = genesis["validators"].as_array().expect("the genesis file names the validators");
+        let mut config = fs::read_to_string(&own.config).expect("box.toml can be read");
+        for (other, validator) in self.chain.boxes.iter().zip(validators) {
+            let validator = validator["public_key"].as_str().expect("a public key is text");
+            config += &peer(validator, other.p2p_address());
+            let theirs = fs::read_to_string(&other.config).expect("box.toml can be read");
+            assert!(theirs.contains(PEERS), "{} lists peers", other.name);
+            let theirs = theirs.replacen(PEERS, &format!("{}{PEERS}", peer(&key, own.p2p_address())), 1);
+            fs::write(&other.config, theirs).expect("box.toml can be written");
+        }
+        fs::write(&own.config, config).expect("box.toml can be written");
+        index
+    }
+
+    /// Adds a box with a key of its own that no other box knows of yet, nor it of them but by the chain; returns its
+    /// index.
+    pub fn add_box(&mut self, name: &str) -> usize {
+        self.make_box(name).0
+    }
+
+    /// Writes the files of another box; returns its index and public key.
+    fn make_box(&mut self, name: &str) -> (usize, String) {
         let dir = self.dir.path().join(name);
         fs::create_dir(&dir).expect("a directory can be made");
         let key = make_key(&dir.join("keys"));
@@ -66,22 +101,10 @@ impl Cluster {
         let ports = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").expect("there are free ports"));
         let [rpc, admin, p2p] = ports.each_ref().map(|port| port.local_addr().expect("it is bound"));
         drop(ports);
-
-        let genesis = fs::read(&self.chain.genesis).expect("the genesis file can be read");
-        let genesis: Value = serde_json::from_slice(&genesis).expect("the genesis file is JSON");
-        let validators = genesis["validators"].as_array().expect("the genesis file names the validators");
-        let mut config = format!(
+        let config = format!(
             "name = \"{name}\"\ngenesis = \"../genesis.json\"\ndata_dir = \"data\"\n\
              [rpc]\nlisten = \"{rpc}\"\n[admin]\nlisten = \"{admin}\"\n[p2p]\nlisten = \"{p2p}\"\n"
         );
-        for (own, validator) in self.chain.boxes.iter().zip(validators) {
-            let validator = validator["public_key"].as_str().expect("a public key is text");
-            config += &peer(validator, own.p2p_address());
-            let theirs = fs::read_to_string(&own.config).expect("box.toml can be read");
-            assert!(theirs.contains(PEERS), "{} lists peers", own.name);
-            let theirs = theirs.replacen(PEERS, &format!("{}{PEERS}", peer(&key, p2p)), 1);
-            fs::write(&own.config, theirs).expect("box.toml can be written");
-        }
         let path = dir.join("box.toml");
         fs::write(&path, config).expect("box.toml can be written");
         self.chain.boxes.push(BoxInfo {
@@ -95,7 +118,7 @@ impl Cluster {
             pid: None,
         });
         self.children.push(None);
-        self.children.len() - 1
+        (self.children.len() - 1, key)
     }
 
     /// One box.
@@ -209,10 +232,10 @@ fn peer(public_key: &str, address: SocketAddr) -> String {
 }
 
 /// Writes the files of a new chain on free ports.
-fn prepare(dir: &Path, boxes: usize) {
+fn prepare(dir: &Path, boxes: usize, options: &[&str]) {
     let mut command = Command::new(dolmen());
-    command.args(["devnet", "--prepare", "--base-port", "0", "--boxes", &boxes.to_string()]);
-    command.args(["--epoch-blocks", &EPOCH_BLOCKS.to_string(), "--dir"]).arg(dir);
+    command.args(["devnet", "--prepare", "--base-port", "0", "--boxes", &boxes.to_string(), "--dir"]).arg(dir);
+    command.args(options);
     let prepared = process::run(&mut command, PATIENCE);
     assert!(prepared.status.success(), "`dolmen devnet --prepare` failed: {}", prepared.output);
 }

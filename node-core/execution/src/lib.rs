@@ -3,6 +3,7 @@
 //! Standard Ethereum rules at the [`FORK`] through revm. The same [`Executor::execute`] runs for the proposer, for a
 //! voter before its vote and for a box that catches up, so a finalized block's roots were computed by a quorum.
 
+mod ask;
 mod block;
 mod call;
 mod diff;
@@ -13,6 +14,7 @@ mod precompiles;
 mod simulate;
 mod state_db;
 
+pub use ask::{AskError, EpochPreview};
 pub use block::{BlockLimits, Built, ExecutionError, Outcome, Transactions};
 pub use call::{AccountOverride, Call, CallError, CallResult, StateOverrides};
 pub use env::FORK;

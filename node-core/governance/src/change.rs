@@ -124,6 +124,16 @@ pub struct Policy {
     pub lifetime_s: u64,
 }
 
+impl Policy {
+    /// Organisations that must approve where there are so many: never more than all of them.
+    pub fn needed(&self, organisations: usize) -> usize {
+        match usize::from(self.approvals) {
+            0 => (organisations / 2 + 1).min(organisations),
+            approvals => approvals.min(organisations),
+        }
+    }
+}
+
 /// What a proposal changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::enum_variant_names, reason = "the contract's names")]
@@ -194,6 +204,17 @@ impl Change {
             Self::SetParameters(_) => Kind::SetParameters,
             Self::SetPermissionModes(_) => Kind::SetPermissionModes,
             Self::SetPermission { .. } => Kind::SetPermission,
+        }
+    }
+
+    /// The kind whose policy decides about it: a box that is to stand by takes what a promotion takes, because it may
+    /// become a validator without another vote. `stands_by` says whether the box of a [`Change::ChangeBox`] does so
+    /// already.
+    pub const fn decided_as(&self, stands_by: bool) -> Kind {
+        match self {
+            Self::AdmitFollower { standby: true, .. } => Kind::Promote,
+            Self::ChangeBox { standby: true, .. } if !stands_by => Kind::Promote,
+            _ => self.kind(),
         }
     }
 

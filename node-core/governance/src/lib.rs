@@ -7,6 +7,7 @@
 
 mod abi;
 mod change;
+mod names;
 mod permissions;
 mod record;
 
@@ -18,6 +19,7 @@ use dolmen_types::{GenesisFile, PublicKey};
 
 pub use abi::Governance as contract;
 pub use change::{Admission, Change, ChangeError, Kind, Policy};
+pub use names::{Role, Status};
 pub use permissions::{MODES_SLOT, Modes, Permission, permission_slot};
 pub use record::{EpochRecord, EpochValidator, Parameters, RecordError, requests_hash};
 

@@ -119,6 +119,37 @@ fn changes_are_read_as_they_were_written() {
     assert!(matches!(Change::decode(14, &[]), Err(ChangeError::Kind(14))));
 }
 
+#[test]
+fn a_box_that_is_to_stand_by_is_decided_on_as_a_promotion() {
+    for change in changes() {
+        let expected =
+            if matches!(change, Change::AdmitFollower { standby: true, .. }) { Kind::Promote } else { change.kind() };
+        assert_eq!(change.decided_as(false), expected);
+    }
+    let key = PublicKey([5; 32]);
+    let standby = Change::ChangeBox { key, fee_recipient: Address::ZERO, endpoint: String::new(), standby: true };
+    assert_eq!(standby.decided_as(false), Kind::Promote);
+    assert_eq!(standby.decided_as(true), Kind::ChangeBox);
+}
+
+#[test]
+fn approvals_are_never_more_than_the_organisations() {
+    let policy = |approvals| Policy { approvals, own: false, lifetime_s: 60 };
+    let needed = [(0, 1), (0, 2), (0, 3), (0, 4), (0, 5), (2, 1), (2, 4), (9, 4)];
+    assert_eq!(needed.map(|(approvals, of)| policy(approvals).needed(of)), [1, 2, 2, 3, 3, 1, 2, 4]);
+}
+
+#[test]
+fn numbers_of_the_contract_have_names() {
+    assert_eq!(
+        [0, 1, 2, 3, 4].map(|number| Role::from_number(number).map(Role::name)),
+        [None, Some("follower"), Some("validator"), Some("retired"), None]
+    );
+    let names = [0, 1, 2, 3, 4, 5, 6].map(|number| Status::from_number(number).map(Status::name));
+    assert_eq!(names[1..6], ["open", "executed", "rejected", "withdrawn", "expired"].map(Some));
+    assert_eq!((names[0], names[6]), (None, None));
+}
+
 proptest! {
     #[test]
     fn anything_else_is_no_record(bytes in proptest::collection::vec(any::<u8>(), 0..2048)) {

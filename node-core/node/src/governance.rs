@@ -2,17 +2,14 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
-use alloy_primitives::{Address, Bytes};
+use alloy_primitives::Address;
 use alloy_sol_types::SolCall;
 use dolmen_consensus::Peer;
-use dolmen_execution::{Call, CallResult, CallSite, Executor, StateOverrides};
+use dolmen_execution::Executor;
 use dolmen_governance::{ADDRESS, EpochRecord, EpochValidator, contract};
 use dolmen_store::{Head, Store, StoreError};
 use dolmen_types::{Block, PublicKey, Receipt, block::BlockRules};
 use parking_lot::RwLock;
-
-/// Gas of a question: more than any answer costs with the most boxes that the contract admits.
-const GAS: u64 = 200_000_000;
 
 /// The contract on this box's chain.
 pub(crate) struct Governance {
@@ -114,11 +111,11 @@ impl Governance {
     /// Whether something waits for the end of this epoch: an idle chain then hurries to it.
     pub(crate) fn is_change_pending(&self) -> bool {
         let head = self.store.head();
-        self.ask(&head, contract::isChangePendingCall {}).unwrap_or(false)
+        self.ask(&head, &contract::isChangePendingCall {}).unwrap_or(false)
     }
 
     fn refresh_peers(&self, head: &Head) {
-        let Some(boxes) = self.ask(head, contract::peersCall {}) else { return };
+        let Some(boxes) = self.ask(head, &contract::peersCall {}) else { return };
         let mut peers: BTreeMap<PublicKey, SocketAddr> = BTreeMap::new();
         for known in boxes {
             // A box without an address is one that calls others.
@@ -137,19 +134,16 @@ impl Governance {
     }
 
     /// Asks the contract; `None` where the chain has none.
-    fn ask<C: SolCall>(&self, head: &Head, call: C) -> Option<C::Return> {
-        let overrides = StateOverrides::default();
+    fn ask<C: SolCall>(&self, head: &Head, call: &C) -> Option<C::Return> {
         let header = head.block.header();
-        let site = CallSite { state: &head.state, hashes: &*self.store, header, gas_cap: GAS, overrides: &overrides };
-        let call = Call { to: Some(ADDRESS), input: Bytes::from(call.abi_encode()), ..Call::default() };
-        match self.executor.call(site, &call) {
-            Ok(CallResult::Success { output, .. }) if !output.is_empty() => C::abi_decode_returns(&output).ok(),
-            Ok(CallResult::Success { .. }) => None,
-            other => {
-                tracing::error!(height = header.number, ?other, "the governance contract does not answer");
-                None
-            }
-        }
+        self.executor.ask(&head.state, &*self.store, header, call).unwrap_or_else(|error| {
+            tracing::error!(
+                height = header.number,
+                error = &error as &dyn std::error::Error,
+                "the governance contract does not answer"
+            );
+            None
+        })
     }
 }
 

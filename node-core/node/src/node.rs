@@ -167,6 +167,7 @@ impl Node {
             pool: pool.clone(),
             executor,
             chain_id: settings.chain_id,
+            epoch_blocks,
             client_version: config.client_version,
             events,
             sync: sync.clone(),

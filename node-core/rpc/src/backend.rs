@@ -6,6 +6,7 @@
 mod blocks;
 mod calls;
 mod fees;
+mod governance;
 mod logs;
 mod recent;
 mod send;
@@ -24,6 +25,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 pub use blocks::FoundTransaction;
 pub use calls::{CallRequest, HeaderOverrides};
 pub(crate) use fees::BLOB_BASE_FEE;
+pub use governance::{BlockCertificate, Epoch, GovernanceState};
 pub use logs::{BlockRange, LogCriteria, locate, matching_logs};
 pub(crate) use logs::{FoundLogs, limit_error};
 pub use recent::FinalizedBlock;
@@ -72,6 +74,8 @@ pub struct BackendParts {
     pub executor: Arc<Executor>,
     /// EIP-155 chain id.
     pub chain_id: u64,
+    /// Blocks of an epoch, at least 1.
+    pub epoch_blocks: u64,
     /// What `web3_clientVersion` says, such as `dolmen/v0.1.0/linux-amd64/rust1.95`.
     pub client_version: String,
     /// Where the node announces committed blocks, after the commit.

@@ -1,7 +1,7 @@
 //! Why a request failed, with the codes and words that Geth's users expect.
 
 use alloy_primitives::{B256, Bytes, U256, hex};
-use dolmen_execution::CallError;
+use dolmen_execution::{AskError, CallError};
 use dolmen_pool::{AddError, VerifyAllError};
 use dolmen_store::StoreError;
 use dolmen_types::transaction::DecodeError;
@@ -87,6 +87,9 @@ pub enum RpcError {
     /// The call failed or cannot be made.
     #[error("{0}")]
     Call(String),
+    /// Nobody governs the chain.
+    #[error("this chain has no governance contract")]
+    NotGoverned,
     /// The state or the proof asked for is not kept.
     #[error(transparent)]
     NotKept(StoreError),
@@ -120,6 +123,7 @@ impl RpcError {
             | Self::Decode(_)
             | Self::Add(_)
             | Self::Call(_)
+            | Self::NotGoverned
             | Self::NotKept(_) => -32000,
             // As Geth.
             Self::BatchTooLarge { .. } | Self::SubscriptionInBatch => -32600,
@@ -161,6 +165,18 @@ impl From<CallError> for RpcError {
                 Self::InvalidParams(error.to_string())
             }
             error => Self::Call(error.to_string()),
+        }
+    }
+}
+
+impl From<AskError> for RpcError {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Call(error) => error.into(),
+            error => {
+                tracing::error!(error = &error as &dyn std::error::Error, "a question about governance failed");
+                Self::Internal("the governance contract does not answer")
+            }
         }
     }
 }

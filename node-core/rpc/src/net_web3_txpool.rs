@@ -17,7 +17,9 @@ pub(crate) fn register(methods: &mut Methods) {
     methods.add("net_listening", 0, async |_, _| Ok(true));
     methods.add("net_peerCount", 0, async |backend: Arc<Backend>, _| Ok(U64::from(backend.sync().peers())));
     methods.add("rpc_modules", 0, async |_, _| {
-        Ok(BTreeMap::from(["debug", "eth", "net", "rpc", "txpool", "web3"].map(|namespace| (namespace, "1.0"))))
+        Ok(BTreeMap::from(
+            ["debug", "dolmen", "eth", "net", "rpc", "txpool", "web3"].map(|namespace| (namespace, "1.0")),
+        ))
     });
     methods.add("txpool_status", 0, async |backend: Arc<Backend>, _| {
         let status = backend.pool().status();

@@ -23,7 +23,7 @@ use tokio::{
 use crate::{
     AllowedHosts, Backend, RpcLimits,
     connection::{Connection, ConnectionControl, Place, Unsent},
-    debug,
+    debug, dolmen,
     eth::{self, filters::Filters},
     http::HttpService,
     methods::Methods,
@@ -93,6 +93,7 @@ fn method_table(backend: Arc<Backend>) -> MethodTable {
     let mut methods = Methods::new(backend);
     eth::register(&mut methods, &filters);
     debug::register(&mut methods);
+    dolmen::register(&mut methods);
     net_web3_txpool::register(&mut methods);
     pubsub::register(&mut methods);
     methods.finish()

@@ -98,6 +98,18 @@ impl Store {
         Certificate::decode(&bytes).map(Some).map_err(|_| damaged("certificate", &key))
     }
 
+    /// The first certificate of the block at a height or of one after it, and that one's height: what finalizes a block
+    /// finalizes those before it.
+    pub fn certificate_from(&self, number: u64) -> Result<Option<(u64, Certificate)>, StoreError> {
+        let Some(entry) = self.db.scan(cf::CERTIFICATES, &height_key(number)).next() else { return Ok(None) };
+        let (key, bytes) = entry?;
+        let height = read_height(&key, "height of a certificate")?;
+        if self.is_above_head(height) {
+            return Ok(None);
+        }
+        Certificate::decode(&bytes).map(|found| Some((height, found))).map_err(|_| damaged("certificate", &key))
+    }
+
     /// The record of an epoch; `None` where its predecessor's last block is above the head.
     pub fn epoch_record(&self, epoch: u64) -> Result<Option<Bytes>, StoreError> {
         Ok(self.db.get(cf::EPOCHS, &height_key(epoch))?.map(|record| Bytes::copy_from_slice(&record)))

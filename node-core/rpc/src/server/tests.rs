@@ -1,6 +1,7 @@
 //! The server as its callers see it: real sockets, a real chain.
 
 mod client;
+mod governance;
 
 use alloy_eips::eip2718::Encodable2718 as _;
 use alloy_primitives::{Address, B256, Bytes, U256, hex};
@@ -159,7 +160,15 @@ async fn small_namespaces() {
         (
             "rpc_modules",
             json!([]),
-            json!({"debug": "1.0", "eth": "1.0", "net": "1.0", "rpc": "1.0", "txpool": "1.0", "web3": "1.0"}),
+            json!({
+                "debug": "1.0",
+                "dolmen": "1.0",
+                "eth": "1.0",
+                "net": "1.0",
+                "rpc": "1.0",
+                "txpool": "1.0",
+                "web3": "1.0"
+            }),
         ),
     ] {
         assert_eq!(result(&server, method, params).await, expected, "{method}");

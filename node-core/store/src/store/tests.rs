@@ -148,6 +148,29 @@ fn a_reopened_store_is_the_same() {
 }
 
 #[test]
+fn a_block_is_certified_by_the_first_certificate_from_it_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path(), 8);
+    let certificate = |block: &Block| Certificate {
+        epoch: 0,
+        view: block.number(),
+        parent_view: block.number() - 1,
+        block: block.hash(),
+        signatures: vec![],
+    };
+    for number in 1..=6 {
+        let executed = next(&store, number, number);
+        let certificate = certificate(&executed.block);
+        store.commit(&executed, number.is_multiple_of(3).then_some(&certificate)).unwrap();
+    }
+    let found = |number| store.certificate_from(number).unwrap().map(|(height, found)| (height, found.view));
+    assert_eq!([0, 1, 3, 4, 6].map(found), [3, 3, 3, 6, 6].map(|height| Some((height, height))));
+    assert_eq!(found(7), None);
+    assert_eq!(store.certificate(3).unwrap().map(|found| found.view), Some(3));
+    assert_eq!(store.certificate(4).unwrap(), None);
+}
+
+#[test]
 fn earlier_states_are_read_and_proven() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path(), 100);

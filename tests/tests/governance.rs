@@ -1,0 +1,216 @@
+//! Members of a consortium change who runs their chain, with `dolmen gov` alone; then somebody who has the genesis file
+//! and the answers of one box checks every epoch.
+
+use std::{fs, process::Command};
+
+use alloy_consensus::Header;
+use alloy_primitives::{B256, hex, keccak256};
+use alloy_rlp::Decodable as _;
+use dolmen_governance::{EpochRecord, requests_hash};
+use dolmen_tests::{BOXES, BoxInfo, Cluster, PATIENCE, dolmen, process, wait_for};
+use dolmen_types::{Certificate, PublicKey};
+use ed25519_dalek::{Signature, Verifier as _, VerifyingKey};
+use serde_json::{Value, json};
+
+/// The fewest that a chain may have: epochs end often, and certificates of many are checked.
+const EPOCH_BLOCKS: u64 = 20;
+const NEWCOMER: &str = "newcomer";
+/// Where the newcomer's fees go, by which its blocks are known.
+const FEES: &str = "0x00000000000000000000000000000000000000f5";
+
+#[test]
+fn members_change_who_runs_their_chain() {
+    let mut cluster = Cluster::prepare_with(BOXES, &["--epoch-blocks", &EPOCH_BLOCKS.to_string()]);
+    (0..BOXES).for_each(|index| cluster.spawn(index));
+    cluster.wait_for_height(1);
+    let newcomer = admit(&mut cluster);
+    promote(&mut cluster, newcomer);
+    retire(&mut cluster, BOXES - 1);
+    check_what_people_see(&cluster);
+    cluster.wait_for_progress(3);
+    check_from_outside(&cluster);
+    cluster.stop_all();
+}
+
+/// A box that nobody knows asks to join, and its organisation takes it in, which it may do alone.
+fn admit(cluster: &mut Cluster) -> usize {
+    let index = cluster.add_box(NEWCOMER);
+    let own = cluster.node(index).clone();
+    let request = own.dir().join("request.json");
+    let (config, request) = (text(&own.config), text(&request));
+    gov(cluster, &["request", "--config", config, "--organisation", "1", "--fee-recipient", FEES, "--out", request]);
+    let admission = ["propose", "admit-follower", "--request", request];
+    let proposal = member(cluster, 0, &admission);
+    assert_eq!(proposal["status"], "executed", "{proposal}");
+
+    // The others learn from the chain where it is, and it from the genesis file where they are.
+    cluster.spawn(index);
+    cluster.wait_for_progress(2);
+    // That it may take a validator's place some day is not for its organisation to decide.
+    let proposal = member(cluster, 0, &["propose", "change-box", NEWCOMER, "--standby", "true"]);
+    assert_eq!((&proposal["status"], &proposal["needed"]), (&json!("open"), &json!("0x3")), "{proposal}");
+    let proposal = member(cluster, 0, &["withdraw", &number(&proposal)]);
+    assert_eq!(proposal["status"], "withdrawn", "{proposal}");
+    index
+}
+
+/// Three of four organisations make it a validator.
+fn promote(cluster: &mut Cluster, newcomer: usize) {
+    let proposal = member(cluster, 0, &["propose", "promote", NEWCOMER]);
+    assert_eq!((&proposal["status"], &proposal["approvals"]), (&json!("open"), &json!("0x1")), "{proposal}");
+    let id = number(&proposal);
+    let vote = ["vote", &id, "yes"];
+    assert_eq!(member(cluster, 1, &vote)["status"], "open");
+    assert_eq!(member(cluster, 2, &vote)["status"], "executed");
+    wait_for_validators(cluster, BOXES + 1);
+    assert!(validators(cluster.node(0)).contains(&NEWCOMER.to_owned()));
+    for own in [cluster.node(0), cluster.node(newcomer)] {
+        wait_for("a block of the newcomer", PATIENCE, || {
+            let latest = own.call("eth_getBlockByNumber", json!(["latest", false]));
+            (latest["miner"] == FEES).then_some(())
+        });
+    }
+    cluster.assert_running();
+}
+
+/// An old validator leaves; its organisation stays and has no part in the decision.
+fn retire(cluster: &mut Cluster, old: usize) {
+    let name = cluster.node(old).name.clone();
+    let proposal = member(cluster, 1, &["propose", "retire", &name]);
+    let id = number(&proposal);
+    assert_eq!(member(cluster, 0, &["vote", &id, "yes"])["status"], "open");
+    assert_eq!(member(cluster, 2, &["vote", &id, "yes"])["status"], "executed");
+    let late = run(cluster, &signed(cluster, BOXES - 1, &["vote", &id, "no"]));
+    assert!(!late.status.success() && late.output.contains("is executed"), "{}", late.output);
+    wait_for_validators(cluster, BOXES);
+    assert!(!validators(cluster.node(0)).contains(&name));
+    cluster.stop(old);
+}
+
+/// The tables have what they are about.
+fn check_what_people_see(cluster: &Cluster) {
+    let shows = |arguments: &[&str], parts: &[&str]| {
+        let shown = gov(cluster, arguments);
+        for part in parts {
+            assert!(shown.contains(part), "{part:?} is not in what {arguments:?} shows:\n{shown}");
+        }
+    };
+    shows(&["status"], &["newcomer", "; 3 decide", "organisation-3"]);
+    shows(&["organisations"], &["organisation-0", "root certificate"]);
+    shows(&["boxes"], &["newcomer  organisation-0  validator  votes"]);
+    shows(&["boxes", "--all"], &["box-3", "retired"]);
+    shows(&["policies"], &["admit-follower", "a majority, alone about its own boxes, within 7 d"]);
+    shows(&["permissions"], &["accounts send freely", "accounts deploy freely"]);
+    shows(&["proposals"], &["promote newcomer to validator", "retire box-3 for good", "withdrawn in block"]);
+    shows(&["show", "3"], &["organisation-0, organisation-1 and organisation-2", "executed in block"]);
+    shows(&["epoch", "0"], &["blocks 0 to 19", "as the genesis file says", "box-3"]);
+    shows(&["epoch"], &["committed to by block", "newcomer"]);
+}
+
+/// Block by block at the ends of epochs: who signed it, and that it commits to who signs the next.
+fn check_from_outside(cluster: &Cluster) {
+    let own = cluster.node(0);
+    let checked = process::run(Command::new(dolmen()).args(["genesis", "check"]).arg(&cluster.chain.genesis), PATIENCE);
+    let genesis: B256 = checked.output.trim().rsplit(' ').next().and_then(|hash| hash.parse().ok()).expect("a hash");
+    assert_eq!(own.genesis_hash(), json!(genesis));
+    let file = fs::read(&cluster.chain.genesis).expect("the genesis file can be read");
+    let file = dolmen_types::Genesis::from_json(&file).expect("the genesis file is one");
+    let mut voters: Vec<PublicKey> = file.file().validators.iter().map(|validator| validator.public_key).collect();
+    let latest = quantity(&own.call("dolmen_epoch", json!([]))["number"]);
+    assert!(latest >= 2, "two changes took an epoch each");
+    let mut sizes = vec![voters.len()];
+    for epoch in 1..=latest {
+        let answer = own.call("dolmen_epoch", json!([format!("{epoch:#x}")]));
+        let last = epoch * EPOCH_BLOCKS - 1;
+        let header = bytes(&own.call("debug_getRawHeader", json!([format!("{last:#x}")])));
+        let certificate = Certificate::decode(&bytes(&answer["certificate"]["rlp"])).expect("a certificate");
+        assert_eq!(certificate.epoch, epoch - 1);
+        verify(&certificate, &keccak256(&header), &genesis, &voters);
+        let header = Header::decode(&mut &header[..]).expect("a header");
+        let record = bytes(&answer["record"]);
+        assert_eq!((header.number, header.requests_hash), (last, Some(requests_hash(&record))));
+        let record = EpochRecord::decode(&record).expect("a record");
+        assert_eq!(record.epoch, epoch);
+        voters = record.keys().collect();
+        sizes.push(voters.len());
+    }
+    assert!(sizes.contains(&(BOXES + 1)) && sizes.last() == Some(&BOXES), "{sizes:?}");
+    // And one in the middle of an epoch.
+    let number = latest * EPOCH_BLOCKS;
+    let answer = wait_for("a certificate in this epoch", PATIENCE, || {
+        Some(own.call("dolmen_certificate", json!([format!("{number:#x}")]))).filter(|answer| !answer.is_null())
+    });
+    let header = bytes(&own.call("debug_getRawHeader", json!([answer["block"]])));
+    let certificate = Certificate::decode(&bytes(&answer["rlp"])).expect("a certificate");
+    verify(&certificate, &keccak256(header), &genesis, &voters);
+}
+
+/// A quorum of `voters` signed a block.
+fn verify(certificate: &Certificate, block: &B256, genesis: &B256, voters: &[PublicKey]) {
+    let signed = certificate.signed(block, genesis, voters).expect("a quorum");
+    for (key, signature) in &signed.signatures {
+        let key = VerifyingKey::from_bytes(&key.0).expect("a key");
+        let valid = key.verify(&signed.message, &Signature::from_bytes(signature));
+        assert!(valid.is_ok(), "a signature over block {block} does not hold");
+    }
+}
+
+fn wait_for_validators(cluster: &mut Cluster, count: usize) {
+    wait_for(&format!("an epoch of {count} validators"), PATIENCE, || {
+        cluster.assert_running();
+        (validators(cluster.node(0)).len() == count).then_some(())
+    });
+}
+
+/// Names of those who vote on the next block.
+fn validators(own: &BoxInfo) -> Vec<String> {
+    let epoch = own.call("dolmen_epoch", json!([]));
+    let validators = epoch["validators"].as_array().expect("a list");
+    validators.iter().map(|validator| validator["name"].as_str().expect("a name").to_owned()).collect()
+}
+
+/// `dolmen gov` of an organisation; how the proposal stands after it.
+fn member(cluster: &Cluster, organisation: usize, arguments: &[&str]) -> Value {
+    let ended = run(cluster, &signed(cluster, organisation, arguments));
+    assert!(ended.status.success(), "{arguments:?}: {}", ended.output);
+    let mut done: Value = serde_json::from_str(&ended.output).expect("JSON alone");
+    done["proposal"].take()
+}
+
+/// The arguments with which an organisation signs.
+fn signed(cluster: &Cluster, organisation: usize, arguments: &[&str]) -> Vec<String> {
+    let member = format!("organisation-{organisation}");
+    let more = ["--devnet", text(cluster.dir()), "--as", &member, "--json"];
+    arguments.iter().chain(&more).map(|argument| (*argument).to_owned()).collect()
+}
+
+/// `dolmen gov` that must succeed; what it prints.
+fn gov(cluster: &Cluster, arguments: &[&str]) -> String {
+    let owned: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+    let ended = run(cluster, &owned);
+    assert!(ended.status.success(), "{arguments:?}: {}", ended.output);
+    ended.output
+}
+
+fn run(cluster: &Cluster, arguments: &[String]) -> process::Ended {
+    let mut command = Command::new(dolmen());
+    process::run(command.args(["gov", "--rpc", &cluster.node(0).rpc]).args(arguments), PATIENCE)
+}
+
+/// The number of a proposal as it is typed.
+fn number(proposal: &Value) -> String {
+    quantity(&proposal["id"]).to_string()
+}
+
+fn quantity(value: &Value) -> u64 {
+    let digits = value.as_str().and_then(|text| text.strip_prefix("0x"));
+    digits.and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or_else(|| panic!("{value} is no quantity"))
+}
+
+fn bytes(value: &Value) -> Vec<u8> {
+    value.as_str().and_then(|text| hex::decode(text).ok()).unwrap_or_else(|| panic!("{value} is no data"))
+}
+
+fn text(path: &std::path::Path) -> &str {
+    path.to_str().expect("temporary directories have simple names")
+}
