@@ -36,12 +36,48 @@ pub struct GuardConfig {
     pub has_blocks: bool,
     /// What the disk does not hold; without it old copies of the log are not noticed.
     pub counter: Option<Arc<dyn LeaseCounter>>,
-    /// Views between two steps of the counter: more of them wear the TPM less, and fence a copied disk for longer.
-    pub lease_views: u64,
+    /// From one step of the counter to the next: longer leases wear the TPM less, and fence a copied disk for longer.
+    pub lease: Span,
+}
+
+/// How far a lease reaches from the round in which it is taken. Views begin anew in each epoch: a lease of views ends with
+/// the epoch, and is for chains that have one only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// So many epochs on, to the same view.
+    epochs: u64,
+    /// So many views on in the same epoch.
+    views: u64,
+}
+
+impl Span {
+    /// A lease of views.
+    pub const fn views(views: u64) -> Self {
+        Self { epochs: 0, views }
+    }
+
+    /// A lease of whole epochs of so many blocks: of some [`GuardConfig::LEASE_VIEWS`] views, and of one epoch at least.
+    pub const fn of_epochs(epoch_blocks: u64) -> Self {
+        let epochs = GuardConfig::LEASE_VIEWS / if epoch_blocks == 0 { 1 } else { epoch_blocks };
+        Self { epochs: if epochs == 0 { 1 } else { epochs }, views: 0 }
+    }
+
+    const fn after(self, round: Round) -> Round {
+        Round { epoch: round.epoch.saturating_add(self.epochs), view: round.view.saturating_add(self.views) }
+    }
+
+    /// From where on the next lease is tried for, of one that ends here.
+    const fn early(self, end: Round) -> Round {
+        if self.epochs == 0 {
+            Round { view: end.view.saturating_sub(self.views / 2), ..end }
+        } else {
+            Round { epoch: end.epoch.saturating_sub(self.epochs / 2), view: 0 }
+        }
+    }
 }
 
 impl GuardConfig {
-    /// 22 minutes at 50 views a second: 24,000 steps of the counter a year.
+    /// Views that a lease is good for, about: 22 minutes at 50 views a second, 24,000 steps of the counter a year.
     pub const LEASE_VIEWS: u64 = 1 << 16;
 }
 
@@ -81,11 +117,11 @@ impl Guard {
     ///
     /// Where the log is another's, in use or unreadable, or the counter fails.
     pub fn open(signer: Arc<dyn Signer>, config: GuardConfig) -> Result<Self, GuardError> {
-        let GuardConfig { path, namespace, has_blocks, counter, lease_views } = config;
+        let GuardConfig { path, namespace, has_blocks, counter, lease } = config;
         let scope = scope(&*signer, &namespace);
         let in_device = signer.residence() == Residence::Device;
         let (file, locked) = lock(&path, &scope, has_blocks)?;
-        let core = Core::open(file, RECORDS, signer, scope, counter, lease_views, path)?;
+        let core = Core::open(file, RECORDS, signer, scope, counter, lease, path)?;
         let status = Arc::clone(&core.status);
         Ok(Self { core: Mutex::new(core), status, recent: Mutex::default(), in_device, _scope: locked })
     }
@@ -203,12 +239,12 @@ pub(crate) struct Core<D> {
     log: Log<D>,
     signer: Arc<dyn Signer>,
     counter: Option<Arc<dyn LeaseCounter>>,
-    lease_views: u64,
+    span: Span,
     path: PathBuf,
     /// Whether a lease was taken since the start: a copy of the log from before must not have the same stamp.
     leased: bool,
-    /// The view from which on the next lease is tried for early.
-    early: u64,
+    /// The round from which on the next lease is tried for early.
+    early: Round,
     pub(crate) status: Arc<Mutex<GuardStatus>>,
 }
 
@@ -219,7 +255,7 @@ impl<D: Disk> Core<D> {
         signer: Arc<dyn Signer>,
         scope: Scope,
         counter: Option<Arc<dyn LeaseCounter>>,
-        lease_views: u64,
+        span: Span,
         path: PathBuf,
     ) -> Result<Self, GuardError> {
         let failed = |source| GuardError::Io { path: path.clone(), operation: "read the log of votes", source };
@@ -243,7 +279,8 @@ impl<D: Disk> Core<D> {
         }
         log.settle().map_err(failed)?;
         let status = Arc::new(Mutex::new(GuardStatus { fence: header.fence, ..GuardStatus::default() }));
-        let mut core = Self { log, signer, counter, lease_views, path, leased: false, early: 0, status };
+        let mut core =
+            Self { log, signer, counter, span, path, leased: false, early: Round { epoch: 0, view: 0 }, status };
         match stamp {
             Some(stamp) if !is_fresh(stamp, &header) => {
                 core.fence(end(stamp).max(end(header.lease)), Some(stamp))?;
@@ -291,7 +328,7 @@ impl<D: Disk> Core<D> {
         }
         if !self.leased || round > end(self.log.header().lease) {
             self.renew(round)?;
-        } else if self.counter.is_some() && round.view >= self.early {
+        } else if self.counter.is_some() && round >= self.early {
             self.renew_early(round)?;
         }
         let signature = block_on(self.signer.sign(Domain::Vote, Message::Bytes(message))).map_err(GuardError::Key)?;
@@ -327,13 +364,13 @@ impl<D: Disk> Core<D> {
         }
         self.log.lease(lease).map_err(|source| self.failed("write the lease", source))?;
         self.leased = true;
-        self.early = view - self.lease_views / 2;
+        self.early = self.span.early(Round { epoch, view });
         Ok(())
     }
 
     /// Takes a lease while there is still one, so that a device may be gone for a while.
     fn renew_early(&mut self, from: Round) -> Result<(), GuardError> {
-        self.early = from.view.saturating_add(EARLY_STEP);
+        self.early = Round { view: from.view.saturating_add(EARLY_STEP), ..from };
         match self.renew(from) {
             Err(GuardError::Counter(error)) => {
                 let until = end(self.log.header().lease);
@@ -380,8 +417,8 @@ impl<D: Disk> Core<D> {
     }
 
     /// The end of a lease that begins at a round.
-    fn after(&self, round: Round) -> Round {
-        Round { view: round.view.saturating_add(self.lease_views), ..round }
+    const fn after(&self, round: Round) -> Round {
+        self.span.after(round)
     }
 
     fn failed(&self, operation: &'static str, source: io::Error) -> GuardError {

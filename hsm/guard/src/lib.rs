@@ -30,5 +30,5 @@ mod record;
 mod vote;
 
 pub use error::GuardError;
-pub use guard::{Guard, GuardConfig, GuardStatus};
+pub use guard::{Guard, GuardConfig, GuardStatus, Span};
 pub use vote::{Kind, Round, Vote};

@@ -10,7 +10,7 @@ use std::{
 };
 
 use dolmen_hsm_api::{Algorithm, Domain, Domains, KeyError, KeyUri, Message, Residence, Signature, Signer};
-use dolmen_hsm_guard::{Guard, GuardConfig, GuardError, Kind, Round, Vote};
+use dolmen_hsm_guard::{Guard, GuardConfig, GuardError, Kind, Round, Span, Vote};
 use futures::future::BoxFuture;
 
 /// Where the child's log is.
@@ -57,7 +57,7 @@ fn open(log: PathBuf) -> Result<Guard, GuardError> {
     let key = Arc::new(Key("tpm:vote".parse().expect("a name")));
     // No other test's processes have this chain.
     let namespace = log.as_os_str().as_encoded_bytes().to_vec();
-    Guard::open(key, GuardConfig { path: log, namespace, has_blocks: false, counter: None, lease_views: 1000 })
+    Guard::open(key, GuardConfig { path: log, namespace, has_blocks: false, counter: None, lease: Span::views(1000) })
 }
 
 /// Votes at random, often against what it or its predecessor has voted, and prints what the guard lets go.
@@ -163,7 +163,8 @@ fn a_fence_is_released_offline_alone() {
     assert!(matches!(guard.sign(vote(6)), Err(GuardError::Fenced { .. })));
     let key = Key("tpm:vote".parse().unwrap());
     let namespace = log.as_os_str().as_encoded_bytes().to_vec();
-    let config = GuardConfig { path: log.clone(), namespace, has_blocks: true, counter: None, lease_views: 1000 };
+    let config =
+        GuardConfig { path: log.clone(), namespace, has_blocks: true, counter: None, lease: Span::views(1000) };
     assert!(matches!(Guard::release(&key, &config), Err(GuardError::InUse { .. })));
     drop(guard);
     Guard::release(&key, &config).unwrap();

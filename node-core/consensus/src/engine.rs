@@ -8,7 +8,7 @@ use commonware_cryptography::Signer as _;
 use commonware_p2p::{AddressableManager as _, authenticated::lookup};
 use commonware_runtime::{Metrics as _, Runner as _, Supervisor as _, tokio as runtime};
 use dolmen_hsm_api::{LeaseCounter, Signer};
-use dolmen_hsm_guard::{Guard, GuardConfig, GuardError, GuardStatus};
+use dolmen_hsm_guard::{Guard, GuardConfig, GuardError, GuardStatus, Span};
 use dolmen_types::{Certificate, PublicKey};
 use tokio::sync::{mpsc, oneshot};
 
@@ -91,13 +91,15 @@ pub fn release_votes(
     counter: Option<Arc<dyn LeaseCounter>>,
     genesis: &B256,
 ) -> Result<(), GuardError> {
-    Guard::release(key, &guard_config(log, counter, genesis, true))
+    // No lease is taken for a release.
+    Guard::release(key, &guard_config(log, counter, genesis, 1, true))
 }
 
 pub(crate) fn guard_config(
     log: &Path,
     counter: Option<Arc<dyn LeaseCounter>>,
     genesis: &B256,
+    epoch_blocks: u64,
     has_blocks: bool,
 ) -> GuardConfig {
     GuardConfig {
@@ -105,7 +107,7 @@ pub(crate) fn guard_config(
         namespace: genesis.to_vec(),
         has_blocks,
         counter,
-        lease_views: GuardConfig::LEASE_VIEWS,
+        lease: Span::of_epochs(epoch_blocks),
     }
 }
 

@@ -203,8 +203,9 @@ where
             return None;
         };
         let context = self.context.child("epoch").with_attribute("epoch", epoch);
-        if config.tip.height() >= config.epocher.last(epoch)?.get() {
-            // It is over: this box has yet to apply its blocks, and nobody waits for its votes.
+        if config.tip.height().max(config.application.height()) >= config.epocher.last(epoch)?.get() {
+            // It is over: this box has yet to apply its blocks, or to store them again, and nobody waits for its votes. A
+            // box that lost its log of votes would be fenced from here on, not from where it has voted.
             return Some(Active(context.spawn(|_| std::future::pending())));
         }
         tracing::info!(

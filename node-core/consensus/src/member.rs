@@ -69,7 +69,8 @@ impl Identity {
     pub(crate) fn new(config: &Config) -> Result<Self, ConsensusError> {
         let key = TransportKey::new(config.key.clone())?;
         let counter = config.vote_counter.clone();
-        let guard = engine::guard_config(&config.vote_log, counter, &config.genesis.hash(), config.has_blocks);
+        let (genesis, epoch_blocks) = (config.genesis.hash(), config.epoch_blocks.get());
+        let guard = engine::guard_config(&config.vote_log, counter, &genesis, epoch_blocks, config.has_blocks);
         let guard = Guard::open(config.key.clone(), guard)?;
         Ok(Self { key, guard: Arc::new(guard), engine: config.engine.clone() })
     }

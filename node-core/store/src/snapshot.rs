@@ -8,7 +8,7 @@
 //! stands in an account. So a part is built and hashed on its own, in any order and from any box, and a wrong one is
 //! told for sure: the state needs nothing but a header to be trusted.
 //!
-//! [`State::account_range`] and [`State::storage_range`] give a part out, or, where it is larger than
+//! [`State::account_range`](crate::State::account_range) and [`State::storage_range`](crate::State::storage_range) give a part out, or, where it is larger than
 //! [`RangeLimits::bytes`], the node at its top, which [`split()`] checks and cuts into the parts below. What comes back
 //! is checked by [`accounts_hash`] and [`slots_hash`].
 //!

@@ -194,7 +194,7 @@ type Counted = Option<Arc<Counter>>;
 
 fn open(disk: &Memory, key: &Arc<Key>, counter: &Counted) -> Result<Core<Memory>, GuardError> {
     let counter = counter.clone().map(|counter| counter as Arc<dyn LeaseCounter>);
-    Core::open(disk.clone(), RECORDS, key.clone(), SCOPE, counter, LEASE_VIEWS, PathBuf::from("log"))
+    Core::open(disk.clone(), RECORDS, key.clone(), SCOPE, counter, Span::views(LEASE_VIEWS), PathBuf::from("log"))
 }
 
 fn fence(core: &Core<Memory>) -> Option<Round> {
@@ -551,4 +551,22 @@ proptest! {
         running.start(running.disk.clone(), None, None);
         running.guard.unwrap().sign(vote(last + 1_000_000, Kind::Notarize, b"x")).unwrap();
     }
+}
+
+/// Views begin anew in each epoch: a lease and a fence of views would end with it, long before their time.
+#[test]
+fn leases_and_fences_reach_beyond_their_epoch() {
+    let span = Span::of_epochs(600);
+    let from = Round { epoch: 7, view: 590 };
+    let end = span.after(from);
+    assert_eq!((end, span.early(end)), (Round { epoch: 116, view: 590 }, Round { epoch: 62, view: 0 }));
+    assert_eq!(Span::of_epochs(100_000).after(from), Round { epoch: 8, view: 590 });
+
+    let (key, disk) = (Key::new(), Memory::of(log::blank(SCOPE, RECORDS, true)));
+    let mut guard = Core::open(disk, RECORDS, key, SCOPE, None, span, PathBuf::from("log")).unwrap();
+    let mut sign = |epoch, view| guard.sign(Vote { round: Round { epoch, view }, kind: Kind::Notarize, message: b"a" });
+    for (epoch, view) in [(7, 590), (8, 1), (115, 10_000), (116, 590)] {
+        assert!(matches!(sign(epoch, view), Err(GuardError::Fenced { .. })), "({epoch}, {view})");
+    }
+    sign(116, 591).unwrap();
 }

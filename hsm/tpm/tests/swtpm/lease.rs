@@ -3,7 +3,7 @@
 use std::{fs, path::Path, sync::Arc};
 
 use dolmen_hsm_api::{Algorithm, Domain, KeySpec, KeyStore as _, LeaseCounter as _, Signer};
-use dolmen_hsm_guard::{Guard, GuardConfig, GuardError, Kind, Round, Vote};
+use dolmen_hsm_guard::{Guard, GuardConfig, GuardError, Kind, Round, Span, Vote};
 use dolmen_hsm_tpm::{NvLease, Tpm, TpmStore};
 
 use crate::support::Swtpm;
@@ -11,7 +11,7 @@ use crate::support::Swtpm;
 fn open(tpm: &Arc<Tpm>, key: Arc<dyn Signer>, log: &Path) -> Result<Guard, GuardError> {
     let counter = Some(Arc::new(NvLease::new(tpm.clone())) as _);
     let (path, namespace) = (log.to_owned(), b"chain".to_vec());
-    Guard::open(key, GuardConfig { path, namespace, has_blocks: false, counter, lease_views: 100 })
+    Guard::open(key, GuardConfig { path, namespace, has_blocks: false, counter, lease: Span::views(100) })
 }
 
 fn vote(view: u64, message: &[u8]) -> Vote<'_> {

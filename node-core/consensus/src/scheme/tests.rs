@@ -13,7 +13,7 @@ use commonware_parallel::Sequential;
 use commonware_utils::{Participant, TryCollect as _, test_rng};
 use dolmen_accel_cpu::{CpuConfig, CpuEngine};
 use dolmen_hsm_api::{Domain, KeySpec};
-use dolmen_hsm_guard::GuardConfig;
+use dolmen_hsm_guard::{GuardConfig, Span};
 use dolmen_hsm_memory::MemoryKey;
 use zeroize::Zeroizing;
 
@@ -29,10 +29,8 @@ fn guard(key: &PrivateKey, directory: &std::path::Path) -> Arc<Guard> {
     let path = directory.join(key.public_key().to_string());
     // No other test's process has this chain.
     let namespace = path.as_os_str().as_encoded_bytes().to_vec();
-    let lease_views = GuardConfig::LEASE_VIEWS;
-    Arc::new(
-        Guard::open(signer, GuardConfig { path, namespace, has_blocks: false, counter: None, lease_views }).unwrap(),
-    )
+    let lease = Span::views(GuardConfig::LEASE_VIEWS);
+    Arc::new(Guard::open(signer, GuardConfig { path, namespace, has_blocks: false, counter: None, lease }).unwrap())
 }
 
 /// Each validator by our scheme and by commonware's.
