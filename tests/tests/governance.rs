@@ -7,7 +7,9 @@ use alloy_consensus::Header;
 use alloy_primitives::{B256, hex, keccak256};
 use alloy_rlp::Decodable as _;
 use dolmen_governance::{EpochRecord, requests_hash};
-use dolmen_tests::{BOXES, BoxInfo, Cluster, PATIENCE, dolmen, process, wait_for};
+use dolmen_tests::{
+    BOXES, BoxInfo, Cluster, Load, PATIENCE, check_receipts, check_same_blocks, dolmen, process, wait_for,
+};
 use dolmen_types::{Certificate, PublicKey};
 use ed25519_dalek::{Signature, Verifier as _, VerifyingKey};
 use serde_json::{Value, json};
@@ -23,35 +25,102 @@ fn members_change_who_runs_their_chain() {
     let mut cluster = Cluster::prepare_with(BOXES, &["--epoch-blocks", &EPOCH_BLOCKS.to_string()]);
     (0..BOXES).for_each(|index| cluster.spawn(index));
     cluster.wait_for_height(1);
-    let newcomer = admit(&mut cluster);
+    let newcomer = admit(&mut cluster, NEWCOMER, 0, FEES);
+    stand_by(&cluster);
     promote(&mut cluster, newcomer);
     retire(&mut cluster, BOXES - 1);
     check_what_people_see(&cluster);
     cluster.wait_for_progress(3);
-    check_from_outside(&cluster);
+    let sizes = check_from_outside(&cluster, cluster.node(0));
+    assert!(sizes.contains(&(BOXES + 1)) && sizes.last() == Some(&BOXES), "{sizes:?}");
     cluster.stop_all();
 }
 
+/// Four new boxes take the places of the four old ones, of which one is dead, while all that is sent is executed.
+#[test]
+fn every_validator_is_replaced_under_load() {
+    let mut cluster = Cluster::prepare_with(BOXES, &["--epoch-blocks", &EPOCH_BLOCKS.to_string()]);
+    (0..BOXES).for_each(|index| cluster.spawn(index));
+    cluster.wait_for_height(1);
+    let names: Vec<String> = (0..BOXES).map(|index| format!("new-{index}")).collect();
+    let fees = |index: usize| format!("0x00000000000000000000000000000000000000e{index:x}");
+    let new: Vec<usize> = (0..BOXES).map(|index| admit(&mut cluster, &names[index], index, &fees(index))).collect();
+    // The members' accounts vote; others pay.
+    let mut chain = cluster.chain.clone();
+    chain.boxes = new.iter().map(|index| cluster.node(*index).clone()).collect();
+    chain.accounts.drain(..BOXES);
+    let load = Load::start(&chain, 25);
+    cluster.kill9(BOXES - 1);
+    // The dead one goes first: with five to vote and one dead, a newcomer that is dead too would end the chain.
+    let everyone = |voters: &[String]| voters.iter().all(|name| name.starts_with("new-"));
+    for old in (0..BOXES).rev() {
+        let before = load.confirmed();
+        let leaves = cluster.node(old).name.clone();
+        let (retire, promote) = (["propose", "retire", &leaves], ["propose", "promote", &names[old]]);
+        for change in if old == BOXES - 1 { [retire, promote] } else { [promote, retire] } {
+            decide(&cluster, &change);
+        }
+        wait_for(&format!("an epoch without {leaves}"), PATIENCE, || {
+            let voters = validators(cluster.node(new[0]));
+            (voters.len() == BOXES && !voters.contains(&leaves) && voters.contains(&names[old])).then_some(())
+        });
+        load.wait_for_more(20, PATIENCE);
+        assert!(load.confirmed() > before);
+        if (1..BOXES - 1).contains(&old) {
+            cluster.stop(old);
+        }
+    }
+    assert!(everyone(&validators(cluster.node(new[0]))));
+    let acknowledged = load.finish(PATIENCE);
+    cluster.stop(0);
+    let height = wait_for("one height of all", PATIENCE, || {
+        let heights: Option<Vec<u64>> = chain.boxes.iter().map(BoxInfo::height).collect();
+        let heights = heights?;
+        (heights.iter().max() == heights.iter().min()).then(|| heights[0])
+    });
+    check_same_blocks(&chain.boxes, 1..=height);
+    check_receipts(&chain.boxes, &acknowledged);
+    let sizes = check_from_outside(&cluster, cluster.node(new[1]));
+    assert_eq!(sizes.last(), Some(&BOXES), "{sizes:?}");
+    cluster.stop_all();
+}
+
+/// A change that three of four organisations want.
+fn decide(cluster: &Cluster, change: &[&str]) {
+    let proposal = member(cluster, 0, change);
+    let vote = ["vote", &number(&proposal), "yes"];
+    member(cluster, 1, &vote);
+    assert_eq!(member(cluster, 2, &vote)["status"], "executed", "{change:?}");
+}
+
 /// A box that nobody knows asks to join, and its organisation takes it in, which it may do alone.
-fn admit(cluster: &mut Cluster) -> usize {
-    let index = cluster.add_box(NEWCOMER);
+fn admit(cluster: &mut Cluster, name: &str, organisation: usize, fees: &str) -> usize {
+    let index = cluster.add_box(name);
     let own = cluster.node(index).clone();
     let request = own.dir().join("request.json");
     let (config, request) = (text(&own.config), text(&request));
-    gov(cluster, &["request", "--config", config, "--organisation", "1", "--fee-recipient", FEES, "--out", request]);
+    let number = (organisation + 1).to_string();
+    gov(
+        cluster,
+        &["request", "--config", config, "--organisation", &number, "--fee-recipient", fees, "--out", request],
+    );
     let admission = ["propose", "admit-follower", "--request", request];
-    let proposal = member(cluster, 0, &admission);
+    let proposal = member(cluster, organisation, &admission);
     assert_eq!(proposal["status"], "executed", "{proposal}");
 
     // The others learn from the chain where it is, and it from the genesis file where they are.
     cluster.spawn(index);
     cluster.wait_for_progress(2);
+    index
+}
+
+/// A follower stands by only where those agree who would promote it.
+fn stand_by(cluster: &Cluster) {
     // That it may take a validator's place some day is not for its organisation to decide.
     let proposal = member(cluster, 0, &["propose", "change-box", NEWCOMER, "--standby", "true"]);
     assert_eq!((&proposal["status"], &proposal["needed"]), (&json!("open"), &json!("0x3")), "{proposal}");
     let proposal = member(cluster, 0, &["withdraw", &number(&proposal)]);
     assert_eq!(proposal["status"], "withdrawn", "{proposal}");
-    index
 }
 
 /// Three of four organisations make it a validator.
@@ -107,9 +176,9 @@ fn check_what_people_see(cluster: &Cluster) {
     shows(&["epoch"], &["committed to by block", "newcomer"]);
 }
 
-/// Block by block at the ends of epochs: who signed it, and that it commits to who signs the next.
-fn check_from_outside(cluster: &Cluster) {
-    let own = cluster.node(0);
+/// Block by block at the ends of epochs: who signed it, and that it commits to who signs the next. Gives how many voted in
+/// each epoch.
+fn check_from_outside(cluster: &Cluster, own: &BoxInfo) -> Vec<usize> {
     let checked = process::run(Command::new(dolmen()).args(["genesis", "check"]).arg(&cluster.chain.genesis), PATIENCE);
     let genesis: B256 = checked.output.trim().rsplit(' ').next().and_then(|hash| hash.parse().ok()).expect("a hash");
     assert_eq!(own.genesis_hash(), json!(genesis));
@@ -134,7 +203,6 @@ fn check_from_outside(cluster: &Cluster) {
         voters = record.keys().collect();
         sizes.push(voters.len());
     }
-    assert!(sizes.contains(&(BOXES + 1)) && sizes.last() == Some(&BOXES), "{sizes:?}");
     // And one in the middle of an epoch.
     let number = latest * EPOCH_BLOCKS;
     let answer = wait_for("a certificate in this epoch", PATIENCE, || {
@@ -143,6 +211,7 @@ fn check_from_outside(cluster: &Cluster) {
     let header = bytes(&own.call("debug_getRawHeader", json!([answer["block"]])));
     let certificate = Certificate::decode(&bytes(&answer["rlp"])).expect("a certificate");
     verify(&certificate, &keccak256(header), &genesis, &voters);
+    sizes
 }
 
 /// A quorum of `voters` signed a block.

@@ -300,6 +300,11 @@ impl Run<'_> {
         let finality: Vec<_> = log.finality.iter().filter(|sample| within(sample.at)).map(|sample| sample.ms).collect();
         let known: Vec<_> = finality.iter().flatten().copied().collect();
         let client = log.client.iter().filter(|(at, _)| within(*at)).map(|(_, ms)| *ms).collect();
+        let intervals = log.arrivals.windows(2).filter(|pair| within(pair[0].1) && pair[1].0 == pair[0].0 + 1);
+        let apart = |pair: &[(u64, Instant)]| (pair[1].0, (pair[1].1 - pair[0].1).as_secs_f64() * 1000.0);
+        let (first, others): (Vec<_>, Vec<_>) =
+            intervals.map(apart).partition(|(number, _)| number.is_multiple_of(self.args.epoch_blocks));
+        let times = |intervals: Vec<(u64, f64)>| Percentiles::of(intervals.into_iter().map(|(_, ms)| ms).collect());
         let each = |us: u64| us as f64 / transactions as f64;
         let by_box: Vec<_> =
             end.boxes_cpu_us.iter().zip(&start.boxes_cpu_us).map(|(end, start)| each(end - start)).collect();
@@ -326,6 +331,9 @@ impl Run<'_> {
             finality_missing: finality.len() - known.len(),
             finality_ms: Percentiles::of(known),
             client_ms: Percentiles::of(client),
+            epochs: first.len(),
+            interval_ms: times(others),
+            first_of_epoch_ms: times(first),
             cpu_us_per_tx_per_box: round(by_box.iter().sum::<f64>() / by_box.len() as f64),
             cpu_us_per_tx_by_box: by_box.into_iter().map(round).collect(),
             client_cpu_us_per_tx: round(each(end.own_cpu_us - start.own_cpu_us)),

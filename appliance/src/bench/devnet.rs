@@ -94,7 +94,7 @@ impl Devnet {
         let mut child = Command::new(executable)
             .arg("devnet")
             .args(["--boxes", &boxes.to_string(), "--base-port", &base_port.to_string()])
-            .args(["--accel", accel.name()])
+            .args(["--accel", accel.name(), "--epoch-blocks", &args.epoch_blocks.to_string()])
             .args(["--accounts", &DEV_ACCOUNTS.to_string(), "--dir"])
             .arg(&dir)
             .args(swtpm.then_some("--swtpm"))

@@ -21,6 +21,7 @@ use std::{num::NonZeroU32, path::PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 use dolmen_hsm_api::KeyUri;
+use dolmen_types::genesis::Governance;
 pub(crate) use key::{KeyLoad, key};
 
 use crate::{
@@ -119,6 +120,9 @@ pub(crate) struct ChainArgs {
     /// Transactions sent and not finalized, at most, where `--rate` is not given.
     #[arg(long, default_value_t = 4000, value_parser = clap::value_parser!(u32).range(1..=IN_FLIGHT_MAX))]
     pub(crate) in_flight: u32,
+    /// Blocks of an epoch, as for `dolmen devnet`: how long the first block of one takes is in the result.
+    #[arg(long, default_value_t = Governance::default().epoch_blocks, value_name = "BLOCKS")]
+    pub(crate) epoch_blocks: u64,
     /// Writes the result as JSON into this file.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,

@@ -49,6 +49,12 @@ pub(super) struct Report {
     pub(super) finality_missing: usize,
     /// From when a transaction was due at the client to when the client saw its block finalized.
     pub(super) client_ms: Percentiles,
+    /// Epochs that began in the window.
+    pub(super) epochs: usize,
+    /// From a block's finality at the first box to the next one's, within an epoch.
+    pub(super) interval_ms: Percentiles,
+    /// The same from an epoch's last block to the next one's first.
+    pub(super) first_of_epoch_ms: Percentiles,
     /// CPU time, user and system, of a box for each transaction; the mean of the boxes.
     pub(super) cpu_us_per_tx_per_box: f64,
     /// The same for each box.
@@ -124,6 +130,8 @@ impl Report {
             ("throughput", format!("{:.0} transactions/s, {:.1} Mgas/s", self.tps, self.gas_per_second / 1_000_000.0)),
             ("finality", format!("{}, proposal to durable commit", pair(self.finality_ms))),
             ("client", format!("{}, sent to seen finalized", pair(self.client_ms))),
+            ("intervals", format!("{}, from one finalized block to the next", pair(self.interval_ms))),
+            ("epochs", format!("{} began; their first blocks after {}", self.epochs, pair(self.first_of_epoch_ms))),
             (
                 "CPU time",
                 format!(

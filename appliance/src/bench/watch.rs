@@ -76,6 +76,8 @@ pub(super) struct Log {
     pub(super) client: Vec<(Instant, f64)>,
     /// Transactions of blocks that this program did not send, or that were in an earlier block too.
     pub(super) unknown: usize,
+    /// When the first box told of a block, with or without transactions, in order.
+    pub(super) arrivals: Vec<(u64, Instant)>,
     /// Some transactions of every block.
     pub(super) sample: Vec<B256>,
 }
@@ -126,6 +128,9 @@ impl Watcher {
         if event.transactions > 0 {
             let mut log = self.log.lock().expect("no holder of the lock panics");
             log.finality.push(Finality { at, ms: event.finality_ms });
+        }
+        if node == 0 {
+            self.log.lock().expect("no holder of the lock panics").arrivals.push((event.number, at));
         }
         if node != 0 || event.number < self.next {
             return Ok(());

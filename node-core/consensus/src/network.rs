@@ -71,7 +71,7 @@ pub(crate) type Handshake = Cups<Sake<TransportKey>, ChaCha20Poly1305>;
 
 /// Room for boxes beside this one, at least: the transport's queues are as long as all of them together may send, and
 /// made at the start.
-const PEERS_ROOM: usize = 15;
+const PEERS_ROOM: usize = 7;
 
 /// The boxes that there is room for until the next start, this one among them.
 pub(crate) fn room(peers: usize) -> NonZeroUsize {
