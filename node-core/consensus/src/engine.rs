@@ -190,10 +190,10 @@ async fn run<A: Application>(
                 tracing::error!(
                     peers = peers.len(),
                     room = room.get(),
-                    "more boxes than at the start; restart this box to reach all"
+                    "the chain has more boxes than this one has room for since its start; restart it to reach all of them"
                 );
             }
-            let _ = oracle.track(changes, network::peers(&own, config.listen, &peers));
+            let _ = oracle.track(changes, network::peers(&own, config.listen, &peers, room));
             changes += 1;
         })
     };

@@ -86,7 +86,8 @@ pub trait Application: Clone + Send + Sync + 'static {
     fn leader_timeout(&self, epoch: u64) -> Duration;
 
     /// All boxes to be connected with after the last finalized block, this one and its own not among them: those that
-    /// vote, will vote or voted a moment ago, and those that follow. The same one until it changes.
+    /// vote, will vote or voted a moment ago, and those that follow; those that vote first, in case that there is no room
+    /// for all. The same one until it changes.
     fn peers(&self) -> Arc<[Peer]>;
 }
 

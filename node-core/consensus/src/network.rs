@@ -71,7 +71,7 @@ pub(crate) type Handshake = Cups<Sake<TransportKey>, ChaCha20Poly1305>;
 
 /// Room for boxes beside this one, at least: the transport's queues are as long as all of them together may send, and
 /// made at the start.
-const PEERS_ROOM: usize = 7;
+const PEERS_ROOM: usize = 15;
 
 /// The boxes that there is room for until the next start, this one among them.
 pub(crate) fn room(peers: usize) -> NonZeroUsize {
@@ -107,8 +107,8 @@ pub(crate) fn config(
         max_concurrent_handshakes: NZU32!(64),
         allowed_handshake_rate_per_ip: Quota::per_second(NZU32!(16)),
         allowed_handshake_rate_per_subnet: Quota::per_second(NZU32!(64)),
-        // Who was retired a moment ago can still learn of it.
-        tracked_peer_sets: NZUsize!(2),
+        // The queues are as long as all peers of so many sets may send; who leaves stays a peer until its epoch ends.
+        tracked_peer_sets: NZUsize!(1),
         // A peer that sent an invalid signature is kept out this long, then may try again after its repair.
         block_duration: Duration::from_mins(10),
         ..lookup::Config::recommended(
@@ -122,8 +122,17 @@ pub(crate) fn config(
     }
 }
 
-/// The boxes to be connected with, this one among them, as the transport is told.
-pub(crate) fn peers(own: &PublicKey, listen: SocketAddr, peers: &[Peer]) -> Map<PublicKey, Address> {
-    let others = peers.iter().filter_map(|peer| Some((to_commonware(&peer.public_key).ok()?, peer.address.into())));
+/// The boxes to be connected with, this one among them, as the transport is told: the first ones, where there is no room
+/// for more, which it would end at.
+pub(crate) fn peers(
+    own: &PublicKey,
+    listen: SocketAddr,
+    peers: &[Peer],
+    room: NonZeroUsize,
+) -> Map<PublicKey, Address> {
+    let others = peers
+        .iter()
+        .take(room.get() - 1)
+        .filter_map(|peer| Some((to_commonware(&peer.public_key).ok()?, peer.address.into())));
     Map::from_iter_dedup(std::iter::once((own.clone(), listen.into())).chain(others))
 }

@@ -125,7 +125,9 @@ impl Governance {
         }
         peers.extend(self.configured.iter().map(|peer| (peer.public_key, peer.address)));
         peers.remove(&self.own);
-        let peers: Vec<_> = peers.into_iter().map(|(public_key, address)| Peer { public_key, address }).collect();
+        let mut peers: Vec<_> = peers.into_iter().map(|(public_key, address)| Peer { public_key, address }).collect();
+        let record = self.current();
+        peers.sort_by_key(|peer| record.validator(&peer.public_key).is_none());
         let mut current = self.current.write();
         // The same one for as long as it says the same: consensus compares it as such.
         if *current.1 != *peers {
