@@ -31,6 +31,8 @@ pub(crate) struct BoxConfig {
     #[serde(default)]
     pub admin: Admin,
     #[serde(default)]
+    pub sync: SyncSettings,
+    #[serde(default)]
     pub history: History,
     #[serde(default)]
     pub log: Log,
@@ -174,6 +176,25 @@ impl Default for Admin {
     }
 }
 
+/// How a box without a chain gets one.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SyncSettings {
+    /// Where it begins; by default from a snapshot, unless the genesis file names the box as a validator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<SyncFrom>,
+}
+
+/// Where a box begins that has no chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum SyncFrom {
+    /// With the state of a late block, from other boxes.
+    Snapshot,
+    /// At block zero.
+    Blocks,
+}
+
 /// Old states.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -278,6 +299,14 @@ mod tests {
         assert!(config.devices.dir.ends_with("keys"), "a setting of devices moves no files: {:?}", config.devices.dir);
         let error = format!("{:#}", load("[keys]\ntls = \"soft:\"\n").unwrap_err());
         assert!(error.contains("is no name"), "{error}");
+    }
+
+    #[test]
+    fn where_a_box_begins_is_one_of_two() {
+        assert_eq!(load("").unwrap().sync.from, None);
+        assert_eq!(load("[sync]\nfrom = \"blocks\"\n").unwrap().sync.from, Some(SyncFrom::Blocks));
+        assert_eq!(load("[sync]\nfrom = \"snapshot\"\n").unwrap().sync.from, Some(SyncFrom::Snapshot));
+        assert!(load("[sync]\nfrom = \"genesis\"\n").is_err());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use anyhow::Context as _;
 use clap::Args;
 use dolmen_hsm_api::{Algorithm, Domain, KeySpec, KeyUri, LeaseCounter, Signer};
-use dolmen_node::{Node, NodeConfig, Peer, public_key};
+use dolmen_node::{Node, NodeConfig, Peer, StartFrom, public_key};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -15,7 +15,7 @@ use crate::{
         Backend,
         keys::{self, Keys},
     },
-    config::{BoxConfig, VoteCounter, load_genesis},
+    config::{BoxConfig, SyncFrom, VoteCounter, load_genesis},
     logging,
 };
 
@@ -77,12 +77,20 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
     let own = public_key(&*key)?;
     let vote_counter = vote_counter(&keys, &config)?;
     tracing::info!(name = config.name, public_key = %own, key = %key.uri(), counted = vote_counter.is_some(), "starting");
-    if !genesis.file().validators.iter().any(|validator| validator.public_key == own) {
+    let is_validator = genesis.file().validators.iter().any(|validator| validator.public_key == own);
+    if !is_validator {
         tracing::warn!(key = %key.uri(), "this box's key is not a validator's in the genesis file: it follows the chain and does not vote");
     }
     let engine = args.accel.node_engine()?;
     tracing::info!(engine = engine.capabilities().name, uses = engine.capabilities().description, "signatures");
     let peers = config.p2p.peers.iter().filter(|peer| peer.public_key != own);
+    let start_from = match config.sync.from {
+        Some(SyncFrom::Snapshot) => StartFrom::Snapshot,
+        Some(SyncFrom::Blocks) => StartFrom::Blocks,
+        // The first boxes of a chain have nobody to fetch from, and those of its founders are to have all blocks.
+        None if is_validator => StartFrom::Blocks,
+        None => StartFrom::Snapshot,
+    };
     let node = Node::start(NodeConfig {
         genesis: genesis.clone(),
         key: key.clone(),
@@ -90,25 +98,36 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
         vote_counter,
         engine,
         data_dir: config.data_dir.clone(),
+        start_from,
         history_depth: config.history.depth,
         p2p_listen: config.p2p.listen,
         peers: peers.map(|peer| Peer { public_key: peer.public_key, address: peer.address }).collect(),
         rpc_listen: config.rpc.listen,
         rpc_hosts: config.rpc.hosts.clone(),
         client_version: CLIENT_VERSION.to_owned(),
-    })
-    .await?;
-    let node = Arc::new(node);
-    // Before anybody is told that the box is there.
-    let signals = StopSignals::new()?;
+    });
+    // Before anybody is told that the box is there, and before it fetches a state, which takes its time.
+    let mut signals = StopSignals::new()?;
+    let eof = stdin_eof();
+    tokio::pin!(eof);
+    let node = tokio::select! {
+        node = node => Some(Arc::new(node?)),
+        () = signals.received() => None,
+        () = &mut eof, if args.stop_on_stdin_eof => None,
+    };
+    let Some(node) = node else {
+        // What it fetched of a state stays.
+        tracing::info!("stopped");
+        return Ok(());
+    };
     let keys = page_keys(&keys, &config, key)?;
     let certificate = keys.tls.as_ref().map(|(_, tls)| tls.fingerprint.clone());
     let admin = admin::Server::start(&config, &genesis, node.clone(), keys).await?;
     let (height, rpc, ui) = (node.head().block.number(), node.rpc_address(), admin.address());
     tracing::info!(height, %rpc, %ui, certificate, "serving");
     let outcome = tokio::select! {
-        result = wait(signals, &node) => result,
-        () = stdin_eof(), if args.stop_on_stdin_eof => Ok(()),
+        result = wait(&mut signals, &node) => result,
+        () = &mut eof, if args.stop_on_stdin_eof => Ok(()),
     };
     tracing::info!("stopping");
     tokio::join!(admin.stop(), node.stop());
@@ -161,15 +180,22 @@ impl StopSignals {
         let interrupt = signal(SignalKind::interrupt()).context("cannot handle SIGINT")?;
         Ok(Self { terminate, interrupt })
     }
+
+    /// Waits for one of them.
+    async fn received(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 /// Returns on a signal to stop, or fails when consensus ended by itself.
-async fn wait(mut signals: StopSignals, node: &Node) -> anyhow::Result<()> {
+async fn wait(signals: &mut StopSignals, node: &Node) -> anyhow::Result<()> {
     let mut check = tokio::time::interval(std::time::Duration::from_secs(1));
     loop {
         tokio::select! {
-            _ = signals.terminate.recv() => return Ok(()),
-            _ = signals.interrupt.recv() => return Ok(()),
+            () = signals.received() => return Ok(()),
             _ = check.tick() => {
                 anyhow::ensure!(node.is_running(), "consensus stopped; see the log for the cause, then start the box again");
             }

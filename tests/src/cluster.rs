@@ -65,10 +65,11 @@ impl Cluster {
     }
 
     /// Adds a box that the genesis file does not name, before any box runs; returns its index. It and the validators
-    /// list each other as peers, since a box talks to those alone that it lists or that the chain has admitted.
-    pub fn add_follower(&mut self) -> usize {
+    /// list each other as peers, since a box talks to those alone that it lists or that the chain has admitted. `from` is where it begins:
+    /// `sync.from`.
+    pub fn add_follower(&mut self, from: &str) -> usize {
         assert!(self.children.iter().all(Option::is_none), "boxes read their settings when they start");
-        let (index, key) = self.make_box("follower");
+        let (index, key) = self.make_box("follower", from);
         let own = &self.chain.boxes[index];
         let genesis = fs::read(&self.chain.genesis).expect("the genesis file can be read");
         let genesis: Value = serde_json::from_slice(&genesis).expect("the genesis file is JSON");
@@ -89,11 +90,11 @@ impl Cluster {
     /// Adds a box with a key of its own that no other box knows of yet, nor it of them but by the chain; returns its
     /// index.
     pub fn add_box(&mut self, name: &str) -> usize {
-        self.make_box(name).0
+        self.make_box(name, "snapshot").0
     }
 
     /// Writes the files of another box; returns its index and public key.
-    fn make_box(&mut self, name: &str) -> (usize, String) {
+    fn make_box(&mut self, name: &str, from: &str) -> (usize, String) {
         let dir = self.dir.path().join(name);
         fs::create_dir(&dir).expect("a directory can be made");
         let key = make_key(&dir.join("keys"));
@@ -102,7 +103,7 @@ impl Cluster {
         let [rpc, admin, p2p] = ports.each_ref().map(|port| port.local_addr().expect("it is bound"));
         drop(ports);
         let config = format!(
-            "name = \"{name}\"\ngenesis = \"../genesis.json\"\ndata_dir = \"data\"\n\
+            "name = \"{name}\"\ngenesis = \"../genesis.json\"\ndata_dir = \"data\"\n[sync]\nfrom = \"{from}\"\n\
              [rpc]\nlisten = \"{rpc}\"\n[admin]\nlisten = \"{admin}\"\n[p2p]\nlisten = \"{p2p}\"\n"
         );
         let path = dir.join("box.toml");

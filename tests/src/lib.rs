@@ -27,7 +27,7 @@ pub use chain::{Account, BoxInfo, Chain};
 pub use cluster::Cluster;
 pub use devnet::Devnet;
 pub use load::{Acknowledged, Load};
-pub use sign::transfer;
+pub use sign::{call, transfer};
 
 /// Boxes of a test's chain: the smallest number that tolerates a faulty one.
 pub const BOXES: usize = 4;

@@ -47,6 +47,10 @@ fn lost_data_comes_back() {
     lose(&mut cluster, &load, 1, "db", &mut compared);
     // Nothing is left: every block comes from the peers.
     lose(&mut cluster, &load, 2, "", &mut compared);
+    // The database is there: consensus goes on from its last block with a certificate.
+    lose(&mut cluster, &load, 3, "consensus", &mut compared);
+    let log = fs::read_to_string(cluster.node(3).log()).expect("the log can be read");
+    assert!(log.contains("consensus goes on from a block that the database has"), "it fetched all blocks again");
     let acknowledged = load.finish(PATIENCE);
     cluster.wait_for_progress(1);
     check_receipts(&cluster.chain.boxes, &acknowledged);

@@ -15,7 +15,7 @@ const BEHIND: u64 = 50;
 #[test]
 fn a_follower_catches_up_from_zero_and_after_a_kill() {
     let mut cluster = Cluster::prepare(BOXES);
-    let follower = cluster.add_follower();
+    let follower = cluster.add_follower("blocks");
     let mut validators = cluster.chain.clone();
     validators.boxes.truncate(BOXES);
     (0..BOXES).for_each(|index| cluster.spawn(index));

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     backends::keys::Keys,
-    config::{Admin, BoxConfig, History, KeySettings, Log, P2p, PeerConfig, Rpc, load_genesis},
+    config::{Admin, BoxConfig, History, KeySettings, Log, P2p, PeerConfig, Rpc, SyncSettings, load_genesis},
     genesis,
     run::consensus_key,
 };
@@ -184,6 +184,7 @@ impl Layout {
                 },
                 rpc: Rpc { listen: own.rpc, ..Default::default() },
                 admin: Admin { listen: own.admin, ..Default::default() },
+                sync: SyncSettings::default(),
                 history: History::default(),
                 log: Log::default(),
             };

@@ -14,7 +14,7 @@ use dolmen_store::{Options, Store, StoreError};
 use crate::{
     BackupError, BackupKind, ExportError, Exported, Fault, FollowError, Identities, ImportError, Imported, LightError,
     Manifest, Recipients, RestoreError, Restored, SealError, StreamError, backup, export, import, restore,
-    testing::{TestChain, unwatched},
+    testing::{EPOCH_BLOCKS, TestChain, unwatched},
     verify,
 };
 
@@ -43,6 +43,24 @@ fn assert_same(test: &TestChain, other: &Path) {
         assert_eq!(theirs.receipts(number).unwrap(), ours.receipts(number).unwrap());
         assert_eq!(theirs.certificate(number).unwrap(), ours.certificate(number).unwrap());
     }
+}
+
+/// The records that the contract makes, in blocks that the executor made.
+#[test]
+fn a_real_chain_is_followed_by_its_epochs() {
+    let test = TestChain::new(45, 10);
+    let (store, verifier) = (test.store(), &**test.chain.verifier());
+    let mut client = test.chain.light_client();
+    for epoch in 0..2 {
+        let number = (epoch + 1) * EPOCH_BLOCKS - 1;
+        let (header, certificate) =
+            (store.header(number).unwrap().unwrap(), store.certificate(number).unwrap().unwrap());
+        let record = store.epoch_record(epoch + 1).unwrap().unwrap();
+        client.advance(&header, &certificate, &record, verifier).unwrap();
+    }
+    let (header, certificate) = (store.header(45).unwrap().unwrap(), store.certificate(45).unwrap().unwrap());
+    client.check(&header, &certificate, verifier).unwrap();
+    assert_eq!(client.validators().len(), 4);
 }
 
 #[test]

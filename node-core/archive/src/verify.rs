@@ -88,9 +88,9 @@ impl Report {
 ///
 /// Not found, because nothing says otherwise: a certificate that is missing where the block is not its epoch's last
 /// one, code that no account has, records of kinds that this program does not know, and blocks at the end that are gone
-/// with all that belongs to them. A database that was filled from other boxes has no blocks below some height, and of
-/// those that it was filled with no certificates and records of epochs but for the last one: what is missing there is
-/// no fault.
+/// with all that belongs to them. A database that was filled from other boxes has no blocks below some height, but what
+/// proves each earlier epoch's last block, and of those that it was filled with no other certificates: what is missing
+/// there is no fault.
 pub fn verify(chain: &Chain, path: &Path, watch: Watch<'_>) -> Result<Report, VerifyError> {
     let mut findings = Findings::default();
     let database = match ReadOnly::open(path) {
@@ -242,9 +242,9 @@ impl Audit<'_> {
         }
     }
 
-    /// Where blocks begin. A header that alone is missing has its body, receipts and place in the index left.
+    /// Where blocks begin. A body that alone is missing has its receipts left; headers there are of earlier blocks too.
     fn find_first(&mut self) {
-        let families = [Family::Headers, Family::Bodies, Family::Receipts];
+        let families = [Family::Bodies, Family::Receipts];
         let first = families.into_iter().filter_map(|family| {
             let (key, _) = self.database.scan(family, &1_u64.to_be_bytes()).next()?.ok()?;
             height_of(&key)

@@ -16,16 +16,20 @@ use crate::{
     Application, Config, ConsensusError, Peer,
     finality::Finality,
     member::{Channels, Identity, Member, Settings, Surroundings},
-    network::{self, BACKFILL, BLOCKS, CERTIFICATES, Channel, GOSSIP, RESOLVER, STATUS, VOTES},
+    network::{self, BACKFILL, BLOCKS, CERTIFICATES, Channel, GOSSIP, RESOLVER, STATUS, SYNC, VOTES},
     status::{PeerStatus, Peers},
 };
 
 /// Gossip messages waiting to be sent; more are dropped, and their transactions are announced again later.
 const GOSSIP_QUEUE: usize = 64;
 
+/// Answers to boxes that join, waiting to be sent: those of some moments. More are dropped, and asked for again.
+const SYNC_QUEUE: usize = 16;
+
 /// Running consensus. Dropping it stops the box's part in it.
 pub struct Consensus {
     gossip: mpsc::Sender<Bytes>,
+    sync: mpsc::Sender<(PublicKey, Bytes)>,
     peers: Peers,
     finality: Finality,
     listed: Arc<dyn Fn() -> Vec<PublicKey> + Send + Sync>,
@@ -39,6 +43,12 @@ impl Consensus {
     /// Queues a message for every peer; `false` where the queue is full.
     pub fn gossip(&self, message: Bytes) -> bool {
         self.gossip.try_send(message).is_ok()
+    }
+
+    /// Queues a message of the channel of states for a peer, of at most [`Config::sync_bytes_max`]; `false` where the
+    /// queue is full.
+    pub fn sync(&self, to: PublicKey, message: Bytes) -> bool {
+        self.sync.try_send((to, message)).is_ok()
     }
 
     /// What was last heard of each peer.
@@ -120,6 +130,7 @@ pub fn start<A: Application>(config: Config, application: A) -> Result<Consensus
     let guard = identity.guard.clone();
 
     let (gossip, gossip_queue) = mpsc::channel(GOSSIP_QUEUE);
+    let (sync, sync_queue) = mpsc::channel(SYNC_QUEUE);
     let (stop, stopped) = oneshot::channel();
     let (context_sender, context) = std::sync::mpsc::sync_channel(1);
     let listed = Arc::new({
@@ -140,12 +151,12 @@ pub fn start<A: Application>(config: Config, application: A) -> Result<Consensus
         .spawn(move || {
             runner.start(|context| async move {
                 let _ = context_sender.send(context.child("metrics"));
-                run(context, config, identity, application, parts, gossip_queue, stopped).await;
+                run(context, config, identity, application, parts, (gossip_queue, sync_queue), stopped).await;
             });
         })
         .map_err(ConsensusError::Thread)?;
     let context = context.recv().map_err(|_| ConsensusError::Thread(std::io::Error::other("it ended at once")))?;
-    Ok(Consensus { gossip, peers, finality, listed, stop: Some(stop), thread: Some(thread), context, guard })
+    Ok(Consensus { gossip, sync, peers, finality, listed, stop: Some(stop), thread: Some(thread), context, guard })
 }
 
 /// Joins the network and takes part until it is told to stop.
@@ -155,18 +166,12 @@ async fn run<A: Application>(
     identity: Identity,
     application: A,
     (heard, finality): (Peers, Finality),
-    gossip_queue: mpsc::Receiver<Bytes>,
+    (gossip_queue, sync_queue): (mpsc::Receiver<Bytes>, mpsc::Receiver<(PublicKey, Bytes)>),
     stopped: oneshot::Receiver<()>,
 ) {
-    let settings = Settings {
-        genesis: config.genesis.clone(),
-        block_bytes_max: config.block_bytes_max,
-        gossip_bytes_max: config.gossip_bytes_max,
-        epoch_blocks: config.epoch_blocks,
-        partition: "consensus".to_owned(),
-    };
+    let settings = Settings::new(&config, "consensus".to_owned());
     let message_size = settings.message_size();
-    let transport_namespace = [b"dolmen-p2p".as_slice(), config.genesis.hash().as_slice()].concat();
+    let transport_namespace = network::namespace(&config.genesis.hash());
     let room = network::room(application.peers().len());
     let (mut network, oracle) = lookup::Network::new(
         context.child("network"),
@@ -181,6 +186,7 @@ async fn run<A: Application>(
         backfill: register(BACKFILL),
         gossip: register(GOSSIP),
         status: register(STATUS),
+        sync: register(SYNC),
     };
     let start = Box::new(|| drop(network.start()));
     let connect = {
@@ -198,6 +204,6 @@ async fn run<A: Application>(
         })
     };
     let surroundings = Surroundings { peers: oracle.clone(), blocker: oracle, connect, start };
-    let member = Member { settings, identity, application, heard, finality, gossip_queue };
+    let member = Member { settings, identity, application, heard, finality, gossip_queue, sync_queue };
     member.run(context, channels, surroundings, stopped).await;
 }

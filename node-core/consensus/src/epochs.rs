@@ -15,6 +15,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use alloy_primitives::B256;
 use commonware_codec::Decode as _;
 use commonware_consensus::{
     CertifiableAutomaton, Epochable as _, Relay, Reporter,
@@ -197,11 +198,6 @@ where
             tracing::error!(epoch = epoch.get(), "nobody knows who votes in this epoch; restart the box");
             return None;
         };
-        let root = epoch.previous().map_or(Some(Height::zero()), |before| config.epocher.last(before))?;
-        let Some(root) = config.marshal.get_block(root).await else {
-            tracing::error!(epoch = epoch.get(), height = root.get(), "the block that an epoch starts from is missing");
-            return None;
-        };
         let context = self.context.child("epoch").with_attribute("epoch", epoch);
         if config.tip.height().max(config.application.height()) >= config.epocher.last(epoch)?.get() {
             // It is over: this box has yet to apply its blocks, or to store them again, and nobody waits for its votes. A
@@ -219,6 +215,11 @@ where
             let follow = move |context| follow(context, scheme, epoch, certificates, marshal);
             return Some(Active(context.spawn(follow)));
         }
+        let root = epoch.previous().map_or(Some(Height::zero()), |before| config.epocher.last(before))?;
+        let Some(root_hash) = self.hash(root).await else {
+            tracing::error!(epoch = epoch.get(), height = root.get(), "the block that an epoch starts from is missing");
+            return None;
+        };
         let leader_timeout = config.application.leader_timeout(epoch.get());
         let engine = simplex::Engine::new(
             context,
@@ -232,7 +233,7 @@ where
                 partition: self.journal(epoch),
                 mailbox_size: MAILBOX,
                 epoch,
-                floor: Floor::Genesis(to_digest(root.inner().0.hash())),
+                floor: Floor::Genesis(to_digest(root_hash)),
                 replay_buffer: WRITE_BUFFER,
                 write_buffer: WRITE_BUFFER,
                 leader_timeout,
@@ -255,6 +256,14 @@ where
         let (certificates_out, certificates_in) = channels.certificates;
         let certificates = (Hushed::new(certificates_out, config.guard.clone()), certificates_in);
         Some(Active(engine.start(channels.votes, certificates, channels.resolver)))
+    }
+
+    /// The hash of an applied block: marshal has those since it began, the application may have earlier ones.
+    async fn hash(&self, height: Height) -> Option<B256> {
+        match self.config.marshal.get_block(height).await {
+            Some(block) => Some(block.inner().0.hash()),
+            None => self.config.application.block(height.get()).map(|block| block.hash()),
+        }
     }
 
     fn journal(&self, epoch: Epoch) -> String {

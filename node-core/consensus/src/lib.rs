@@ -12,6 +12,8 @@
 //!   also votes where it saw the notarization before its own verdict, but never after [`Verdict::Invalid`].
 //! - [`Application::finalized`] is called for every height in order, after marshal has the block on disk, and again
 //!   after a restart for blocks whose call did not return: it must be idempotent.
+//! - What the application has applied may be more than consensus stored, as when a state was fetched from other boxes
+//!   ([`visit`]) or a backup was restored: then consensus goes on from a block that the application has (`floor.rs`).
 //! - The validator set changes at the end of an epoch, a fixed number of blocks, to what the state after its last block
 //!   says ([`Application::validators`]); how is written in `epochs.rs`.
 //! - The signing namespace binds the chain (genesis hash), the epoch and the validator set, so a vote or a certificate
@@ -27,6 +29,8 @@ mod engine;
 mod epochs;
 mod fair;
 mod finality;
+mod floor;
+mod guest;
 mod hushed;
 mod key;
 mod member;
@@ -49,6 +53,7 @@ use dolmen_types::{Block, Certificate, PublicKey};
 
 pub use dolmen_hsm_guard::{GuardError, GuardStatus};
 pub use engine::{Consensus, release_votes, start};
+pub use guest::{Guest, GuestEvent, visit};
 pub use key::public_key;
 pub use status::PeerStatus;
 
@@ -74,8 +79,18 @@ pub trait Application: Clone + Send + Sync + 'static {
     /// Takes a gossip message from a peer, already bounded by [`Config::gossip_bytes_max`]. Must not block.
     fn gossip(&self, from: PublicKey, message: Bytes);
 
+    /// Takes what a peer asks for on the channel of states, already bounded by [`Config::sync_bytes_max`]; what is to be
+    /// answered is sent with [`Consensus::sync`]. Must not block.
+    fn sync(&self, from: PublicKey, message: Bytes);
+
     /// Height of the last finalized block applied.
     fn height(&self) -> u64;
+
+    /// A block that was applied, by its height; `None` where this box does not have it.
+    fn block(&self, height: u64) -> Option<Arc<Block>>;
+
+    /// The last block applied that has a certificate of its own, with that.
+    fn certified(&self) -> Option<(Arc<Block>, Certificate)>;
 
     /// The boxes that vote in an epoch; `None` where its predecessor's last block is not applied yet. Never another
     /// answer than before.
@@ -145,6 +160,8 @@ pub struct Config {
     pub block_bytes_max: usize,
     /// Largest gossip message.
     pub gossip_bytes_max: usize,
+    /// Largest message of the channel of states.
+    pub sync_bytes_max: usize,
     /// Threads of the consensus runtime.
     pub threads: usize,
 }

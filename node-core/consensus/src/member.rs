@@ -18,11 +18,11 @@ use commonware_cryptography::{Digested, Signer as _, certificate::Verifier as _,
 use commonware_p2p::{Blocker, Provider, Receiver, Sender, max_message_size, utils::mux};
 use commonware_parallel::Sequential;
 use commonware_runtime::{Clock, Metrics, Spawner, Storage, buffer::paged::CacheRef};
-use commonware_storage::archive::immutable;
+use commonware_storage::archive::{Archive as _, immutable};
 use commonware_utils::{NZDuration, NZU16, NZU64, NZUsize};
 use dolmen_accel_api::BatchVerifier;
 use dolmen_hsm_guard::Guard;
-use dolmen_types::{Block, genesis::VALIDATORS_MAX};
+use dolmen_types::{Block, PublicKey, genesis::VALIDATORS_MAX};
 use rand::CryptoRng;
 use tokio::sync::{mpsc, oneshot};
 
@@ -34,12 +34,15 @@ use crate::{
     epochs::{self, Epochs},
     fair,
     finality::Finality,
+    floor,
     key::TransportKey,
     network,
     scheme::Scheme,
     sets::Sets,
     status::Peers,
-    tasks::{Deliveries, deliver, receive_gossip, receive_status, replay, send_gossip, send_status},
+    tasks::{
+        Deliveries, deliver, receive_gossip, receive_status, receive_sync, replay, send_gossip, send_status, send_sync,
+    },
 };
 
 /// Mailbox of each actor: above what one view produces for the most validators a genesis allows.
@@ -82,12 +85,24 @@ pub(crate) struct Settings {
     pub(crate) genesis: Arc<Block>,
     pub(crate) block_bytes_max: usize,
     pub(crate) gossip_bytes_max: usize,
+    pub(crate) sync_bytes_max: usize,
     pub(crate) epoch_blocks: NonZeroU64,
     /// What the names of its stores begin with.
     pub(crate) partition: String,
 }
 
 impl Settings {
+    pub(crate) fn new(config: &Config, partition: String) -> Self {
+        Self {
+            genesis: config.genesis.clone(),
+            block_bytes_max: config.block_bytes_max,
+            gossip_bytes_max: config.gossip_bytes_max,
+            sync_bytes_max: config.sync_bytes_max,
+            epoch_blocks: config.epoch_blocks,
+            partition,
+        }
+    }
+
     /// The largest message of any channel: every box must have the same bound, whatever the validators are just now.
     pub(crate) fn message_size(&self) -> u32 {
         let participants = u32::try_from(VALIDATORS_MAX).expect("few");
@@ -95,6 +110,7 @@ impl Settings {
             mux::prefixed(simplex::max_payload_size::<Scheme, Digest>(participants)),
             marshal::max_payload_size::<Standard<Payload>, Scheme>(participants, &self.block_bytes_max),
             self.gossip_bytes_max,
+            self.sync_bytes_max,
         ])
     }
 }
@@ -108,6 +124,7 @@ pub(crate) struct Channels<S, R> {
     pub(crate) backfill: (S, R),
     pub(crate) gossip: (S, R),
     pub(crate) status: (S, R),
+    pub(crate) sync: (S, R),
 }
 
 /// What a box is told of the network, and tells it.
@@ -130,6 +147,7 @@ pub(crate) struct Member<A> {
     pub(crate) heard: Peers,
     pub(crate) finality: Finality,
     pub(crate) gossip_queue: mpsc::Receiver<Bytes>,
+    pub(crate) sync_queue: mpsc::Receiver<(PublicKey, Bytes)>,
 }
 
 impl<A: Application> Member<A> {
@@ -147,8 +165,8 @@ impl<A: Application> Member<A> {
         P: Provider<PublicKey = ed25519::PublicKey>,
         B: Blocker<PublicKey = ed25519::PublicKey> + Sync,
     {
-        let Self { settings, identity, application, heard, finality, gossip_queue } = self;
-        let Settings { genesis, block_bytes_max, gossip_bytes_max, epoch_blocks, partition } = settings;
+        let Self { settings, identity, application, heard, finality, gossip_queue, sync_queue } = self;
+        let Settings { genesis, block_bytes_max, gossip_bytes_max, sync_bytes_max, epoch_blocks, partition } = settings;
         let Surroundings { peers, blocker, mut connect, start } = surroundings;
         let me = identity.key.public_key();
         let (guard, engine) = (identity.guard.clone(), identity.engine);
@@ -196,6 +214,7 @@ impl<A: Application> Member<A> {
         .await
         .expect(UNREADABLE);
 
+        let held = finalized_blocks.ranges().collect::<Vec<_>>();
         let epocher = FixedEpocher::new(epoch_blocks);
         let genesis = Digested::compute(Payload(genesis), &Sequential).await;
         let (actor, mailbox, _) = marshal::core::Actor::<_, Standard<Payload>, _, _, _, _, _>::init(
@@ -227,6 +246,9 @@ impl<A: Application> Member<A> {
         connect(application.peers());
         start();
         finality.provide(mailbox.clone());
+        if !floor::settle(context.child("floor"), &mailbox, &application, &sets, &held).await {
+            return;
+        }
         let applied = mailbox.get_processed().await.map_or(Height::zero(), |processed| processed.height());
         if !replay(&mailbox, &finality, &application, applied.get()).await {
             return;
@@ -234,7 +256,7 @@ impl<A: Application> Member<A> {
         let (end, ended) = mpsc::channel(1);
         let delivery = context.child("deliver").spawn({
             let (application, epocher) = (application.clone(), epocher.clone());
-            move |_| deliver(delivered, epocher, end, application, finality, connect)
+            move |_| deliver(delivered, applied, epocher, end, application, finality, connect)
         });
         let adapter = Adapter { application: application.clone(), tip: tip.clone() };
         let inline = Inline::new(context.child("inline"), adapter, mailbox.clone(), epocher.clone());
@@ -261,6 +283,12 @@ impl<A: Application> Member<A> {
         context.child("gossip_in").spawn({
             let application = application.clone();
             move |_| receive_gossip(gossip_in, application, gossip_bytes_max)
+        });
+        let (sync_out, sync_in) = channels.sync;
+        context.child("sync_out").spawn(move |context| send_sync(context, sync_out, sync_queue));
+        context.child("sync_in").spawn({
+            let application = application.clone();
+            move |_| receive_sync(sync_in, application, sync_bytes_max)
         });
         context.child("status_in").spawn(move |_| receive_status(status_in, heard));
         context.child("status_out").spawn(move |context| send_status(context, status_out, application));

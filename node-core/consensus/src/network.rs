@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use alloy_primitives::B256;
 use commonware_cryptography::{ChaCha20Poly1305, ed25519::PublicKey};
 use commonware_p2p::{Address, authenticated::lookup};
 use commonware_runtime::Quota;
@@ -42,6 +43,9 @@ pub(crate) const BACKFILL: Channel = Channel { id: 4, per_second: 256 };
 pub(crate) const GOSSIP: Channel = Channel { id: 5, per_second: 256 };
 /// Heights, once a second.
 pub(crate) const STATUS: Channel = Channel { id: 6, per_second: 4 };
+/// Parts of states, for boxes that join: what they ask for, and the answers. A box that joins has four requests out with
+/// each of the others, which take some 10 ms to answer at best.
+pub(crate) const SYNC: Channel = Channel { id: 7, per_second: 64 };
 
 /// What one peer may send of the blocks that are decoded, as a number of the largest blocks.
 pub(crate) struct BlockShare {
@@ -80,6 +84,11 @@ pub(crate) fn room(peers: usize) -> NonZeroUsize {
 
 /// Clocks of two boxes may differ by this much; get the time before joining.
 const CLOCK_SKEW_MAX: Duration = Duration::from_secs(5);
+
+/// What sessions between the boxes of a chain are bound to.
+pub(crate) fn namespace(genesis: &B256) -> Vec<u8> {
+    [b"dolmen-p2p".as_slice(), genesis.as_slice()].concat()
+}
 
 pub(crate) fn config(
     signer: TransportKey,

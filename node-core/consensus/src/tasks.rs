@@ -10,7 +10,7 @@ use commonware_consensus::{
     types::{Epocher as _, FixedEpocher, Height},
 };
 use commonware_cryptography::{Digested, ed25519};
-use commonware_p2p::Recipients;
+use commonware_p2p::{CheckedSender as _, Recipients};
 use commonware_runtime::Clock;
 use commonware_utils::{Acknowledgement as _, acknowledgement::Exact};
 use tokio::sync::{mpsc, oneshot};
@@ -21,7 +21,7 @@ use crate::{
     block::Payload,
     epochs::Ended,
     finality::Finality,
-    key::from_commonware,
+    key::{from_commonware, to_commonware},
     scheme::Scheme,
     status::{self, Peers},
 };
@@ -49,9 +49,11 @@ impl Reporter for Deliveries {
 }
 
 /// Applies finalized blocks in order. Acknowledging one tells marshal that it need not be delivered again: that waits at
-/// an epoch's last block until the next is entered.
+/// an epoch's last block until the next is entered. Those up to `applied`, which marshal may have delivered before it was
+/// told of a later beginning, are passed over.
 pub(crate) async fn deliver<A: Application>(
     mut deliveries: mpsc::UnboundedReceiver<(Digested<Payload>, Exact)>,
+    applied: Height,
     epocher: FixedEpocher,
     ended: mpsc::Sender<Ended>,
     application: A,
@@ -60,6 +62,10 @@ pub(crate) async fn deliver<A: Application>(
 ) {
     let mut connected = application.peers();
     while let Some((block, acknowledge)) = deliveries.recv().await {
+        if block.height() <= applied {
+            acknowledge.acknowledge();
+            continue;
+        }
         let certificate = finality.certificate(block.height().get()).await;
         if !application.finalized(block.inner().0.clone(), certificate).await {
             return;
@@ -92,7 +98,7 @@ pub(crate) async fn replay<A: Application>(
         let Some(block) = marshal.get_block(height).await else {
             tracing::error!(
                 height = height.get(),
-                "a finalized block is missing; remove what is in the consensus directory except `consensus-votes*` to fetch all again"
+                "a finalized block is missing; remove what is in the consensus directory except `consensus-votes*`, and the box goes on from its database"
             );
             return false;
         };
@@ -119,6 +125,51 @@ where
     while let Ok((from, message)) = receiver.recv().await {
         if message.len() <= bytes_max {
             application.gossip(from_commonware(&from), Bytes::from(message));
+        }
+    }
+}
+
+/// Sends answers to boxes that join, each when its peer's quota allows: they come no faster than they were asked for.
+pub(crate) async fn send_sync<S>(
+    context: impl Clock,
+    mut sender: S,
+    mut queue: mpsc::Receiver<(dolmen_types::PublicKey, Bytes)>,
+) where
+    S: commonware_p2p::Sender<PublicKey = ed25519::PublicKey>,
+{
+    while let Some((to, message)) = queue.recv().await {
+        // The transport knows no other keys.
+        let Ok(to) = to_commonware(&to) else { continue };
+        send_within_quota(&context, &mut sender, to, message).await;
+    }
+}
+
+/// Sends a message to a peer as soon as the quota allows.
+pub(crate) async fn send_within_quota<S>(context: &impl Clock, sender: &mut S, to: ed25519::PublicKey, message: Bytes)
+where
+    S: commonware_p2p::Sender<PublicKey = ed25519::PublicKey>,
+{
+    loop {
+        let until = match sender.check(Recipients::One(to.clone())) {
+            Ok(checked) => {
+                let _ = checked.send(message, false);
+                return;
+            }
+            Err(until) => until,
+        };
+        context.sleep_until(until).await;
+    }
+}
+
+/// Hands on what boxes that join ask for, of at most `bytes_max`.
+pub(crate) async fn receive_sync<R, A>(mut receiver: R, application: A, bytes_max: usize)
+where
+    R: commonware_p2p::Receiver<PublicKey = ed25519::PublicKey>,
+    A: Application,
+{
+    while let Ok((from, message)) = receiver.recv().await {
+        if message.len() <= bytes_max {
+            application.sync(from_commonware(&from), Bytes::from(message));
         }
     }
 }

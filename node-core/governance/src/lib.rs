@@ -3,10 +3,12 @@
 //! The contract is `contract/Governance.sol`, with everything that it decides; its runtime code in `contract/` is part of
 //! every chain's genesis. A node calls it three times: once for block zero, before the transactions of each block, and
 //! after those of an epoch's last block. The last call answers with the [`EpochRecord`] of the next epoch, and the block's
-//! `requestsHash` commits to it ([`requests_hash`]).
+//! `requestsHash` commits to it ([`requests_hash`]). So who knows the genesis file can follow who votes, and with that
+//! which blocks are final, without executing anything: [`LightClient`].
 
 mod abi;
 mod change;
+mod light;
 mod names;
 mod permissions;
 mod record;
@@ -19,6 +21,7 @@ use dolmen_types::{GenesisFile, PublicKey};
 
 pub use abi::Governance as contract;
 pub use change::{Admission, Change, ChangeError, Kind, Policy};
+pub use light::{Epochs, LightClient, LightError};
 pub use names::{Role, Status};
 pub use permissions::{MODES_SLOT, Modes, Permission, permission_slot};
 pub use record::{EpochRecord, EpochValidator, Parameters, RecordError, requests_hash};

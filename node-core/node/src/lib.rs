@@ -2,10 +2,12 @@
 
 mod gossip;
 mod governance;
+mod join;
 pub mod limits;
 mod metrics;
 mod node;
 mod pipeline;
+mod serve;
 mod signature_metrics;
 mod tree;
 mod vote_metrics;
@@ -15,6 +17,7 @@ pub use dolmen_consensus::{GuardStatus, Peer, PeerStatus, public_key};
 pub use dolmen_execution::{OriginError, origin};
 pub use dolmen_pool::PoolStatus;
 pub use dolmen_rpc::{Finalized, SyncStatus};
+pub use join::StartFrom;
 pub use metrics::{BlockSummary, Finality, Metrics};
 pub use node::release_votes;
 pub use node::{Node, NodeConfig, NodeError};

@@ -42,6 +42,22 @@ pub const GOSSIP: GossipLimits =
 /// How long local transactions are gathered before they are announced: one message for many clients' transactions.
 pub const GOSSIP_DELAY: Duration = Duration::from_millis(4);
 
+/// Requests of boxes that join, waiting to be answered: those of four such boxes. More are dropped, and asked for again.
+/// They have 16 KiB each at most.
+pub const SYNC_QUEUE: usize = 16;
+/// Bytes a second that this box sends to boxes that join, to all of them together: a sixteenth of a line of 1 Gbit/s,
+/// whose rest is for blocks and votes. What one of them may have of it is bounded by itself
+/// ([`dolmen_sync::limits::ALLOWANCE_BYTES_PER_SECOND`]).
+pub const SYNC_BYTES_PER_SECOND: u64 = 8 << 20;
+/// How much longer than answering a request took a box rests from it: so answering takes a quarter of one core at most,
+/// which blocks can spare also on two cores.
+pub const SYNC_REST: u32 = 3;
+/// How long a new box looks for one that keeps a state before it executes all blocks instead: boxes connect within
+/// seconds, and one that was restarted answers again within this time.
+pub const PIVOT_PATIENCE: Duration = Duration::from_secs(30);
+/// Between two lines in the log that say how far fetching a state is.
+pub const JOIN_REPORT: Duration = Duration::from_secs(5);
+
 /// Between two rounds of upkeep in the pool: expiry and repeated announcements.
 pub const POOL_UPKEEP: Duration = Duration::from_secs(1);
 
@@ -66,5 +82,7 @@ pub const CONSENSUS_GRACE: Duration = Duration::from_secs(5);
 /// Threads of the consensus runtime: votes must not wait for the transport, and more would only contend.
 pub const CONSENSUS_THREADS: usize = 2;
 
+const _: () =
+    assert!(SYNC_BYTES_PER_SECOND >= dolmen_sync::limits::ALLOWANCE_BYTES_PER_SECOND, "one may have its part");
 const _: () = assert!(GOSSIP.message_bytes_max > GOSSIP.tx_bytes_max + 30, "the largest transaction fits a message");
 const _: () = assert!(CLOCK_AHEAD.as_millis() <= LEADER_GRACE.as_millis(), "waiting for a clock outlives no leader");

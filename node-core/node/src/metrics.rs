@@ -26,6 +26,8 @@ pub struct Metrics {
     pub(crate) invalid_blocks: Counter,
     pub(crate) gossip_dropped: Counter,
     pub(crate) gossip_invalid: Counter,
+    pub(crate) sync_answers: Counter,
+    pub(crate) sync_bytes: Counter,
     pub(crate) finality_seconds: Histogram,
     pub(crate) build_seconds: Histogram,
     pub(crate) verify_seconds: Histogram,
@@ -87,6 +89,8 @@ impl Metrics {
             invalid_blocks: Counter::default(),
             gossip_dropped: Counter::default(),
             gossip_invalid: Counter::default(),
+            sync_answers: Counter::default(),
+            sync_bytes: Counter::default(),
             finality_seconds: Histogram::new(SECONDS),
             build_seconds: Histogram::new(SECONDS),
             verify_seconds: Histogram::new(SECONDS),
@@ -117,6 +121,8 @@ impl Metrics {
             "Gossip messages that do not decode or hold an invalid signature",
             self.gossip_invalid.clone(),
         );
+        registry.register("sync_answers", "Answers to boxes that fetch a state", self.sync_answers.clone());
+        registry.register_with_unit("sync_sent", "Bytes of those answers", Unit::Bytes, self.sync_bytes.clone());
         let mut seconds = |name, help, histogram: &Histogram| {
             registry.register_with_unit(name, help, Unit::Seconds, histogram.clone());
         };

@@ -17,7 +17,8 @@ use dolmen_governance::{MODES_SLOT, Modes, Parameters, Permission, permission_sl
 use dolmen_hsm_api::{LeaseCounter, Signer};
 use dolmen_pool::{AccountView, Pool, PoolConfig, PoolStatus, SenderCache, Signatures, StateSource};
 use dolmen_rpc::{AllowedHosts, Backend, BackendParts, RpcLimits, RpcServer, SyncSource, SyncStatus};
-use dolmen_store::{Head, Options, StateReader as _, Store, StoreError};
+use dolmen_store::{Head, Options, Origin, StateReader as _, Store, StoreError, snapshot::Pivots};
+use dolmen_sync::{DriveError, Server};
 use dolmen_types::{Genesis, PublicKey};
 use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
@@ -29,10 +30,11 @@ use tokio::{
 use crate::{
     gossip,
     governance::Governance,
+    join::{self, StartFrom},
     limits,
     metrics::Metrics,
     pipeline::{Handle, Pipeline},
-    signature_metrics,
+    serve, signature_metrics,
     tree::Tree,
     vote_metrics,
     worker::Worker,
@@ -52,6 +54,8 @@ pub struct NodeConfig {
     pub engine: Arc<dyn BatchVerifier>,
     /// Where the database and the consensus journals live.
     pub data_dir: PathBuf,
+    /// How a box without a chain gets one.
+    pub start_from: StartFrom,
     /// Blocks behind the head whose state can be read.
     pub history_depth: NonZeroU64,
     /// Where to listen for peers.
@@ -78,6 +82,9 @@ pub enum NodeError {
     /// Consensus and the transport.
     #[error(transparent)]
     Consensus(#[from] ConsensusError),
+    /// The state of a block was to be fetched from other boxes.
+    #[error("the state could not be fetched from the other boxes")]
+    Join(#[from] DriveError),
     /// The pool's settings.
     #[error(transparent)]
     Pool(#[from] dolmen_pool::ConfigError),
@@ -118,7 +125,9 @@ impl Node {
         std::fs::create_dir_all(&config.data_dir)?;
         let settings = config.genesis.file().clone();
         let options = Options { history_depth: config.history_depth };
-        let store = Arc::new(Store::open(&config.data_dir.join("db"), &origin(&config.genesis)?, options)?);
+        let origin = origin(&config.genesis)?;
+        join::fill(&config, &origin).await?;
+        let store = Arc::new(Store::open(&config.data_dir.join("db"), &origin, options)?);
         let mut registry = Registry::with_prefix("dolmen");
         let metrics = Arc::new(Metrics::new(&mut registry));
         let epoch_blocks = settings.governance.epoch_blocks;
@@ -139,6 +148,9 @@ impl Node {
         let pool = Arc::new(Pool::new(pool_config, Arc::new(LatestState(store.clone())), senders.clone())?);
         let (events, _) = broadcast::channel(limits::EVENTS);
         let (gossip_in, gossip_messages) = mpsc::channel(limits::GOSSIP_IN_QUEUE);
+        let (sync_in, sync_requests) = mpsc::channel(limits::SYNC_QUEUE);
+        let pivots = Arc::new(Pivots::new(epoch_length(&config.genesis)));
+        pivots.restore(&store)?;
         let pipeline = Arc::new(Pipeline {
             identity,
             governance: governance.clone(),
@@ -149,13 +161,19 @@ impl Node {
             senders,
             events: events.clone(),
             gossip_in,
+            sync_in,
+            pivots: pivots.clone(),
             metrics: metrics.clone(),
             execution: Worker::start("execution", limits::EXECUTION_QUEUE)?,
             commits: Worker::start("commit", limits::EXECUTION_QUEUE)?,
             block_bytes_max: settings.block_bytes_max as usize,
         });
-        let consensus =
-            Arc::new(dolmen_consensus::start(consensus_config(&config, &store)?, Handle(pipeline.clone()))?);
+        let has_blocks = store.head().block.number() > 0;
+        let consensus = Arc::new(dolmen_consensus::start(
+            consensus_config(&config, &origin, has_blocks),
+            Handle(pipeline.clone()),
+        )?);
+        let states = Server::new(store.clone(), pivots);
         let sync = Arc::new(Sync {
             started_at: store.head().block.number(),
             governance,
@@ -182,7 +200,8 @@ impl Node {
         let tasks = vec![
             tokio::spawn(gossip::announce(pool.clone(), consensus.clone())),
             tokio::spawn(gossip::upkeep(pool.clone())),
-            tokio::spawn(gossip::receive(gossip_messages, pool, metrics)),
+            tokio::spawn(gossip::receive(gossip_messages, pool, metrics.clone())),
+            tokio::spawn(serve::answer(sync_requests, states, consensus.clone(), metrics)),
         ];
         Ok(Self {
             pipeline,
@@ -309,23 +328,27 @@ pub fn release_votes(
     Ok(dolmen_consensus::release_votes(key, log, counter, &hash).map_err(ConsensusError::from)?)
 }
 
-fn consensus_config(config: &NodeConfig, store: &Store) -> Result<dolmen_consensus::Config, NodeError> {
-    let settings = config.genesis.file();
-    let genesis = store.block(0)?.ok_or(StoreError::UnknownBlock { number: 0, head: 0 })?;
-    Ok(dolmen_consensus::Config {
+/// Blocks of an epoch.
+pub(crate) fn epoch_length(genesis: &Genesis) -> NonZeroU64 {
+    NonZeroU64::new(genesis.file().governance.epoch_blocks).unwrap_or(NonZeroU64::MAX)
+}
+
+pub(crate) fn consensus_config(config: &NodeConfig, origin: &Origin, has_blocks: bool) -> dolmen_consensus::Config {
+    dolmen_consensus::Config {
         key: config.key.clone(),
         vote_log: config.vote_log.clone(),
-        has_blocks: store.head().block.number() > 0,
+        has_blocks,
         vote_counter: config.vote_counter.clone(),
         engine: config.engine.clone(),
-        genesis: Arc::new(genesis),
-        epoch_blocks: NonZeroU64::new(settings.governance.epoch_blocks).unwrap_or(NonZeroU64::MAX),
+        genesis: Arc::new(origin.block.clone()),
+        epoch_blocks: epoch_length(&config.genesis),
         listen: config.p2p_listen,
         directory: config.data_dir.join("consensus"),
-        block_bytes_max: settings.block_bytes_max as usize,
+        block_bytes_max: config.genesis.file().block_bytes_max as usize,
         gossip_bytes_max: limits::GOSSIP.message_bytes_max,
+        sync_bytes_max: dolmen_sync::limits::MESSAGE_BYTES_MAX,
         threads: limits::CONSENSUS_THREADS,
-    })
+    }
 }
 
 /// The latest finalized state as the pool reads it.

@@ -18,7 +18,8 @@ use dolmen_consensus::{Application, Lineage, Peer, Verdict};
 use dolmen_execution::{BlockLimits, Built, ExecutionError, Executor, Transactions};
 use dolmen_pool::{BestTransactions, Pool, SenderCache, VerifiedTransaction, VerifyError};
 use dolmen_rpc::Finalized;
-use dolmen_store::{Store, StoreError};
+use dolmen_store::{Store, StoreError, snapshot::Pivots};
+use dolmen_sync::{is_request, limits::REQUEST_BYTES_MAX};
 use dolmen_types::{
     Block, Certificate, PublicKey,
     block::{self, BlockError, BlockRules, Proposal},
@@ -46,6 +47,9 @@ pub(crate) struct Pipeline {
     pub(crate) tree: Tree,
     pub(crate) events: broadcast::Sender<Arc<Finalized>>,
     pub(crate) gossip_in: mpsc::Sender<(PublicKey, Bytes)>,
+    pub(crate) sync_in: mpsc::Sender<(PublicKey, Bytes)>,
+    /// States that are kept for boxes that join.
+    pub(crate) pivots: Arc<Pivots>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) execution: Worker,
     pub(crate) commits: Worker,
@@ -180,8 +184,25 @@ impl Application for Handle {
         }
     }
 
+    fn sync(&self, from: PublicKey, message: Bytes) {
+        // What is no request is an answer that was late, where this box itself fetched a state before.
+        if message.len() <= REQUEST_BYTES_MAX && is_request(&message) {
+            // Where there is no room the peer asks again, or another box.
+            let _ = self.0.sync_in.try_send((from, message));
+        }
+    }
+
     fn height(&self) -> u64 {
         self.0.store.head().block.number()
+    }
+
+    fn block(&self, height: u64) -> Option<Arc<Block>> {
+        readable(height, self.0.store.block(height))?.map(Arc::new)
+    }
+
+    fn certified(&self) -> Option<(Arc<Block>, Certificate)> {
+        let (block, certificate) = readable(self.height(), self.0.store.last_certified())??;
+        Some((Arc::new(block), certificate))
     }
 
     fn validators(&self, epoch: u64) -> Option<Vec<PublicKey>> {
@@ -196,6 +217,14 @@ impl Application for Handle {
     fn peers(&self) -> Arc<[Peer]> {
         self.0.governance.peers()
     }
+}
+
+/// What the database answers; `None`, said in the log, where it does not.
+fn readable<T>(height: u64, answer: Result<T, StoreError>) -> Option<T> {
+    let failed = |error: &StoreError| {
+        tracing::error!(height, error = error as &dyn std::error::Error, "cannot read what consensus asks for");
+    };
+    answer.inspect_err(failed).ok()
 }
 
 impl Handle {
@@ -323,6 +352,7 @@ impl Pipeline {
             let parameters = self.governance.current().parameters;
             self.pool.set_rules(parameters.base_fee_per_gas, parameters.gas_limit, pool_ms());
         }
+        self.pivots.observe(&self.store.head());
         self.metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
         self.tree.finalize(block);
         let changed = layer.executed.diff.accounts.iter().map(|change| change.address);

@@ -90,7 +90,7 @@ pub enum RpcError {
     /// Nobody governs the chain.
     #[error("this chain has no governance contract")]
     NotGoverned,
-    /// The state or the proof asked for is not kept.
+    /// The state, the proof or the blocks asked for are not kept.
     #[error(transparent)]
     NotKept(StoreError),
     /// The node's own fault; the log has the cause.
@@ -146,7 +146,9 @@ impl From<StoreError> for RpcError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::UnknownBlock { .. } => Self::HeaderNotFound,
-            error @ (StoreError::Pruned { .. } | StoreError::ProofTooOld { .. }) => Self::NotKept(error),
+            error @ (StoreError::Pruned { .. } | StoreError::ProofTooOld { .. } | StoreError::NoBlock { .. }) => {
+                Self::NotKept(error)
+            }
             error => {
                 let cause = std::error::Error::source(&error);
                 tracing::error!(%error, ?cause, "a request could not read the database");

@@ -53,7 +53,11 @@ impl Store {
     pub(crate) fn read_block(&self, number: u64) -> Result<Option<Block>, StoreError> {
         let key = height_key(number);
         let Some(header) = self.read_header(number)? else { return Ok(None) };
-        let body = self.db.get(cf::BODIES, &key)?.ok_or_else(|| damaged("body", &key))?;
+        let Some(body) = self.db.get(cf::BODIES, &key)? else {
+            // An epoch's last block, kept to prove those after it: see `Filling::keep_links`.
+            let is_link = self.db.get(cf::CERTIFICATES, &key)?.is_some();
+            return if is_link { Ok(None) } else { Err(damaged("body", &key)) };
+        };
         Block::from_parts(header, &body).map(Some).map_err(|_| damaged("body", &key))
     }
 
@@ -108,6 +112,14 @@ impl Store {
             return Ok(None);
         }
         Certificate::decode(&bytes).map(|found| Some((height, found))).map_err(|_| damaged("certificate", &key))
+    }
+
+    /// The last block that has a certificate of its own, with that.
+    pub fn last_certified(&self) -> Result<Option<(Block, Certificate)>, StoreError> {
+        let head = height_key(self.head().block.number());
+        let Some((key, _)) = self.db.seek_back(cf::CERTIFICATES, &head)? else { return Ok(None) };
+        let number = read_height(&key, "certificate")?;
+        Ok(self.block(number)?.zip(self.certificate(number)?))
     }
 
     /// The record of an epoch; `None` where its predecessor's last block is above the head.

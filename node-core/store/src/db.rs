@@ -18,7 +18,8 @@ pub(crate) mod cf {
     /// `version`, `genesis`, `head` (height), `floor` (lowest height whose state is kept). While the database is being
     /// filled, `filling` and the records of `snapshot/records.rs` instead of all but the first.
     pub(crate) const META: &str = "meta";
-    /// height -> RLP header.
+    /// height -> RLP header. In a database that was filled from other boxes also those of earlier epochs' last blocks,
+    /// which have nothing else but a certificate.
     pub(crate) const HEADERS: &str = "headers";
     /// height -> RLP block body, compressed.
     pub(crate) const BODIES: &str = "bodies";
@@ -184,6 +185,15 @@ impl Db {
         // Where there is no such entry, RocksDB would else walk over all that was deleted behind the prefix.
         options.set_iterate_range(PrefixRange(prefix));
         self.iterate(family, from, options).next().transpose()
+    }
+
+    /// Last entry whose key is `from` or comes before it.
+    pub(crate) fn seek_back(&self, family: &str, from: &[u8]) -> Result<Option<Entry>, StoreError> {
+        let mut options = ReadOptions::default();
+        options.set_total_order_seek(true);
+        let mode = IteratorMode::From(from, Direction::Reverse);
+        let last = self.db.iterator_cf_opt(self.family(family), options, mode).next();
+        last.transpose().map_err(self.error("scan"))
     }
 
     /// Entries in key order, starting at `from`.

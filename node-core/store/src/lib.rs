@@ -123,6 +123,17 @@ pub enum StoreError {
         /// Lowest height whose state is kept.
         floor: u64,
     },
+    /// A block that this box never had.
+    #[error(
+        "block {number} is not kept: this box started from the state of a later one and has blocks from {first} on; ask a \
+         box that executed all"
+    )]
+    NoBlock {
+        /// The height asked for.
+        number: u64,
+        /// Height of the first block above block zero.
+        first: u64,
+    },
     /// Rebuilding the trie that far back would take too long.
     #[error(
         "proofs undo at most {max} {what}; block {number} is further back (the head is {head}): ask for a later one"

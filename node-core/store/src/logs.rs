@@ -102,9 +102,13 @@ impl LogFilter {
 
 impl Store {
     /// Logs of the blocks `from..=to` that pass the filter, in chain order, as far as the limits allow. Blocks above
-    /// the head have none.
+    /// the head have none, nor has block zero. Fails where this box does not have all of these blocks.
     pub fn logs(&self, filter: &LogFilter, from: u64, to: u64, limits: &LogLimits) -> Result<LogPage, StoreError> {
         let to = to.min(self.head().block.number());
+        let (number, first) = (from.max(1), self.first_block());
+        if number < first && number <= to {
+            return Err(StoreError::NoBlock { number, first });
+        }
         let mut page = LogPage::default();
         let mut bytes_left = limits.bytes_max;
         for (looked_at, entry) in self.db.scan(cf::BLOOMS, &height_key(from)).enumerate() {

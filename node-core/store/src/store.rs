@@ -88,6 +88,8 @@ pub struct Store {
     head: RwLock<Arc<Head>>,
     /// Lowest height whose state can be read.
     pub(crate) floor: AtomicU64,
+    /// Height of the first block above block zero.
+    first_block: u64,
     options: Options,
 }
 
@@ -108,6 +110,8 @@ impl Store {
             None => return Err(damaged("head", meta::HEAD)),
         };
         let floor = db.get(cf::META, meta::FLOOR)?.map_or(Ok(0), |floor| db::read_height(&floor, "floor"))?;
+        let first = db.scan(cf::BODIES, &height_key(1)).next().transpose()?;
+        let first_block = first.map_or(Ok(1), |(key, _)| db::read_height(&key, "body"))?;
         let state = load_state(&db, code)?;
         let store = Self {
             head: RwLock::new(Arc::new(Head {
@@ -116,6 +120,7 @@ impl Store {
             })),
             db,
             floor: AtomicU64::new(floor),
+            first_block,
             options,
         };
         let block = store.read_block(height)?.ok_or_else(|| damaged("block", &height_key(height)))?;
@@ -131,6 +136,11 @@ impl Store {
     /// The last finalized block and its state.
     pub fn head(&self) -> Arc<Head> {
         self.head.read().clone()
+    }
+
+    /// Height of the first block above block zero: 1, unless the database was filled from other boxes.
+    pub const fn first_block(&self) -> u64 {
+        self.first_block
     }
 
     /// Hash of block zero, the chain's identity.

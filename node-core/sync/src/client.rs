@@ -11,6 +11,7 @@
 mod answers;
 mod chain;
 mod interface;
+mod links;
 mod peers;
 mod report;
 mod walk;
@@ -28,6 +29,7 @@ use crate::{
 };
 use chain::{Chain, headers_needed};
 pub use interface::{Action, ClientError, Event, Settings};
+use links::Links;
 use peers::Peer;
 pub use report::{PeerReport, Phase, Report};
 use walk::{Site, Walk};
@@ -41,6 +43,7 @@ enum Ask {
     Codes(Vec<B256>),
     Headers,
     Block { number: u64, offset: usize },
+    Links { epoch: u64, count: u64 },
 }
 
 /// A request without an answer.
@@ -70,6 +73,7 @@ pub struct Client {
     /// What is open of the pivot's state; there is none before there is a pivot, nor once its state is whole.
     walk: Option<Walk>,
     chain: Chain,
+    links: Links,
     /// Code that is being asked for, with the request.
     codes_asked: BTreeMap<B256, u64>,
     peers: BTreeMap<PublicKey, Peer>,
@@ -78,8 +82,8 @@ pub struct Client {
     next_id: u64,
     /// Blocks that are the chain's, by height; each later than the pivot.
     trusted: BTreeMap<u64, Pivot>,
-    /// Blocks that were handed on to be checked, with the time.
-    offered: BTreeMap<B256, u64>,
+    /// Blocks that were handed on to be checked, by who offered them, with the time.
+    offered: BTreeMap<(PublicKey, B256), u64>,
     /// Since when nobody keeps the pivot's state.
     unserved_since_ms: Option<u64>,
     /// When something of it last came.
@@ -98,6 +102,7 @@ impl Client {
             progress,
             walk: None,
             chain: Chain::default(),
+            links: Links::default(),
             codes_asked: BTreeMap::new(),
             peers: BTreeMap::new(),
             banned: BTreeSet::new(),
@@ -130,6 +135,13 @@ impl Client {
             Event::Gone(peer) => self.forget(&peer),
             Event::Message { from, message } => self.receive(from, &message, now_ms, &mut out),
             Event::Trusted(pivot) => self.trust(*pivot),
+            Event::Unlinked { peer, known, epoch } => {
+                if self.peers.contains_key(&peer) {
+                    self.links.need(peer, known, epoch);
+                }
+            }
+            Event::Linked { epoch } => self.take_linked(epoch, now_ms),
+            Event::Caught { peer, fault } => out.accused.push((peer, fault)),
             Event::Tick => {}
         }
         self.expire(now_ms);
@@ -154,6 +166,7 @@ impl Client {
         let hash = pivot.map(Pivot::hash);
         let phase = match pivot {
             _ if self.is_done => Phase::Done,
+            None if self.links.are_open() => Phase::Links,
             None => Phase::Waiting,
             Some(_) if self.progress.is_whole() => Phase::Blocks,
             Some(_) => Phase::State,
@@ -170,6 +183,7 @@ impl Client {
         Report {
             phase,
             height: pivot.map_or(0, Pivot::number),
+            epoch: self.links.known(),
             accounts: self.walk.as_ref().map_or(whole, Walk::covered),
             storages_open: self.walk.as_ref().map_or(0, Walk::storages_open),
             codes_missing: self.progress.codes_missing(),
@@ -200,6 +214,7 @@ impl Client {
             }
         }
         self.chain.forget(peer);
+        self.links.forget(peer);
     }
 
     fn ban(&mut self, peer: PublicKey, fault: Fault, out: &mut Out) {
@@ -218,6 +233,9 @@ impl Client {
             pending.is_late = true;
             let (peer, ask) = (pending.peer, pending.ask.clone());
             self.release(&ask, id, Some(peer));
+            if matches!(ask, Ask::Links { .. }) {
+                self.links.give_up(&peer);
+            }
             if let Some(peer) = self.peers.get_mut(&peer) {
                 peer.silent(now_ms);
             }
@@ -248,6 +266,7 @@ impl Client {
             Ask::Codes(_) => self.codes_asked.retain(|_, request| *request != id),
             Ask::Headers => self.chain.release_headers(id),
             Ask::Block { number, .. } => self.chain.release_block(*number, id, failed.is_some()),
+            Ask::Links { .. } => self.links.release(id),
         }
     }
 
@@ -342,7 +361,11 @@ impl Client {
 
     /// What to ask a peer for in the request with the next id.
     fn next_ask(&mut self, key: &PublicKey) -> Option<Ask> {
-        let (hash, id) = (self.progress.pivot()?.hash(), self.next_id);
+        let id = self.next_id;
+        if let Some(ask) = self.links.next(key, id) {
+            return Some(ask);
+        }
+        let hash = self.progress.pivot()?.hash();
         if let Some(walk) = &mut self.walk {
             let serving = self.peers.iter().filter(|(_, peer)| peer.pivots.contains(&hash));
             let serving: Vec<_> = serving.map(|(key, _)| key).collect();
@@ -381,13 +404,15 @@ impl Client {
     }
 
     fn request(&self, ask: &Ask) -> Option<Request> {
-        if matches!(ask, Ask::Pivots) {
-            return Some(Request::Pivots);
+        match ask {
+            Ask::Pivots => return Some(Request::Pivots),
+            Ask::Links { epoch, count } => return Some(Request::Links { epoch: *epoch, count: *count }),
+            _ => {}
         }
         let block = self.progress.pivot()?;
         let pivot = block.hash();
         Some(match ask {
-            Ask::Pivots => Request::Pivots,
+            Ask::Pivots | Ask::Links { .. } => return None,
             Ask::Leaves { trie: TrieId::Accounts, prefix } => Request::Accounts { pivot, prefix: *prefix },
             Ask::Leaves { trie: TrieId::Storage(account), prefix } => {
                 Request::Slots { pivot, account: *account, prefix: *prefix }

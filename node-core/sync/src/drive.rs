@@ -3,11 +3,13 @@
 use std::{
     collections::VecDeque,
     future::Future,
+    ops::ControlFlow,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
+use dolmen_governance::LightError;
 use dolmen_store::{
     StoreError,
     snapshot::{Filling, Pivot},
@@ -54,11 +56,39 @@ pub enum NetworkEvent {
     Closed,
 }
 
-/// Knows which blocks are the chain's.
-pub trait PivotCheck: Send {
+/// Knows which blocks are the chain's. Is asked on a blocking thread.
+pub trait PivotCheck: Send + 'static {
     /// Whether a block that a peer offers is the chain's: whether enough validators of its epoch signed its
-    /// certificate, and its header commits to the record. Asked again after half a minute where it is not.
-    fn check(&mut self, pivot: &Pivot) -> impl Future<Output = bool> + Send;
+    /// certificate, and its header commits to the record.
+    fn check(&mut self, pivot: Pivot) -> Result<Checked, DriveError>;
+
+    /// Takes in what a peer says are the next links, as far as they hold, durably.
+    fn link(&mut self, links: Vec<Pivot>) -> Result<Linked, DriveError>;
+}
+
+/// What is known of a block that a peer offers.
+#[derive(Debug)]
+pub enum Checked {
+    /// It is the chain's; with a certificate and a record that are right, whatever it came with.
+    Chain(Box<Pivot>),
+    /// It is of a later epoch than the last whose validators are known.
+    Unlinked {
+        /// The epoch whose validators are known.
+        known: u64,
+        /// The block's.
+        epoch: u64,
+    },
+    /// No correct box offers it.
+    Lie(Fault),
+}
+
+/// What came of links.
+#[derive(Debug)]
+pub struct Linked {
+    /// The epoch whose validators are known now.
+    pub epoch: u64,
+    /// What was wrong with the first that did not hold.
+    pub lie: Option<Fault>,
 }
 
 /// Why a state was not fetched. What was written until then is there for the next time.
@@ -70,6 +100,12 @@ pub enum DriveError {
     /// It cannot be done.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// The signatures could not be checked, or the chain's records could not be read.
+    #[error("what the other boxes offer cannot be checked; see the cause, and start the box again to go on")]
+    Check(#[source] Box<LightError>),
+    /// Who was told of the progress ended it.
+    #[error("fetching a state was ended")]
+    Ended,
     /// There is no network any more.
     #[error("the network ended before the state was fetched; start the box again to go on")]
     Closed,
@@ -79,15 +115,15 @@ pub enum DriveError {
 }
 
 /// Runs a client until the database is whole. It can then be closed, and opened as a chain's. `report` is called
-/// twice a second or so, and at the end.
+/// twice a second or so, and at the end; before the end it may break off, and what was written until then stays.
 ///
 /// Checking and writing run on the runtime's blocking threads, one event at a time.
 pub async fn drive<N: SyncNetwork, C: PivotCheck>(
     mut client: Client,
     filling: Arc<Filling>,
     network: &mut N,
-    check: &mut C,
-    mut report: impl FnMut(&Report) + Send,
+    mut check: C,
+    mut report: impl FnMut(&Report) -> ControlFlow<()> + Send,
 ) -> Result<(), DriveError> {
     let start = Instant::now();
     let mut ticked = start;
@@ -113,30 +149,28 @@ pub async fn drive<N: SyncNetwork, C: PivotCheck>(
         let filling = filling.clone();
         let step = tokio::task::spawn_blocking(move || {
             let actions = client.handle(event, now_ms);
-            let written = write_all(&filling, &actions);
-            (client, actions, written)
+            let settled = settle(&filling, &mut check, actions);
+            (client, check, settled)
         });
-        let (stepped, actions, written) = step.await.map_err(DriveError::Panicked)?;
-        written?;
-        client = stepped;
+        let settled;
+        (client, check, settled) = step.await.map_err(DriveError::Panicked)?;
+        let (actions, answers) = settled?;
+        events.extend(answers);
         let is_end = actions.iter().any(|action| matches!(action, Action::Done));
         if is_tick || is_end {
-            report(&client.report());
+            let is_over = report(&client.report()).is_break();
+            if is_over && !is_end {
+                return Err(DriveError::Ended);
+            }
         }
         for action in actions {
             match action {
-                Action::Write(_) => {}
+                // Settled.
+                Action::Write(_) | Action::Offered { .. } | Action::Links { .. } => {}
                 Action::Send { to, message } => network.send(to, message).await,
                 Action::Ban { peer, fault } => {
                     tracing::warn!(%peer, error = &fault as &dyn std::error::Error, "a peer is banned");
                     network.ban(peer, &fault);
-                }
-                Action::Offered { peer, pivot } => {
-                    if check.check(&pivot).await {
-                        events.push_back(Event::Trusted(pivot));
-                    } else {
-                        tracing::warn!(%peer, height = pivot.number(), hash = %pivot.hash(), "a peer offers a block that is not known to be the chain's");
-                    }
                 }
                 Action::Done => return Ok(()),
                 Action::Failed(error) => return Err(error.into()),
@@ -145,11 +179,30 @@ pub async fn drive<N: SyncNetwork, C: PivotCheck>(
     }
 }
 
-fn write_all(filling: &Filling, actions: &[Action]) -> Result<(), StoreError> {
-    actions.iter().try_for_each(|action| match action {
-        Action::Write(write) => filling.apply(write),
-        _ => Ok(()),
-    })
+/// Does what needs the disk and the processor, and says what came of it. What is left is the network's.
+fn settle<C: PivotCheck>(
+    filling: &Filling,
+    check: &mut C,
+    actions: Vec<Action>,
+) -> Result<(Vec<Action>, Vec<Event>), DriveError> {
+    let (mut left, mut events) = (Vec::new(), Vec::new());
+    for action in actions {
+        match action {
+            Action::Write(write) => filling.apply(&write)?,
+            Action::Offered { peer, pivot } => events.push(match check.check(*pivot)? {
+                Checked::Chain(pivot) => Event::Trusted(pivot),
+                Checked::Unlinked { known, epoch } => Event::Unlinked { peer, known, epoch },
+                Checked::Lie(fault) => Event::Caught { peer, fault },
+            }),
+            Action::Links { peer, links } => {
+                let Linked { epoch, lie } = check.link(links)?;
+                events.push(Event::Linked { epoch });
+                events.extend(lie.map(|fault| Event::Caught { peer, fault }));
+            }
+            other => left.push(other),
+        }
+    }
+    Ok((left, events))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use alloy_primitives::B256;
+use dolmen_governance::LightError;
 use dolmen_store::snapshot::{Prefix, RangeError, SplitError, TrieId};
 use dolmen_types::BlockError;
 
@@ -31,7 +32,7 @@ impl fmt::Display for Place {
 
 /// Why a peer is banned. It shows that the peer lies or is broken: nothing that the network does to messages, and no
 /// other peer, can make an honest one look so.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum Fault {
     /// Leaves that are not the part's.
     #[error("sent for {place}, leaves that hash to {found}")]
@@ -123,6 +124,25 @@ pub enum Fault {
         /// What is wrong.
         #[source]
         source: Box<BlockFault>,
+    },
+    /// A block that is not the chain's, or not its epoch's last.
+    #[error("sent block {height} as the last of its epoch, which it does not prove")]
+    Link {
+        /// Its height.
+        height: u64,
+        /// What is wrong.
+        #[source]
+        source: Box<LightError>,
+    },
+    /// Another block than the chain's.
+    #[error("sent block {height} as the last of its epoch with the hash {found}, the chain's is {expected}")]
+    OtherLink {
+        /// Its height.
+        height: u64,
+        /// The chain's hash there, as was proven before.
+        expected: B256,
+        /// The hash of what came.
+        found: B256,
     },
     /// Bytes that are no message.
     #[error("sent what is no message")]

@@ -1,9 +1,11 @@
 //! Fetching the state of one block from other boxes, so that a new box need not execute the whole chain.
 //!
-//! The box is told a block that it can trust, an epoch's last, whose certificate someone else has checked. All else
-//! follows from that block's hash: its header names the root of the state, each node of the state's tries names those
-//! below, an account names its code, and each header the one before it. So every answer is checked by itself as it
-//! comes, and one that is wrong names its sender for sure: [`Fault`].
+//! The box trusts the genesis file alone. It names the validators of epoch zero, and from there one link for each epoch,
+//! its last header with a certificate and the record of the next, leads to the validators of any other ([`Trust`]). They
+//! have signed the last block of their epoch, and all else follows from that block's hash: its header names the root of
+//! the state, each node of the state's tries names those below, an account names its code, and each header the one
+//! before it. So every answer is checked by itself as it comes, and one that is wrong names its sender for sure:
+//! [`Fault`].
 //!
 //! - [`Request`] and [`Response`] are the messages, [`Server`] answers them from a store and the states that it keeps
 //!   ([`Pivots`](dolmen_store::snapshot::Pivots)), [`Gate`] bounds what a peer may cost.
@@ -27,10 +29,12 @@
 //! |---|---|
 //! | sends what does not hash to what it must, or no message at all | is banned, with a [`Fault`] that says what |
 //! | says that a part is too large, or a storage, which is not | is banned when what is below is there |
+//! | offers a block that the validators did not finalize, or a link that does not hold | is banned likewise |
 //! | does not answer | is left alone for a while, ever longer; another one is asked |
 //! | answers late | its answer is taken where it is still of use |
 //! | sends what nobody asked for | nothing of it is read but the first nine bytes |
 //! | does not keep the state, or lacks code or a block | is asked for what it has |
+//! | does not give the links to the block that it offers | has offered nothing, for half a minute |
 
 mod client;
 mod drive;
@@ -40,9 +44,11 @@ mod message;
 mod serve;
 #[cfg(test)]
 mod simulation;
+mod trust;
 
 pub use client::{Action, Client, ClientError, Event, PeerReport, Phase, Report, Settings};
-pub use drive::{DriveError, NetworkEvent, PivotCheck, SyncNetwork, drive};
+pub use drive::{Checked, DriveError, Linked, NetworkEvent, PivotCheck, SyncNetwork, drive};
 pub use fault::{BlockFault, Fault, Place};
 pub use message::{DecodeError, Request, Response, is_request};
 pub use serve::{Answer, Gate, Server};
+pub use trust::Trust;

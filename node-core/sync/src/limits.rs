@@ -18,6 +18,8 @@ pub const HEADERS_MAX: usize = 1 + BLOCKS_BEFORE;
 pub const BLOCKS_BEFORE: usize = 256;
 /// Bytes of a block that one message carries.
 pub const CHUNK_BYTES: usize = 256 << 10;
+/// Links that one request asks for: half a message with four validators; with the most that a chain has ten or so fit.
+pub const LINKS_MAX: usize = 256;
 /// Pivots in a message: as many as a box keeps, and room for more in later versions.
 pub const PIVOTS_MAX: usize = 4;
 

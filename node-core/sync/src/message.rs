@@ -11,14 +11,16 @@
 //! 05 codes    [hash...]                        85 accounts     [account...]
 //! 06 headers  [block, count]                   86 slots        [slot...]
 //! 07 block    [block, offset]                  87 too large    [node, node?]
-//!                                              88 codes        [code...]
+//! 08 links    [epoch, count]                   88 codes        [code...]
 //!                                              89 headers      [header...]
 //!                                              8a block        [length, bytes]
+//!                                              8b links        [[header, certificate, record]...]
 //! ```
 //!
 //! A block is named by its hash, the trie of the accounts by an empty string and that of an account's storage by the
 //! account's hashed address. Lists of nodes and code answer the first of what was asked for, in its order, as many as
-//! fit; code that the peer lacks is empty. Headers go back from the block. A `block` is the RLP list of an encoded
+//! fit; code that the peer lacks is empty. Headers go back from the block, links on from the epoch: a link is what a
+//! pivot is, an epoch's last header, its certificate and the next epoch's record, but without a state. A `block` is the RLP list of an encoded
 //! block and its receipts ([`receipt::encode_list`](dolmen_types::receipt::encode_list)), sent in chunks.
 //!
 //! Decoding takes memory in proportion to the message, which is bounded, and no input can stop it.
@@ -29,7 +31,9 @@ use alloy_rlp::{Decodable, Encodable, Header as RlpHeader};
 use bytes::Bytes;
 use dolmen_store::snapshot::{AccountEntry, Pivot, Prefix, Slot, TrieId};
 
-use crate::limits::{CHUNK_BYTES, CODES_MAX, HEADERS_MAX, MESSAGE_BYTES_MAX, NODES_MAX, PIVOTS_MAX, REQUEST_BYTES_MAX};
+use crate::limits::{
+    CHUNK_BYTES, CODES_MAX, HEADERS_MAX, LINKS_MAX, MESSAGE_BYTES_MAX, NODES_MAX, PIVOTS_MAX, REQUEST_BYTES_MAX,
+};
 
 /// Bytes before the body.
 const HEAD_BYTES: usize = 9;
@@ -85,6 +89,13 @@ pub enum Request {
         /// The first byte to be sent.
         offset: u64,
     },
+    /// The last blocks of epochs, and what proves them.
+    Links {
+        /// The first epoch.
+        epoch: u64,
+        /// How many; at most [`LINKS_MAX`].
+        count: u64,
+    },
 }
 
 /// What it is answered.
@@ -115,6 +126,8 @@ pub enum Response {
         /// Those from the offset on.
         bytes: alloy_primitives::Bytes,
     },
+    /// Links, one epoch's after the other's.
+    Links(Vec<Pivot>),
 }
 
 /// Why bytes are not a message. A correct box never sends such.
@@ -186,6 +199,10 @@ impl Request {
                 block.encode(out);
                 offset.encode(out);
             }),
+            Self::Links { epoch, count } => message(id, 0x08, |out| {
+                epoch.encode(out);
+                count.encode(out);
+            }),
         }
     }
 
@@ -210,6 +227,13 @@ impl Request {
                 Self::Headers { block, count }
             }
             0x07 => Self::Block { block: body.item()?, offset: body.item()? },
+            0x08 => {
+                let (epoch, count): (u64, u64) = (body.item()?, body.item()?);
+                if count > LINKS_MAX as u64 {
+                    return Err(DecodeError::TooMany { what: "links", max: LINKS_MAX });
+                }
+                Self::Links { epoch, count }
+            }
             other => return Err(DecodeError::Kind(other)),
         };
         body.end()?;
@@ -234,6 +258,7 @@ impl Response {
                 length.encode(out);
                 bytes.encode(out);
             }),
+            Self::Links(links) => message(id, 0x8b, |out| encode_all(links, out)),
         }
     }
 
@@ -267,6 +292,7 @@ impl Response {
                 }
                 Self::Block { length, bytes }
             }
+            0x8b => Self::Links(body.items("links", LINKS_MAX)?),
             other => return Err(DecodeError::Kind(other)),
         };
         body.end()?;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use alloy_consensus::Header;
 use alloy_primitives::B256;
-use alloy_rlp::Header as RlpHeader;
+use alloy_rlp::{Encodable as _, Header as RlpHeader};
 use bytes::Bytes;
 use dolmen_store::{
     StateReader as _, Store, StoreError,
@@ -95,6 +95,7 @@ impl Server {
             Request::Codes { hashes } => self.codes(hashes),
             Request::Headers { block, count } => self.headers(block, *count),
             Request::Block { block, offset } => self.block(block, *offset),
+            Request::Links { epoch, count } => self.links(*epoch, *count),
         }
     }
 
@@ -141,6 +142,21 @@ impl Server {
             }
         }
         Ok(if headers.is_empty() { (Response::Unavailable, 0) } else { (Response::Headers(headers), 0) })
+    }
+
+    fn links(&self, epoch: u64, count: u64) -> Result<(Response, usize), StoreError> {
+        let (mut links, mut bytes) = (Vec::new(), 0);
+        for epoch in epoch..epoch.saturating_add(count) {
+            let Some(link) = self.pivots.link(&self.store, epoch)? else { break };
+            bytes += link.length();
+            if bytes > self.limits.bytes && !links.is_empty() {
+                break;
+            }
+            links.push(link);
+        }
+        // Three records each.
+        let read = 3 * LOOK_BYTES * links.len();
+        Ok(if links.is_empty() { (Response::Unavailable, 0) } else { (Response::Links(links), read) })
     }
 
     fn block(&self, block: &B256, offset: u64) -> Result<(Response, usize), StoreError> {

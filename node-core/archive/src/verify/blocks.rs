@@ -20,8 +20,6 @@ struct Walk {
     /// Knows the validators of the epoch that the walk is in; `None` where their record is damaged.
     light: Option<LightClient>,
     certified: u64,
-    /// Whether certificates and records of epochs may be missing: below what the database was filled with.
-    lenient: bool,
     /// Records of the two indexes that are there under the keys that belong there.
     hashes: u64,
     transactions: u64,
@@ -31,12 +29,12 @@ impl Audit<'_> {
     /// Checks all blocks. Answers with the height of the last one that has a certificate that holds.
     pub(super) fn check_blocks(&mut self) -> u64 {
         let light = self.chain.light_client();
-        let lenient = self.first > 1;
-        let mut walk = Walk { before: None, light: Some(light), certified: 0, lenient, hashes: 0, transactions: 0 };
+        let mut walk = Walk { before: None, light: Some(light), certified: 0, hashes: 0, transactions: 0 };
         self.check_record_zero();
         for number in std::iter::once(0).chain(self.first..=self.head) {
-            if number == self.first && lenient {
-                (walk.before, walk.light) = (None, self.trusted_client(self.chain.epochs().of(number)));
+            if number == self.first && number > 1 {
+                walk.before = None;
+                self.check_links(&mut walk);
             }
             walk.before = self.check_block(number, &mut walk);
             if walk.before.is_none() && self.chain.epochs().is_last(number) {
@@ -53,6 +51,20 @@ impl Audit<'_> {
             self.find_stray_transactions(transactions);
         }
         walk.certified
+    }
+
+    /// What a database that was filled from other boxes has of the epochs before its first block: their last blocks'
+    /// headers and certificates, and the records that these lead to.
+    fn check_links(&mut self, walk: &mut Walk) {
+        let epochs = self.chain.epochs();
+        for epoch in 0..epochs.of(self.first) {
+            let Some(number) = epochs.last(epoch) else { return };
+            let place = format!("block {number}");
+            match self.check_header(number, &number.to_be_bytes(), &place) {
+                Some(header) => self.check_finality(&header, &header.hash_slow(), &place, walk),
+                None => walk.light = self.trusted_client(epoch.saturating_add(1)),
+            }
+        }
     }
 
     /// Checks one block; its hash, where its header is whole.
@@ -174,7 +186,6 @@ impl Audit<'_> {
                 Ok(certificate) if alloy_rlp::encode(&certificate) == bytes => {
                     let verifier = self.chain.verifier();
                     let light = walk.light.as_ref();
-                    walk.lenient &= !is_last;
                     match light.map(|light| light.check_hash(number, hash, &certificate, &**verifier)) {
                         Some(Ok(())) => walk.certified = number,
                         Some(Err(error)) => self.findings.add(Subject::Certificate, place, causes(&error)),
@@ -183,24 +194,22 @@ impl Audit<'_> {
                 }
                 _ => self.findings.add(Subject::Certificate, place, "it does not decode"),
             },
-            Ok(None) if is_last && !walk.lenient => {
+            Ok(None) if is_last => {
                 self.findings.add(Subject::Certificate, place, "there is none, and the block is its epoch's last");
             }
             Ok(None) | Err(_) => {}
         }
         if is_last {
-            walk.light = self.check_record(header, epochs.of(number).saturating_add(1), walk.lenient);
+            walk.light = self.check_record(header, epochs.of(number).saturating_add(1));
         }
     }
 
     /// The record of an epoch against the last header before it. Whether that header's certificate holds is another
     /// matter.
-    fn check_record(&mut self, header: &Header, epoch: u64, lenient: bool) -> Option<LightClient> {
+    fn check_record(&mut self, header: &Header, epoch: u64) -> Option<LightClient> {
         let place = format!("epoch {epoch}");
         let Some(record) = self.read(Family::Epochs, &epoch.to_be_bytes(), &place).ok()? else {
-            if !lenient {
-                self.findings.add(Subject::EpochRecord, &place, "there is none");
-            }
+            self.findings.add(Subject::EpochRecord, &place, "there is none");
             return None;
         };
         if header.requests_hash != Some(requests_hash(&record)) {

@@ -45,8 +45,18 @@ impl Application for Fake {
 
     fn gossip(&self, _: PublicKey, _: Bytes) {}
 
+    fn sync(&self, _: PublicKey, _: Bytes) {}
+
     fn height(&self) -> u64 {
         self.height
+    }
+
+    fn block(&self, _: u64) -> Option<Arc<Block>> {
+        None
+    }
+
+    fn certified(&self) -> Option<(Arc<Block>, Certificate)> {
+        None
     }
 
     fn leader_timeout(&self, _: u64) -> Duration {

@@ -33,12 +33,13 @@ const STEP_MS: u64 = 1000;
 /// Gas of a proposal, and more.
 const GAS: u64 = 2_000_000;
 
-/// A block that a box has applied, the state after it, and the record that it carries.
+/// A block that a box has applied, the state after it, the record that it carries, and the certificate that it had.
 #[derive(Clone)]
 pub(super) struct Applied {
     pub(super) block: Arc<Block>,
     pub(super) state: State,
     pub(super) record: Option<(u64, Data)>,
+    pub(super) certificate: Option<Certificate>,
 }
 
 /// A box's disk: the finalized blocks from zero on.
@@ -227,7 +228,7 @@ impl Node {
 
     fn keep(&self, executed: Executed) {
         let Executed { block, state, record, .. } = executed;
-        self.executed.lock().insert(block.hash(), Applied { block, state, record });
+        self.executed.lock().insert(block.hash(), Applied { block, state, record, certificate: None });
     }
 
     fn run_missing(&self, lineage: &Lineage) {
@@ -290,14 +291,25 @@ impl Application for Node {
         let executed = self.is_executed(&block.hash()) || self.run(&parent, &block);
         assert!(executed, "a quorum finalized it");
         let applied = self.executed.lock().get(&block.hash()).cloned().expect("just executed");
-        self.disk.lock().push(applied);
+        self.disk.lock().push(Applied { certificate, ..applied });
         true
     }
 
     fn gossip(&self, _: PublicKey, _: Bytes) {}
 
+    fn sync(&self, _: PublicKey, _: Bytes) {}
+
     fn height(&self) -> u64 {
         self.disk.lock().len() as u64 - 1
+    }
+
+    fn block(&self, height: u64) -> Option<Arc<Block>> {
+        self.disk.lock().get(usize::try_from(height).ok()?).map(|applied| applied.block.clone())
+    }
+
+    fn certified(&self) -> Option<(Arc<Block>, Certificate)> {
+        let disk = self.disk.lock();
+        disk.iter().rev().find_map(|applied| Some((applied.block.clone(), applied.certificate.clone()?)))
     }
 
     fn leader_timeout(&self, _: u64) -> Duration {

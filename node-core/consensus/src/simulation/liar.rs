@@ -55,14 +55,15 @@ pub(super) async fn run<E, S, R>(
                     bytes[at] ^= 1 << context.random_range(0..8_u8);
                 }
                 let recipient = Recipients::One(others[context.random_range(0..others.len())].clone());
-                let channel = match context.random_range(0..7_u8) {
+                let channel = match context.random_range(0..8_u8) {
                     0 => &mut channels.votes.0,
                     1 => &mut channels.certificates.0,
                     2 => &mut channels.resolver.0,
                     3 => &mut channels.blocks.0,
                     4 => &mut channels.backfill.0,
                     5 => &mut channels.gossip.0,
-                    _ => &mut channels.status.0,
+                    6 => &mut channels.status.0,
+                    _ => &mut channels.sync.0,
                 };
                 let _ = channel.send(recipient, bytes, false);
             }

@@ -77,7 +77,8 @@ pub(super) enum Lie {
 pub(super) enum Trouble {
     /// It is killed, and started again.
     Crash,
-    /// It is killed, and comes back with its blocks and its log of votes, but with nothing that consensus stored.
+    /// It is killed, and comes back with its blocks and its log of votes, but with nothing that consensus stored: it goes
+    /// on from the last block that it has a certificate of.
     Loss,
     /// Nobody hears it, and it hears nobody.
     Cut,
@@ -237,7 +238,8 @@ impl World {
         let store = Store::open(&guards.path().join("db"), &origin, options).expect("a database");
         let head = store.head();
         let record = store.epoch_record(0).expect("it can be read").expect("the first");
-        let zero = Applied { block: head.block.clone(), state: head.state.clone(), record: Some((0, record)) };
+        let (block, state) = (head.block.clone(), head.state.clone());
+        let zero = Applied { block, state, record: Some((0, record)), certificate: None };
         let disks = (0..BOXES).map(|_| Arc::new(Mutex::new(vec![zero.clone()]))).collect();
         Self { plan, chain: Arc::new(chain), genesis: zero.block, keys, disks, guards }
     }
@@ -385,12 +387,13 @@ impl World {
         for (index, finality) in &finality {
             let disk = self.disks[*index].lock().clone();
             let mut sets: Vec<Vec<PublicKey>> = Vec::new();
-            for Applied { block, record, .. } in &disk {
+            for Applied { block, record, certificate, .. } in &disk {
                 let (height, epoch) = (block.number(), block.number() / EPOCH_BLOCKS);
                 let last = (height + 1).is_multiple_of(EPOCH_BLOCKS);
                 if height > 0 {
                     let set = &sets[usize::try_from(epoch).expect("few epochs")];
-                    match finality.certificate(height).await {
+                    // A box that lost what consensus stored has those from before in its database.
+                    match finality.certificate(height).await.or_else(|| certificate.clone()) {
                         Some(certificate) => {
                             assert_eq!(certificate.epoch, epoch, "seed {seed}: height {height} was finalized elsewhen");
                             assert!(proves(&certificate, block, &genesis, set), "seed {seed}: height {height}");
@@ -445,11 +448,11 @@ impl World {
     ) -> Handle<()> {
         let control = oracle.control(self.keys[index].public_key());
         let mut channels = Vec::new();
-        for id in 0..7 {
+        for id in 0..8 {
             channels.push(control.register(id, Quota::per_second(NZU32!(4096))).await.expect("the network runs"));
         }
         let mut channel = channels.into_iter();
-        let mut next = || channel.next().expect("seven");
+        let mut next = || channel.next().expect("eight");
         let channels = Channels {
             votes: next(),
             certificates: next(),
@@ -458,6 +461,7 @@ impl World {
             backfill: next(),
             gossip: next(),
             status: next(),
+            sync: next(),
         };
         let context = context.child("box").with_attribute("index", index).with_attribute("incarnation", incarnation);
         let config = self.config(index);
@@ -491,22 +495,18 @@ impl World {
         handles.finality.lock().insert(index, finality.clone());
         let before = self.plan.troubles.iter().take(incarnation);
         let lost = before.filter(|(kind, whose, ..)| *kind == Trouble::Loss && *whose == index).count();
-        let settings = Settings {
-            genesis: self.genesis.clone(),
-            block_bytes_max: config.block_bytes_max,
-            gossip_bytes_max: config.gossip_bytes_max,
-            epoch_blocks: config.epoch_blocks,
-            partition: format!("box-{index}-{lost}"),
-        };
+        let settings = Settings::new(&config, format!("box-{index}-{lost}"));
         let (gossip, gossip_queue) = mpsc::channel(1);
+        let (sync, sync_queue) = mpsc::channel(1);
         let (stop, stopped) = oneshot::channel();
         let application = Node::new(self.chain.clone(), self.disks[index].clone(), index);
-        let member = Member { settings, identity, application, heard: Peers::default(), finality, gossip_queue };
+        let heard = Peers::default();
+        let member = Member { settings, identity, application, heard, finality, gossip_queue, sync_queue };
         let (connect, start) = (Box::new(|_| {}), Box::new(|| {}));
         let surroundings = Surroundings { peers: oracle.manager(), blocker: control, connect, start };
         context.spawn(move |context| async move {
             // Held until the box is killed.
-            let _ends = (gossip, stop);
+            let _ends = (gossip, sync, stop);
             member.run(context, channels, surroundings, stopped).await;
         })
     }
@@ -529,6 +529,7 @@ impl World {
             directory: self.guards.path().to_owned(),
             block_bytes_max: 1 << 18,
             gossip_bytes_max: 1 << 16,
+            sync_bytes_max: 1 << 16,
             threads: 1,
         }
     }

@@ -57,6 +57,10 @@ impl Backend {
         let mut rewards = Vec::new();
         let mut looked_at = 0;
         for number in (newest + 1 - count..=newest).rev() {
+            if number > 0 && number < self.store().first_block() {
+                // This box started from a later block's state: the answer is shorter.
+                break;
+            }
             let (header, _) = self.header(number.into())?.ok_or(RpcError::HeaderNotFound)?;
             if !percentiles.is_empty() {
                 let (block, receipts) = self.block_and_receipts(number)?;

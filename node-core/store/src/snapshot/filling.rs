@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use alloy_consensus::Header;
 use alloy_primitives::{B256, Bytes};
 use alloy_rlp::Decodable as _;
-use dolmen_types::Block;
+use dolmen_types::{Block, Certificate};
 
 use super::{Pivot, Prefix, Progress, Write, records, write::Operation};
 use crate::{
@@ -94,6 +94,10 @@ impl Filling {
         }
         for entry in self.db.scan(cf::HEADERS, &[]) {
             let (key, value) = entry?;
+            // A link has a header, but no block.
+            if self.db.get(cf::BODIES, &key)?.is_none() {
+                continue;
+            }
             let header = Header::decode(&mut &*value).map_err(|_| damaged("header", &key))?;
             progress.load_block(read_height(&key, "header")?, header.hash_slow());
         }
@@ -128,11 +132,41 @@ impl Filling {
         batch.commit()
     }
 
-    /// Keeps the record of an epoch, which the caller has checked: a node reads that of the head's too.
-    pub fn keep_record(&self, epoch: u64, record: &Bytes) -> Result<(), StoreError> {
+    /// Keeps the last blocks of epochs, without their bodies, and what proves them. The caller has checked that they
+    /// are the chain's, one epoch after the other from the first on. The node reads the record of the head's epoch, and
+    /// others who know the genesis file alone can be shown all of them.
+    pub fn keep_links(&self, links: &[Pivot]) -> Result<(), StoreError> {
+        if links.is_empty() {
+            return Ok(());
+        }
         let mut batch = self.db.batch();
-        batch.put(cf::EPOCHS, &height_key(epoch), record);
+        for link in links {
+            let (height, next_epoch) = (height_key(link.number()), link.certificate().epoch.saturating_add(1));
+            batch.put(cf::HEADERS, &height, &alloy_rlp::encode(link.header()));
+            batch.put(cf::CERTIFICATES, &height, &alloy_rlp::encode(link.certificate()));
+            batch.put(cf::EPOCHS, &height_key(next_epoch), link.record());
+        }
         batch.commit()
+    }
+
+    /// The link at a height, where it was kept.
+    pub fn link(&self, number: u64) -> Result<Option<Pivot>, StoreError> {
+        let key = height_key(number);
+        let (Some(header), Some(certificate)) = (self.db.get(cf::HEADERS, &key)?, self.db.get(cf::CERTIFICATES, &key)?)
+        else {
+            return Ok(None);
+        };
+        let header = Header::decode(&mut &*header).map_err(|_| damaged("header", &key))?;
+        let certificate = Certificate::decode(&certificate).map_err(|_| damaged("certificate", &key))?;
+        let next_epoch = height_key(certificate.epoch.saturating_add(1));
+        let record = self.db.get(cf::EPOCHS, &next_epoch)?.ok_or_else(|| damaged("record of an epoch", &next_epoch))?;
+        Ok(Some(Pivot::new(header, certificate, Bytes::copy_from_slice(&record))))
+    }
+
+    /// The last epoch whose record was kept, with it; none before there is a link.
+    pub fn last_record(&self) -> Result<Option<(u64, Bytes)>, StoreError> {
+        let Some((key, record)) = self.db.seek_back(cf::EPOCHS, &height_key(u64::MAX))? else { return Ok(None) };
+        Ok(Some((read_height(&key, "record of an epoch")?, Bytes::from(record.into_vec()))))
     }
 
     fn pivot(&self) -> Result<Option<Pivot>, StoreError> {

@@ -145,15 +145,21 @@ impl Pivots {
     /// The blocks whose states are kept, the oldest first, with what the store has to prove them.
     pub fn offers(&self, store: &Store) -> Result<Vec<Pivot>, StoreError> {
         let kept: Vec<u64> = self.kept.read().keys().copied().collect();
-        let mut offers = Vec::with_capacity(kept.len());
-        for number in kept {
-            let epoch = (number + 1) / self.epoch_blocks;
-            let found = (store.header(number)?, store.certificate(number)?, store.epoch_record(epoch)?);
-            if let (Some(header), Some(certificate), Some(record)) = found {
-                offers.push(Pivot::new(header, certificate, record));
-            }
-        }
-        Ok(offers)
+        let links = kept.into_iter().map(|number| self.link(store, number / self.epoch_blocks));
+        links.filter_map(Result::transpose).collect()
+    }
+
+    /// An epoch's last block, with what the store has to prove it; `None` where it does not have all of that. Its state
+    /// need not be kept.
+    pub fn link(&self, store: &Store, epoch: u64) -> Result<Option<Pivot>, StoreError> {
+        let next_epoch = epoch.saturating_add(1);
+        let Some(next) = next_epoch.checked_mul(self.epoch_blocks.get()) else { return Ok(None) };
+        let number = next - 1;
+        let found = (store.header(number)?, store.certificate(number)?, store.epoch_record(next_epoch)?);
+        Ok(match found {
+            (Some(header), Some(certificate), Some(record)) => Some(Pivot::new(header, certificate, record)),
+            _ => None,
+        })
     }
 
     fn keep(&self, number: u64, hash: B256, state: State) {

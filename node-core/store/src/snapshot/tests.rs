@@ -259,3 +259,40 @@ fn stored_blocks_are_the_blocks() {
     }
     assert_eq!(chain.store.stored_block(4).unwrap(), None);
 }
+
+/// What proves the pivot comes before it is chosen, and stays: its headers are no blocks.
+#[test]
+fn links_stay_beside_the_blocks() {
+    let mut random = Random(4);
+    let mut chain = Chain::new();
+    (0..10).for_each(|_| chain.grow(&mut random));
+    let pivots = Pivots::new(world::EPOCH_BLOCKS);
+    let links: Vec<Pivot> = (0..).map_while(|epoch| pivots.link(&chain.store, epoch).unwrap()).collect();
+    assert_eq!(links.iter().map(Pivot::number).collect::<Vec<_>>(), [3, 7]);
+    let dir = tempfile::tempdir().unwrap();
+    let filling = Filling::open(dir.path(), &chain.origin).unwrap();
+    assert_eq!(filling.last_record().unwrap(), None);
+    filling.keep_links(&links).unwrap();
+    assert_eq!(filling.last_record().unwrap(), Some((2, links[1].record().clone())));
+    assert_eq!(filling.link(3).unwrap().as_ref(), Some(&links[0]));
+    assert_eq!(filling.link(4).unwrap(), None);
+    assert!(!filling.progress().unwrap().has_block(7, &links[1].hash()));
+    drop(filling);
+    fill(&chain, dir.path(), &TINY);
+    let store = Store::open(dir.path(), &chain.origin, world::OPTIONS).unwrap();
+    assert_eq!(pivots.link(&store, 0).unwrap().as_ref(), Some(&links[0]));
+    assert_eq!(pivots.link(&store, 1).unwrap().as_ref(), Some(&links[1]));
+    assert_eq!((store.block(7).unwrap(), store.number_of(&links[1].hash()).unwrap()), (None, None));
+    assert_eq!(store.first_block(), 10);
+    let limits = crate::LogLimits {
+        blocks_max: 10,
+        results_max: 10,
+        bytes_max: 1000,
+        deadline: std::time::Instant::now() + std::time::Duration::from_secs(60),
+    };
+    let logs = |from| store.logs(&crate::LogFilter::default(), from, 10, &limits);
+    assert!(matches!(logs(0), Err(StoreError::NoBlock { number: 1, first: 10 })));
+    assert_eq!(logs(10).unwrap().logs.len(), 1);
+    let (block, certificate) = store.last_certified().unwrap().unwrap();
+    assert_eq!((block.number(), certificate.block), (10, block.hash()));
+}

@@ -1,7 +1,5 @@
 //! What a client makes of the answers.
 
-use std::cmp::Reverse;
-
 use alloy_primitives::{B256, keccak256};
 use dolmen_store::snapshot::{Pivot, TrieId};
 use dolmen_types::PublicKey;
@@ -48,6 +46,8 @@ impl Client {
                 }
             }
             Ok(Taken::Busy) => peer.busy(now_ms),
+            // That says nothing about the state.
+            Ok(Taken::Lacking) if matches!(ask, Ask::Links { .. }) => self.links.give_up(&from),
             Ok(Taken::Lacking) => {
                 peer.lacking(now_ms);
                 if let (Ask::Leaves { .. } | Ask::Nodes { .. }, Some(pivot)) = (&ask, self.progress.pivot()) {
@@ -79,6 +79,11 @@ impl Client {
             (_, Response::Busy) => return Ok(Taken::Busy),
             (_, Response::Unavailable) => return Ok(Taken::Lacking),
             (Ask::Pivots, Response::Pivots(pivots)) => self.take_pivots(from, pivots, now_ms, out),
+            (Ask::Links { count, .. }, Response::Links(links)) => {
+                check_count("links", usize::try_from(*count).unwrap_or(usize::MAX), links.len())?;
+                self.links.check(from);
+                out.actions.push(Action::Links { peer: from, links });
+            }
             (Ask::Leaves { trie: TrieId::Accounts, prefix }, Response::Accounts(entries)) => {
                 if let Some(walk) = &mut self.walk {
                     walk.take_accounts(prefix, &entries, from, &mut site)?;
@@ -137,26 +142,33 @@ impl Client {
         Ok(Taken::Answered)
     }
 
-    /// Notes which states a peer keeps, and has those checked that nobody did yet.
-    fn take_pivots(&mut self, from: PublicKey, mut pivots: Vec<Pivot>, now_ms: u64, out: &mut Out) {
+    /// The way to some epoch is known: what was offered can be checked as soon as it is offered again.
+    pub(super) fn take_linked(&mut self, epoch: u64, now_ms: u64) {
+        if self.links.linked(epoch) {
+            self.offered.clear();
+            self.peers.values_mut().for_each(|peer| peer.poll_at_ms = now_ms);
+        }
+    }
+
+    /// Notes which states a peer keeps, and has the last one checked where nobody did yet: it is kept for the longest.
+    fn take_pivots(&mut self, from: PublicKey, pivots: Vec<Pivot>, now_ms: u64, out: &mut Out) {
         let Some(peer) = self.peers.get_mut(&from) else { return };
         peer.has_answered = true;
         peer.pivots = pivots.iter().map(Pivot::hash).collect();
         let height = self.progress.pivot().map_or(0, Pivot::number);
-        // The last one first: it is kept for the longest.
-        pivots.sort_unstable_by_key(|pivot| Reverse(pivot.number()));
-        for pivot in pivots {
-            let is_known = self.trusted.values().any(|trusted| trusted.hash() == pivot.hash());
-            let is_new = |at_ms: &u64| now_ms.saturating_sub(*at_ms) >= OFFER_AGAIN_MS;
-            if pivot.number() <= height || is_known || !self.offered.get(&pivot.hash()).is_none_or(is_new) {
-                continue;
-            }
-            if self.offered.len() >= OFFERED_MAX {
-                self.offered.clear();
-            }
-            self.offered.insert(pivot.hash(), now_ms);
-            out.actions.push(Action::Offered { peer: from, pivot: Box::new(pivot) });
+        let Some(pivot) = pivots.into_iter().max_by_key(Pivot::number) else { return };
+        let is_known = self.trusted.values().any(|trusted| trusted.hash() == pivot.hash());
+        let is_new = |at_ms: &u64| now_ms.saturating_sub(*at_ms) >= OFFER_AGAIN_MS;
+        // By each peer: one that gives no links to it must not keep others from doing so.
+        let offer = (from, pivot.hash());
+        if pivot.number() <= height || is_known || !self.offered.get(&offer).is_none_or(is_new) {
+            return;
         }
+        if self.offered.len() >= OFFERED_MAX {
+            self.offered.clear();
+        }
+        self.offered.insert(offer, now_ms);
+        out.actions.push(Action::Offered { peer: from, pivot: Box::new(pivot) });
     }
 
     fn end_on_other_chain(&self, found: B256, out: &mut Out) {
@@ -177,6 +189,7 @@ impl Ask {
             Self::Codes(_) => "code",
             Self::Headers => "headers",
             Self::Block { .. } => "a block",
+            Self::Links { .. } => "links",
         }
     }
 }

@@ -35,6 +35,28 @@ pub enum Event {
     },
     /// A block is the chain's: its certificate was checked, and that it commits to the record.
     Trusted(Box<Pivot>),
+    /// A block that a peer offers could not be checked: it is of this epoch, and the last one whose validators are known
+    /// is an earlier one. The peer is asked for the links from there.
+    Unlinked {
+        /// The peer.
+        peer: PublicKey,
+        /// The epoch whose validators are known.
+        known: u64,
+        /// The block's.
+        epoch: u64,
+    },
+    /// Links were checked, and written where they hold: now the validators of this epoch are known.
+    Linked {
+        /// The epoch.
+        epoch: u64,
+    },
+    /// What a peer offered, or a link of it, turned out to be a lie.
+    Caught {
+        /// The peer.
+        peer: PublicKey,
+        /// What it did.
+        fault: Fault,
+    },
     /// Nothing, but time has passed. Needed once a second or so.
     Tick,
 }
@@ -58,13 +80,21 @@ pub enum Action {
         /// What it did.
         fault: Fault,
     },
-    /// A peer keeps the state of this block, which it says is the chain's: where that is so, answer with
-    /// [`Event::Trusted`].
+    /// A peer keeps the state of this block, which it says is the chain's: answer with [`Event::Trusted`],
+    /// [`Event::Unlinked`] or [`Event::Caught`].
     Offered {
         /// The peer.
         peer: PublicKey,
         /// The block.
         pivot: Box<Pivot>,
+    },
+    /// A peer says that these are links of the chain: check one after the other, write those that hold, and answer with
+    /// [`Event::Linked`], and [`Event::Caught`] where one does not hold.
+    Links {
+        /// The peer.
+        peer: PublicKey,
+        /// The links.
+        links: Vec<Pivot>,
     },
     /// All is written: the database can be closed and opened as a chain's.
     Done,

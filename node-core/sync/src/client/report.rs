@@ -7,6 +7,8 @@ use dolmen_types::PublicKey;
 pub enum Phase {
     /// Nobody that it is connected with keeps the state of a block that it trusts.
     Waiting,
+    /// Someone keeps a state, and it fetches the links that lead to the block, to check it.
+    Links,
     /// It fetches accounts and slots, and code on the way.
     State,
     /// It fetches the blocks, and what is missing of the code.
@@ -22,6 +24,8 @@ pub struct Report {
     pub phase: Phase,
     /// Height of the block whose state it fetches; 0 where there is none yet.
     pub height: u64,
+    /// The epoch whose validators it knows, as far as it had to ask.
+    pub epoch: u64,
     /// How much of the accounts it has, of 1, by their hashed keys.
     pub accounts: f64,
     /// Storages large enough to be fetched by themselves that are not whole.

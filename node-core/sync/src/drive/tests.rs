@@ -50,8 +50,12 @@ impl SyncNetwork for Local {
 struct AllTrue;
 
 impl PivotCheck for AllTrue {
-    async fn check(&mut self, _: &Pivot) -> bool {
-        true
+    fn check(&mut self, pivot: Pivot) -> Result<Checked, DriveError> {
+        Ok(Checked::Chain(Box::new(pivot)))
+    }
+
+    fn link(&mut self, _: Vec<Pivot>) -> Result<Linked, DriveError> {
+        unreachable!("all is trusted without links")
     }
 }
 
@@ -70,8 +74,11 @@ async fn a_client_is_driven_to_its_end() {
     let filling = Arc::new(Filling::open(dir.path(), &source.origin).unwrap());
     let mut network = Local { server, source, random, came: VecDeque::new(), banned: vec![] };
     let mut heights = Vec::new();
-    let report = |report: &Report| heights.push(report.height);
-    drive(client(&filling), filling.clone(), &mut network, &mut AllTrue, report).await.unwrap();
+    let report = |report: &Report| {
+        heights.push(report.height);
+        ControlFlow::Continue(())
+    };
+    drive(client(&filling), filling.clone(), &mut network, AllTrue, report).await.unwrap();
     assert_eq!(network.banned, [LIAR]);
     assert_eq!(heights.last(), Some(&7));
     drop(filling);
@@ -86,6 +93,25 @@ async fn the_end_of_the_network_is_told() {
     let filling = Arc::new(Filling::open(dir.path(), &source.origin).unwrap());
     let came = [NetworkEvent::Gone(LIAR), NetworkEvent::Closed].into();
     let mut network = Local { server, source, random: Random(1), came, banned: vec![] };
-    let ended = drive(client(&filling), filling, &mut network, &mut AllTrue, |_| {}).await;
+    let ended = drive(client(&filling), filling, &mut network, AllTrue, |_| ControlFlow::Continue(())).await;
     assert!(matches!(ended, Err(DriveError::Closed)));
+}
+
+#[tokio::test]
+async fn who_is_told_of_the_progress_may_end_it() {
+    let source = Source::new(5, 1);
+    let server = Server::new(source.store.clone(), source.pivots.clone());
+    let dir = tempfile::tempdir().unwrap();
+    let filling = Arc::new(Filling::open(dir.path(), &source.origin).unwrap());
+    // The chain has no pivot yet, so nothing comes of it.
+    let mut network = Local { server, source, random: Random(1), came: VecDeque::new(), banned: vec![] };
+    let mut told = 0;
+    let report = |report: &Report| {
+        told += 1;
+        assert_eq!(report.height, 0);
+        ControlFlow::Break(())
+    };
+    let ended = drive(client(&filling), filling, &mut network, AllTrue, report).await;
+    assert!(matches!(ended, Err(DriveError::Ended)));
+    assert_eq!(told, 1);
 }

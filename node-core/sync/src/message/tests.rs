@@ -65,6 +65,7 @@ fn any_request() -> impl Strategy<Value = Request> {
         vec(any_hash(), 0..9).prop_map(|hashes| Request::Codes { hashes }),
         (any_hash(), 0..=HEADERS_MAX as u64).prop_map(|(block, count)| Request::Headers { block, count }),
         (any_hash(), any::<u64>()).prop_map(|(block, offset)| Request::Block { block, offset }),
+        (any::<u64>(), 0..=LINKS_MAX as u64).prop_map(|(epoch, count)| Request::Links { epoch, count }),
     ]
 }
 
@@ -80,6 +81,7 @@ fn any_response() -> impl Strategy<Value = Response> {
         vec(any_raw(90), 0..9).prop_map(Response::Codes),
         vec(any_pivot().prop_map(|pivot| pivot.header().clone()), 0..4).prop_map(Response::Headers),
         (any::<u64>(), any_raw(90)).prop_map(|(length, bytes)| Response::Block { length, bytes }),
+        vec(any_pivot(), 0..4).prop_map(Response::Links),
     ]
 }
 
@@ -105,7 +107,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_stop_the_reader(kind in prop_oneof![0..9_u8, 0x80..0x8c_u8], body in vec(any::<u8>(), 0..300)) {
+    fn no_bytes_stop_the_reader(kind in prop_oneof![0..10_u8, 0x80..0x8d_u8], body in vec(any::<u8>(), 0..300)) {
         let message = [&[0_u8; 8][..], &[kind], &body[..]].concat();
         let _ = (Request::decode(&message), Response::decode(&message), is_request(&message));
     }
@@ -137,6 +139,8 @@ fn what_is_too_much_is_refused_before_it_is_read() {
     assert_eq!(Response::decode(&nodes), Err(DecodeError::TooMany { what: "nodes", max: NODES_MAX }));
     let headers = Request::Headers { block: B256::ZERO, count: u64::MAX }.encode(1);
     assert_eq!(Request::decode(&headers), Err(DecodeError::TooMany { what: "headers", max: HEADERS_MAX }));
+    let links = Request::Links { epoch: 0, count: LINKS_MAX as u64 + 1 }.encode(1);
+    assert_eq!(Request::decode(&links), Err(DecodeError::TooMany { what: "links", max: LINKS_MAX }));
     let huge = vec![0x85; MESSAGE_BYTES_MAX + 1];
     let too_large = DecodeError::TooLarge { bytes: MESSAGE_BYTES_MAX + 1, max: MESSAGE_BYTES_MAX };
     assert_eq!(Response::decode(&huge), Err(too_large));

@@ -1,7 +1,7 @@
 //! Peers that are not what they should be.
 
 use alloy_primitives::{B256, Bytes, U256};
-use dolmen_store::snapshot::{AccountEntry, Prefix, Slot, StorageEntry, TrieId, slots_hash};
+use dolmen_store::snapshot::{AccountEntry, Pivot, Prefix, Slot, StorageEntry, TrieId, slots_hash};
 
 use super::source::{Random, Source};
 use crate::message::{Request, Response};
@@ -31,13 +31,15 @@ pub(crate) enum Lie {
     Header,
     /// Another block, or other receipts.
     Block,
+    /// The last block of an epoch is another.
+    Link,
     /// Something else than what it was asked for.
     OtherKind,
     /// No message.
     Garbage,
 }
 
-pub(crate) const LIES: [Lie; 13] = [
+pub(crate) const LIES: [Lie; 14] = [
     Lie::Change,
     Lie::Drop,
     Lie::Add,
@@ -49,6 +51,7 @@ pub(crate) const LIES: [Lie; 13] = [
     Lie::Code,
     Lie::Header,
     Lie::Block,
+    Lie::Link,
     Lie::OtherKind,
     Lie::Garbage,
 ];
@@ -131,6 +134,15 @@ impl Lie {
                 Response::Headers(headers)
             }
             (Self::Block, Response::Block { length, bytes }) => Response::Block { length, bytes: flip(&bytes, random) },
+            (Self::Link, Response::Links(links)) => {
+                let at = random.index(links.len());
+                let change = |(place, link): (usize, Pivot)| {
+                    let mut header = link.header().clone();
+                    header.gas_used += u64::from(place == at);
+                    Pivot::new(header, link.certificate().clone(), link.record().clone())
+                };
+                Response::Links(links.into_iter().enumerate().map(change).collect())
+            }
             (Self::OtherKind, Response::Accounts(_) | Response::Slots(_) | Response::Headers(_)) => {
                 Response::Codes(vec![Bytes::from_static(&[1])])
             }

@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use alloy_primitives::B256;
 use bytes::Bytes;
 use dolmen_store::{
     StoreError,
-    snapshot::{Filling, RangeLimits},
+    snapshot::{Filling, Pivot, RangeLimits},
 };
 use dolmen_types::PublicKey;
 
@@ -15,7 +16,7 @@ use super::{
     source::{BLOCK_BYTES_MAX, Random, Source},
 };
 use crate::{
-    Action, Client, Event, Gate, Phase, Server, Settings,
+    Action, Client, Event, Fault, Gate, Phase, Server, Settings,
     message::{Request, Response},
 };
 
@@ -111,6 +112,8 @@ pub(crate) struct World {
     server: Server,
     gate: Gate,
     dir: tempfile::TempDir,
+    /// The epoch whose validators the box knows; on its disk.
+    linked: u64,
     /// `None` in the middle of a restart.
     running: Option<(Client, Filling)>,
     starts: u64,
@@ -147,6 +150,7 @@ impl World {
             server,
             gate: Gate::default(),
             dir: tempfile::tempdir().expect("a directory"),
+            linked: 0,
             running: None,
             starts: 0,
             now_ms: 0,
@@ -314,6 +318,21 @@ impl World {
         }
     }
 
+    /// Takes in the links that hold, as if the certificates said so.
+    fn link(&mut self, peer: PublicKey, links: &[Pivot]) -> Vec<Event> {
+        let (mut lie, known) = (None, self.linked);
+        for link in links.iter().skip_while(|link| link.certificate().epoch < known) {
+            if link.certificate().epoch != self.linked || !self.source.is_true(link) {
+                let (height, found) = (link.number(), link.hash());
+                lie = Some(Fault::OtherLink { height, expected: B256::ZERO, found });
+                break;
+            }
+            self.linked += 1;
+        }
+        let caught = lie.map(|fault| Event::Caught { peer, fault });
+        std::iter::once(Event::Linked { epoch: self.linked }).chain(caught).collect()
+    }
+
     /// Tells the client what happened, and does what it says.
     fn tell(&mut self, event: Event) {
         let mut events = VecDeque::from([event]);
@@ -348,10 +367,17 @@ impl World {
                             events.push_back(Event::Connected(key(at)));
                         }
                     }
-                    Action::Offered { pivot, .. } => {
+                    Action::Offered { peer, pivot } => {
                         assert!(self.source.is_true(&pivot), "none of these peers lies about it");
-                        events.push_back(Event::Trusted(pivot));
+                        let (known, epoch) = (self.linked, pivot.certificate().epoch);
+                        if epoch > known {
+                            events.push_back(Event::Unlinked { peer, known, epoch });
+                        } else {
+                            self.linked = known.max(epoch + 1);
+                            events.push_back(Event::Trusted(pivot));
+                        }
                     }
+                    Action::Links { peer, links } => events.extend(self.link(peer, &links)),
                     Action::Done => {
                         let report = self.report().expect("it runs");
                         assert_eq!((report.phase, report.codes_missing, report.blocks_missing), (Phase::Done, 0, 0));

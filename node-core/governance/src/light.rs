@@ -12,8 +12,9 @@ use std::num::NonZeroU64;
 use alloy_consensus::Header;
 use alloy_primitives::B256;
 use dolmen_accel_api::{Algorithm, BatchVerifier, EngineError, Message, Verdict, VerifyJob};
-use dolmen_governance::{EpochRecord, RecordError, requests_hash};
 use dolmen_types::{Certificate, PublicKey, certificate::CertificateError};
+
+use crate::{EpochRecord, RecordError, requests_hash};
 
 /// How a chain's blocks are divided into epochs: the same number of blocks each, block zero among the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +31,11 @@ impl Epochs {
     /// The epoch of the block at a height.
     pub const fn of(self, height: u64) -> u64 {
         height / self.blocks.get()
+    }
+
+    /// Height of an epoch's last block; `None` beyond all heights.
+    pub fn last(self, epoch: u64) -> Option<u64> {
+        Some(epoch.checked_add(1)?.checked_mul(self.blocks.get())? - 1)
     }
 
     /// Whether the block at a height is its epoch's last, which commits to the next epoch's record.
@@ -167,7 +173,7 @@ impl LightClient {
     }
 
     /// As [`Self::check`], for who has hashed the header already.
-    pub(crate) fn check_hash(
+    pub fn check_hash(
         &self,
         height: u64,
         hash: &B256,
@@ -210,7 +216,7 @@ impl LightClient {
     }
 
     /// Goes on to the next epoch after `header`, whose certificate has been checked.
-    pub(crate) fn enter(&mut self, header: &Header, record: &[u8]) -> Result<(), LightError> {
+    pub fn enter(&mut self, header: &Header, record: &[u8]) -> Result<(), LightError> {
         let (height, epoch) = (header.number, self.epoch);
         if self.epochs.of(height) != epoch || !self.epochs.is_last(height) {
             return Err(LightError::NotLast { height, epoch });
