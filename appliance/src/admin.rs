@@ -117,9 +117,6 @@ struct Page {
     name: String,
     chain_id: u64,
     genesis_hash: alloy_primitives::B256,
-    ready_head_age_ms_max: u64,
-    validators: Vec<(PublicKey, String)>,
-    peers: Vec<(PublicKey, SocketAddr)>,
     keys: Vec<KeyView>,
     answers: Answers,
     streams: Arc<Semaphore>,
@@ -138,6 +135,7 @@ struct Status {
     head_age_ms: u64,
     syncing: bool,
     peers: Vec<PeerView>,
+    epoch: u64,
     validators: usize,
     quorum: usize,
     finality_ms: Finality,
@@ -220,9 +218,6 @@ impl Page {
             name: config.name.clone(),
             chain_id: settings.chain_id,
             genesis_hash: node.genesis_hash()?,
-            ready_head_age_ms_max: READY_HEAD_AGE_MS_MIN.max(settings.block_interval_max_ms * 2),
-            validators: settings.validators.iter().map(|known| (known.public_key, known.name.clone())).collect(),
-            peers: config.p2p.peers.iter().map(|peer| (peer.public_key, peer.address)).collect(),
             node,
             keys: views.into_iter().flatten().map(|(used_for, key)| KeyView::new(used_for, &**key)).collect(),
             answers: Answers::new(keys.api)?,
@@ -232,13 +227,14 @@ impl Page {
     }
 
     fn role(&self, key: &PublicKey) -> &'static str {
-        if self.validators.iter().any(|(known, _)| known == key) { "validator" } else { "follower" }
+        if self.node.epoch().validator(key).is_some() { "validator" } else { "follower" }
     }
 
     fn status(&self, with_blocks: bool) -> Status {
         let head = self.node.head();
         let pool = self.node.pool_status();
-        let validators = self.validators.len();
+        let epoch = self.node.epoch();
+        let validators = epoch.validators.len();
         Status {
             name: self.name.clone(),
             version: env!("CARGO_PKG_VERSION"),
@@ -250,6 +246,7 @@ impl Page {
             head_age_ms: self.head_age_ms(),
             syncing: self.node.syncing().is_some(),
             peers: self.peers(),
+            epoch: epoch.epoch,
             validators,
             // n = 3f + 1 boxes agree by n - f.
             quorum: validators - (validators - 1) / 3,
@@ -281,13 +278,14 @@ impl Page {
     }
 
     fn peers(&self) -> Vec<PeerView> {
+        let (epoch, known) = (self.node.epoch(), self.node.known_boxes());
         let view = |peer: dolmen_node::PeerStatus| {
-            let name = self.validators.iter().find(|(key, _)| *key == peer.public_key).map(|(_, name)| name.clone());
-            let address = self.peers.iter().find(|(key, _)| *key == peer.public_key);
+            let name = epoch.validator(&peer.public_key).map(|validator| validator.name.clone());
+            let address = known.iter().find(|known| known.public_key == peer.public_key);
             PeerView {
                 name: name.unwrap_or_default(),
                 public_key: peer.public_key,
-                address: address.map(|(_, address)| address.to_string()).unwrap_or_default(),
+                address: address.map(|known| known.address.to_string()).unwrap_or_default(),
                 connected: peer.connected,
                 role: self.role(&peer.public_key),
                 height: peer.height,
@@ -351,7 +349,7 @@ async fn readyz(State(page): State<Arc<Page>>) -> Response {
     let age_ms = page.head_age_ms();
     let reason = if let Some(sync) = page.node.syncing() {
         format!("catching up: block {} of {}\n", sync.current_block, sync.highest_block)
-    } else if age_ms > page.ready_head_age_ms_max {
+    } else if age_ms > READY_HEAD_AGE_MS_MIN.max(page.node.epoch().parameters.block_interval_max_ms * 2) {
         format!("no block finalized for {age_ms} ms: check that a quorum of validators is reachable\n")
     } else {
         return (StatusCode::OK, "ready\n").into_response();

@@ -51,9 +51,10 @@ pub(crate) async fn status(args: StatusArgs) -> anyhow::Result<bool> {
         _ => anstream::println!("  finality  no block finalized since the start"),
     }
     anstream::println!(
-        "  peers     {connected} connected; {} of {} validators decide",
+        "  peers     {connected} connected; {} of {} validators decide in epoch {}",
         status["quorum"],
-        status["validators"]
+        status["validators"],
+        status["epoch"]
     );
     anstream::println!("  pool      {} pending, {} queued", status["pool"]["pending"], status["pool"]["queued"]);
     anstream::println!("  RPC       {}", text("rpc_url"));

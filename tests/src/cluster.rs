@@ -5,6 +5,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     path::Path,
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
     thread,
 };
 
@@ -21,6 +22,16 @@ fn make_key(dir: &Path) -> String {
     assert!(made.status.success(), "`dolmen keys create` failed: {}", made.output);
     let made: Value = serde_json::from_str(&made.output).expect("JSON");
     made[0]["public_key"].as_str().expect("a public key is text").to_owned()
+}
+
+/// A port that nobody takes before a box that starts later does: below those that the system gives to connections.
+fn quiet_port() -> TcpListener {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = u16::try_from(std::process::id() % 10_000).expect("a small number");
+    (0..10_000)
+        .map(|_| 20_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000)
+        .find_map(|port| TcpListener::bind(("127.0.0.1", port)).ok())
+        .expect("there are free ports")
 }
 
 /// What begins each entry of `p2p.peers` in a `box.toml`.
@@ -99,7 +110,7 @@ impl Cluster {
         fs::create_dir(&dir).expect("a directory can be made");
         let key = make_key(&dir.join("keys"));
         // All bound at once, so that they differ.
-        let ports = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").expect("there are free ports"));
+        let ports = [(); 3].map(|()| quiet_port());
         let [rpc, admin, p2p] = ports.each_ref().map(|port| port.local_addr().expect("it is bound"));
         drop(ports);
         let config = format!(

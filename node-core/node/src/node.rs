@@ -13,7 +13,7 @@ use alloy_primitives::{Address, B256, KECCAK256_EMPTY};
 use dolmen_accel_api::{BatchVerifier, QueueConfig};
 use dolmen_consensus::{Consensus, ConsensusError, GuardStatus, Peer, PeerStatus};
 use dolmen_execution::{Executor, OriginError, origin};
-use dolmen_governance::{MODES_SLOT, Modes, Parameters, Permission, permission_slot};
+use dolmen_governance::{EpochRecord, MODES_SLOT, Modes, Parameters, Permission, permission_slot};
 use dolmen_hsm_api::{LeaseCounter, Signer};
 use dolmen_pool::{AccountView, Pool, PoolConfig, PoolStatus, SenderCache, Signatures, StateSource};
 use dolmen_rpc::{AllowedHosts, Backend, BackendParts, RpcLimits, RpcServer, SyncSource, SyncStatus};
@@ -258,6 +258,16 @@ impl Node {
     /// This box's key.
     pub fn public_key(&self) -> PublicKey {
         self.pipeline.identity
+    }
+
+    /// What holds for the next block: who votes on it, and what it obeys.
+    pub fn epoch(&self) -> Arc<EpochRecord> {
+        self.pipeline.governance.current()
+    }
+
+    /// The other boxes of the chain, and where they are.
+    pub fn known_boxes(&self) -> Arc<[Peer]> {
+        self.pipeline.governance.peers()
     }
 
     /// What was last heard of each peer.
