@@ -140,12 +140,7 @@ pub fn start<A: Application>(config: Config, application: A) -> Result<Consensus
     let peers = Peers::default();
     let finality = Finality::default();
     let parts = (peers.clone(), finality.clone());
-    let runner = runtime::Runner::new(
-        runtime::Config::new()
-            .with_worker_threads(config.threads)
-            .with_storage_directory(&config.directory)
-            .with_tcp_nodelay(Some(true)),
-    );
+    let runner = runner(&config);
     let thread = thread::Builder::new()
         .name("consensus".to_owned())
         .spawn(move || {
@@ -157,6 +152,16 @@ pub fn start<A: Application>(config: Config, application: A) -> Result<Consensus
         .map_err(ConsensusError::Thread)?;
     let context = context.recv().map_err(|_| ConsensusError::Thread(std::io::Error::other("it ended at once")))?;
     Ok(Consensus { gossip, sync, peers, finality, listed, stop: Some(stop), thread: Some(thread), context, guard })
+}
+
+/// Threads of the box's own, with what it stores.
+pub(crate) fn runner(config: &Config) -> runtime::Runner {
+    runtime::Runner::new(
+        runtime::Config::new()
+            .with_worker_threads(config.threads)
+            .with_storage_directory(&config.directory)
+            .with_tcp_nodelay(Some(true)),
+    )
 }
 
 /// Joins the network and takes part until it is told to stop.

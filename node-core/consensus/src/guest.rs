@@ -18,7 +18,7 @@ use dolmen_types::PublicKey;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    Config, ConsensusError, Peer,
+    Config, ConsensusError, Peer, engine,
     key::{TransportKey, from_commonware, to_commonware},
     member::{Identity, Settings},
     network::{self, BACKFILL, BLOCKS, CERTIFICATES, Channel, GOSSIP, RESOLVER, STATUS, SYNC, VOTES},
@@ -122,12 +122,7 @@ pub fn visit(config: &Config, peers: &[Peer]) -> Result<Guest, ConsensusError> {
     let (orders, orders_out) = mpsc::channel(QUEUE);
     let (events_in, events) = mpsc::channel(QUEUE);
     let (stop, stopped) = oneshot::channel();
-    let runner = runtime::Runner::new(
-        runtime::Config::new()
-            .with_worker_threads(config.threads)
-            .with_storage_directory(&config.directory)
-            .with_tcp_nodelay(Some(true)),
-    );
+    let runner = engine::runner(config);
     let thread = thread::Builder::new()
         .name("guest".to_owned())
         .spawn(move || runner.start(|context| visit.run(context, orders_out, events_in, stopped)))

@@ -145,3 +145,25 @@ pub(crate) fn peers(
         .filter_map(|peer| Some((to_commonware(&peer.public_key).ok()?, peer.address.into())));
     Map::from_iter_dedup(std::iter::once((own.clone(), listen.into())).chain(others))
 }
+
+#[cfg(test)]
+mod tests {
+    use commonware_cryptography::{Signer as _, ed25519};
+
+    use super::*;
+    use crate::key::from_commonware;
+
+    /// More of them would end the transport, and with it the box.
+    #[test]
+    fn no_more_peers_are_tracked_than_there_is_room_for() {
+        let key = |seed| ed25519::PrivateKey::from_seed(seed).public_key();
+        let address = SocketAddr::from(([127, 0, 0, 1], 1));
+        let others: Vec<_> = (1..=40).map(|seed| Peer { public_key: from_commonware(&key(seed)), address }).collect();
+        for started_with in [0, 3, 10, 40] {
+            let room = room(started_with);
+            let tracked = peers(&key(0), address, &others, room);
+            assert_eq!(tracked.len(), room.get().min(others.len() + 1), "{started_with}");
+            assert!(tracked.keys().position(&key(0)).is_some(), "its own is one of them");
+        }
+    }
+}

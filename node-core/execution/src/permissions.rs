@@ -23,13 +23,19 @@ impl<'a> Permissions<'a> {
     /// A contract that deploys others does so for whoever calls it: give [`Permission::Deploy`] to those who may be
     /// trusted with that.
     pub fn lacking(&self, sender: &Address, transaction: &Transaction) -> Result<Option<Permission>, StoreError> {
-        let Modes { restrict_deploy, restrict_send } = self.modes;
-        let deploys = restrict_deploy && transaction.kind().is_create();
-        if !deploys && !restrict_send {
-            return Ok(None);
+        if self.lacks(sender, Permission::Send)? {
+            return Ok(Some(Permission::Send));
         }
-        let bits = self.state.storage(&ADDRESS, &permission_slot(sender))?;
-        let needed = [(restrict_send, Permission::Send), (deploys, Permission::Deploy)];
-        Ok(needed.into_iter().find(|(asked, permission)| *asked && !permission.is_in(bits)).map(|(_, lacking)| lacking))
+        let lacks = transaction.kind().is_create() && self.lacks(sender, Permission::Deploy)?;
+        Ok(lacks.then_some(Permission::Deploy))
+    }
+
+    /// Whether the chain asks for a permission that an account does not have.
+    pub fn lacks(&self, account: &Address, permission: Permission) -> Result<bool, StoreError> {
+        let is_asked = match permission {
+            Permission::Send => self.modes.restrict_send,
+            Permission::Deploy => self.modes.restrict_deploy,
+        };
+        Ok(is_asked && !permission.is_in(self.state.storage(&ADDRESS, &permission_slot(account))?))
     }
 }

@@ -12,8 +12,8 @@ use std::{
 use alloy_primitives::{Address, B256, KECCAK256_EMPTY};
 use dolmen_accel_api::{BatchVerifier, QueueConfig};
 use dolmen_consensus::{Consensus, ConsensusError, GuardStatus, Peer, PeerStatus};
-use dolmen_execution::{Executor, OriginError, origin};
-use dolmen_governance::{EpochRecord, MODES_SLOT, Modes, Parameters, Permission, permission_slot};
+use dolmen_execution::{Executor, OriginError, Permissions, origin};
+use dolmen_governance::{EpochRecord, Parameters, Permission};
 use dolmen_hsm_api::{LeaseCounter, Signer};
 use dolmen_pool::{AccountView, Pool, PoolConfig, PoolStatus, SenderCache, Signatures, StateSource};
 use dolmen_rpc::{AllowedHosts, Backend, BackendParts, RpcLimits, RpcServer, SyncSource, SyncStatus};
@@ -364,24 +364,13 @@ pub(crate) fn consensus_config(config: &NodeConfig, origin: &Origin, has_blocks:
 /// The latest finalized state as the pool reads it.
 struct LatestState(Arc<Store>);
 
-impl LatestState {
-    /// Whether the account lacks a permission for each of these that the chain asks for.
-    fn lacks(&self, address: &Address) -> (bool, bool) {
-        let state = &self.0.head().state;
-        let slot = |slot| state.storage(&dolmen_governance::ADDRESS, &slot).unwrap_or_default();
-        let Modes { restrict_send, restrict_deploy } = Modes::from_slot(slot(MODES_SLOT));
-        if !restrict_send && !restrict_deploy {
-            return (false, false);
-        }
-        let bits = slot(permission_slot(address));
-        (restrict_send && !Permission::Send.is_in(bits), restrict_deploy && !Permission::Deploy.is_in(bits))
-    }
-}
-
 impl StateSource for LatestState {
     fn account(&self, address: &Address) -> AccountView {
         let state = &self.0.head().state;
-        let (may_not_send, may_not_deploy) = self.lacks(address);
+        let lacks = |permission| Permissions::of(state)?.lacks(address, permission);
+        // Who builds the block asks again.
+        let lacks = |permission| lacks(permission).unwrap_or(false);
+        let (may_not_send, may_not_deploy) = (lacks(Permission::Send), lacks(Permission::Deploy));
         let Ok(Some(account)) = state.account(address) else {
             return AccountView { may_not_send, may_not_deploy, ..AccountView::default() };
         };

@@ -126,7 +126,7 @@ impl Application for Handle {
             match built {
                 Ok(Some(block)) => return Some(block),
                 // What the organisations decided takes effect when the epoch has its blocks.
-                Ok(None) if !waited && self.0.governance.is_change_pending() => latest = Instant::now(),
+                Ok(None) if !waited && self.is_change_pending().await => latest = Instant::now(),
                 Ok(None) => {}
                 Err(error) => {
                     tracing::error!(
@@ -228,6 +228,12 @@ fn readable<T>(height: u64, answer: Result<T, StoreError>) -> Option<T> {
 }
 
 impl Handle {
+    /// Asks on the execution thread: with many boxes the answer takes some milliseconds, which votes would wait for.
+    async fn is_change_pending(&self) -> bool {
+        let governance = self.0.governance.clone();
+        self.0.execution.run(move |_| governance.is_change_pending()).await.unwrap_or(false)
+    }
+
     /// Waits, until `latest` at most, while so many blocks up to `height` are not committed that another would only
     /// lengthen the queue: a chain goes no faster than the disks of its boxes.
     async fn commits_behind(&self, height: u64, latest: Instant) {
