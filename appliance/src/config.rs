@@ -2,7 +2,6 @@
 
 use std::{
     net::SocketAddr,
-    num::NonZeroU64,
     path::{Path, PathBuf},
 };
 
@@ -12,6 +11,10 @@ use dolmen_types::PublicKey;
 use serde::{Deserialize, Serialize};
 
 use crate::{backends::keys::Devices, logging::LogFormat};
+
+pub(crate) use history::History;
+
+mod history;
 
 /// The file as written; unknown keys are refused. Relative paths are relative to the file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -195,21 +198,6 @@ pub(crate) enum SyncFrom {
     Blocks,
 }
 
-/// Old states.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct History {
-    /// Blocks behind the head whose state can be read.
-    pub depth: NonZeroU64,
-}
-
-impl Default for History {
-    /// Half an hour at 50 blocks a second, half a day at the pace of an idle chain.
-    fn default() -> Self {
-        Self { depth: const { NonZeroU64::new(100_000).expect("not zero") } }
-    }
-}
-
 /// Logs.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -236,6 +224,7 @@ impl BoxConfig {
                 );
             }
         }
+        config.history.check().with_context(|| path.display().to_string())?;
         let base = path.parent().unwrap_or(Path::new("."));
         for file in [&mut config.genesis, &mut config.data_dir] {
             *file = base.join(&*file);
@@ -274,6 +263,24 @@ mod tests {
         let path = dir.path().join("box.toml");
         std::fs::write(&path, format!("{MINIMAL}{more}")).unwrap();
         BoxConfig::load(&path)
+    }
+
+    #[test]
+    fn a_box_keeps_all_or_so_many_blocks() {
+        let keeps = |more: &str| load(&format!("[history]\n{more}")).map(|config| config.history.options());
+        let (kept, all) = (keeps("depth = 2000\nblocks = 2000\n").unwrap(), u64::MAX);
+        assert_eq!((kept.history_depth.get(), kept.block_depth.get()), (2000, 2000));
+        let kept = keeps("depth = \"all\"\n").unwrap();
+        assert_eq!((kept.history_depth.get(), kept.block_depth.get()), (all, all));
+        assert_eq!(keeps("").unwrap().block_depth.get(), all);
+        for wrong in ["depth = 0", "depth = -1", "blocks = \"some\"", "blocks = 1.5", "blocks = 1023", "blocks = 99999"]
+        {
+            let error = format!("{:#}", keeps(wrong).unwrap_err());
+            assert!(error.contains("all\""), "{wrong}: {error}");
+        }
+        // What `dolmen devnet` writes is read again.
+        let written = toml::to_string(&load("[history]\nblocks = \"all\"\n").unwrap()).unwrap();
+        assert!(written.contains("depth = 100000\nblocks = \"all\"\n"), "{written}");
     }
 
     #[test]

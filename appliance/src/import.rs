@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use clap::Args;
 use dolmen_archive::Imported;
-use dolmen_store::{Options, Store};
+use dolmen_store::Store;
 
 use crate::{
     archive::{self, Meter},
@@ -31,8 +31,7 @@ pub(crate) fn import(args: ImportArgs) -> anyhow::Result<()> {
     archive::raise_open_files();
     let config = BoxConfig::load(&args.config)?;
     let chain = archive::chain(&config)?;
-    let options = Options { history_depth: config.history.depth };
-    let store = Arc::new(Store::open(&archive::database(&config), chain.origin(), options)?);
+    let store = Arc::new(Store::open(&archive::database(&config), chain.origin(), config.history.options())?);
     let mut meter = Meter::new();
     let imported = dolmen_archive::import(&chain, &store, &args.file, &mut |progress| meter.show(progress))?;
     drop(meter);

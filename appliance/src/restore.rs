@@ -37,8 +37,8 @@ pub(crate) fn restore(args: RestoreArgs) -> anyhow::Result<()> {
     let chain = archive::chain(&config)?;
     let mut meter = Meter::new();
     let watch = &mut |progress| meter.show(progress);
-    let (data_dir, depth) = (&config.data_dir, config.history.depth);
-    let restored = dolmen_archive::restore(&chain, &args.from, &identities, data_dir, depth, watch)?;
+    let (data_dir, options) = (&config.data_dir, config.history.options());
+    let restored = dolmen_archive::restore(&chain, &args.from, &identities, data_dir, options, watch)?;
     drop(meter);
     if args.json {
         anstream::println!("{}", serde_json::to_string_pretty(&restored)?);

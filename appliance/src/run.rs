@@ -99,7 +99,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
         engine,
         data_dir: config.data_dir.clone(),
         start_from,
-        history_depth: config.history.depth,
+        history: config.history.options(),
         p2p_listen: config.p2p.listen,
         peers: peers.map(|peer| Peer { public_key: peer.public_key, address: peer.address }).collect(),
         rpc_listen: config.rpc.listen,

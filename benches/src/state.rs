@@ -86,7 +86,7 @@ pub(crate) fn open(path: &Path, genesis: &Genesis) -> Store {
         Store::open(
             path,
             &dolmen_store::Origin::of_accounts(genesis),
-            Options { history_depth: 1000.try_into().expect("not zero") },
+            Options::history(1000.try_into().expect("not zero")),
         ),
     )
 }

@@ -18,8 +18,8 @@ const ACCOUNTS: u64 = 2_000;
 /// Transactions in one request.
 const BATCH: usize = 200;
 /// Height from which on the box joins: then it can be told from one that has all blocks, since it gets 256 before the one
-/// whose state it fetches, and that one is two epochs old at most.
-const OLD_ENOUGH: u64 = 360;
+/// whose state it fetches, and that one is five seconds and an epoch old at most.
+const OLD_ENOUGH: u64 = 660;
 /// Slots of a contract, and how many a call writes. More than 256 do not come with their account.
 const SLOTS: u64 = 600;
 const SLOTS_A_CALL: u64 = 150;

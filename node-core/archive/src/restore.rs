@@ -9,7 +9,6 @@ use std::{
     collections::HashSet,
     fs::{self, File, TryLockError},
     io,
-    num::NonZeroU64,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -163,7 +162,7 @@ pub fn restore(
     from: &Path,
     identities: &Identities,
     data_dir: &Path,
-    history_depth: NonZeroU64,
+    options: Options,
     watch: Watch<'_>,
 ) -> Result<Restored, RestoreError> {
     let manifest = Manifest::load(from)?.ok_or_else(|| RestoreError::NoBackup(from.to_owned()))?;
@@ -187,7 +186,7 @@ pub fn restore(
     restore.check_files(manifest.latest())?;
     restore.load(full, &unfinished)?;
     if !later.is_empty() {
-        let store = Store::open(&unfinished, chain.origin(), Options { history_depth })?;
+        let store = Store::open(&unfinished, chain.origin(), options)?;
         restore.replay(later, Arc::new(store))?;
     }
     let (head, hash) = (restore.follower.height(), restore.follower.hash());

@@ -137,7 +137,7 @@ impl TestChain {
     }
 
     pub(crate) fn open(&self, path: &Path) -> Arc<Store> {
-        let options = Options { history_depth: self.depth.try_into().unwrap() };
+        let options = Options::history(self.depth.try_into().unwrap());
         Arc::new(Store::open(path, self.chain.origin(), options).unwrap())
     }
 

@@ -216,7 +216,7 @@ fn back_up(test: &TestChain, keys: &Keys, full: bool) -> Result<Option<crate::Ba
 
 fn restore_to(test: &TestChain, keys: &Keys, data_dir: &Path) -> Result<Restored, RestoreError> {
     let dir = test.dir.path().join("backups");
-    restore(&test.chain, &dir, &keys.identities, data_dir, DEPTH, &mut unwatched)
+    restore(&test.chain, &dir, &keys.identities, data_dir, Options::history(DEPTH), &mut unwatched)
 }
 
 #[test]
@@ -414,6 +414,6 @@ fn a_restore_overwrites_nothing_and_leaves_no_half() {
     assert!(matches!(restore_to(&test, &keys, &data_dir), Err(RestoreError::NotEmpty { .. })));
     // It is this chain's alone.
     let other = TestChain::with_time(0, 10, 1_790_000_000_001);
-    let opened = Store::open(&data_dir.join("db"), other.chain.origin(), Options { history_depth: DEPTH });
+    let opened = Store::open(&data_dir.join("db"), other.chain.origin(), Options::history(DEPTH));
     assert!(matches!(opened, Err(StoreError::OtherChain { .. })));
 }

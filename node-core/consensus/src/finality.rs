@@ -1,4 +1,4 @@
-//! Certificates of finality, from marshal's archive.
+//! Certificates of finality, from what marshal stores.
 
 use std::sync::{Arc, OnceLock};
 
@@ -34,6 +34,13 @@ impl Finality {
     /// those before it.
     pub(crate) async fn certificate(&self, height: u64) -> Option<Certificate> {
         to_certificate(self.0.get()?.get_finalization(Height::new(height)).await?)
+    }
+
+    /// Has marshal forget what is below a height: the application has it.
+    pub(crate) fn prune(&self, below: Height) {
+        if let Some(marshal) = self.0.get() {
+            marshal.prune(below);
+        }
     }
 }
 

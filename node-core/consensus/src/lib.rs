@@ -29,6 +29,7 @@ mod engine;
 mod epochs;
 mod fair;
 mod finality;
+mod finalized;
 mod floor;
 mod guest;
 mod hushed;
@@ -88,6 +89,12 @@ pub trait Application: Clone + Send + Sync + 'static {
 
     /// A block that was applied, by its height; `None` where this box does not have it.
     fn block(&self, height: u64) -> Option<Arc<Block>>;
+
+    /// The height of a block that was applied, by its hash; `None` where this box does not have it.
+    fn height_of(&self, hash: &B256) -> Option<u64>;
+
+    /// The certificate that a block which was applied has of its own, by its height.
+    fn certificate(&self, height: u64) -> Option<Certificate>;
 
     /// The last block applied that has a certificate of its own, with that.
     fn certified(&self) -> Option<(Arc<Block>, Certificate)>;

@@ -11,14 +11,13 @@ use commonware_consensus::{
         resolver::p2p as resolver,
         standard::{Inline, Standard},
     },
-    simplex::{self, types::Finalization},
+    simplex,
     types::{FixedEpocher, Height, ViewDelta},
 };
-use commonware_cryptography::{Digested, Signer as _, certificate::Verifier as _, ed25519, sha256::Digest};
+use commonware_cryptography::{Digested, Signer as _, ed25519, sha256::Digest};
 use commonware_p2p::{Blocker, Provider, Receiver, Sender, max_message_size, utils::mux};
 use commonware_parallel::Sequential;
 use commonware_runtime::{Clock, Metrics, Spawner, Storage, buffer::paged::CacheRef};
-use commonware_storage::archive::{Archive as _, immutable};
 use commonware_utils::{NZDuration, NZU16, NZU64, NZUsize};
 use dolmen_accel_api::BatchVerifier;
 use dolmen_hsm_guard::Guard;
@@ -34,7 +33,7 @@ use crate::{
     epochs::{self, Epochs},
     fair,
     finality::Finality,
-    floor,
+    finalized, floor,
     key::TransportKey,
     network,
     scheme::Scheme,
@@ -58,8 +57,6 @@ pub(crate) const WRITE_BUFFER: std::num::NonZeroUsize = NZUsize!(256 * 1024);
 /// What to do about a store that cannot be read. The votes are never to be removed: without them a box may vote twice.
 const UNREADABLE: &str =
     "the consensus directory is damaged: remove what is in it except `consensus-votes*`, and the box fetches it again";
-/// Places in an archive's table at first; it grows.
-const TABLE_PLACES: u32 = if cfg!(test) { 64 } else { 65_536 };
 
 /// This box's key, and what signs its votes.
 pub(crate) struct Identity {
@@ -201,26 +198,15 @@ impl<A: Application> Member<A> {
             },
             channels.backfill,
         );
-        let finalizations = immutable::Archive::<_, Digest, Finalization<Scheme, Digest>>::init(
-            context.child("finalizations"),
-            archive(&partition, "finalizations", &page_cache, Scheme::certificate_codec_config_unbounded()),
-        )
-        .await
-        .expect(UNREADABLE);
-        let finalized_blocks = immutable::Archive::<_, Digest, Arc<Payload>>::init(
-            context.child("blocks"),
-            archive(&partition, "blocks", &page_cache, block_bytes_max),
-        )
-        .await
-        .expect(UNREADABLE);
-
-        let held = finalized_blocks.ranges().collect::<Vec<_>>();
+        let stored = finalized::open(&context, &partition, &page_cache, block_bytes_max, &application).await;
+        let (certificates, blocks) = stored.expect(UNREADABLE);
+        let held = blocks.held();
         let epocher = FixedEpocher::new(epoch_blocks);
         let genesis = Digested::compute(Payload(genesis), &Sequential).await;
         let (actor, mailbox, _) = marshal::core::Actor::<_, Standard<Payload>, _, _, _, _, _>::init(
             context.child("marshal"),
-            finalizations,
-            finalized_blocks,
+            certificates,
+            blocks,
             marshal::Config {
                 provider: sets.clone(),
                 epocher: epocher.clone(),
@@ -300,28 +286,5 @@ impl<A: Application> Member<A> {
             result = &mut marshal_actor => tracing::error!(?result, "marshal ended; restart the box"),
             result = delivery => tracing::error!(?result, "finalized blocks can no longer be applied; restart the box"),
         }
-    }
-}
-
-fn archive<C>(prefix: &str, name: &str, page_cache: &CacheRef, codec_config: C) -> immutable::Config<C> {
-    let partition = |part: &str| format!("{prefix}-{name}-{part}");
-    immutable::Config {
-        metadata_partition: partition("metadata"),
-        freezer_table_partition: partition("table"),
-        freezer_table_initial_size: TABLE_PLACES,
-        freezer_table_resize_frequency: 4,
-        freezer_table_resize_chunk_size: 16_384,
-        freezer_key_partition: partition("keys"),
-        freezer_key_page_cache: page_cache.clone(),
-        freezer_value_partition: partition("values"),
-        freezer_value_target_size: 256 << 20,
-        freezer_value_compression: None,
-        ordinal_partition: partition("ordinal"),
-        items_per_section: NZU64!(65_536),
-        codec_config,
-        replay_buffer: WRITE_BUFFER,
-        freezer_key_write_buffer: WRITE_BUFFER,
-        freezer_value_write_buffer: WRITE_BUFFER,
-        ordinal_write_buffer: WRITE_BUFFER,
     }
 }

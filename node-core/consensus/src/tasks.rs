@@ -21,6 +21,7 @@ use crate::{
     block::Payload,
     epochs::Ended,
     finality::Finality,
+    finalized,
     key::{from_commonware, to_commonware},
     scheme::Scheme,
     status::{self, Peers},
@@ -82,7 +83,11 @@ pub(crate) async fn deliver<A: Application>(
                 return;
             }
         }
+        let height = block.height();
         acknowledge.acknowledge();
+        if let Some(below) = finalized::prune_below(height) {
+            finality.prune(below);
+        }
     }
 }
 

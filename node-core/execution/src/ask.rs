@@ -143,7 +143,7 @@ mod tests {
 
     fn with_store<T>(origin: &Origin, test: impl FnOnce(&Store, &Executor) -> T) -> T {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path(), origin, Options { history_depth: 8.try_into().unwrap() }).unwrap();
+        let store = Store::open(dir.path(), origin, Options::history(8.try_into().unwrap())).unwrap();
         test(&store, &Executor::new(7, 20))
     }
 

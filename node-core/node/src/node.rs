@@ -56,8 +56,8 @@ pub struct NodeConfig {
     pub data_dir: PathBuf,
     /// How a box without a chain gets one.
     pub start_from: StartFrom,
-    /// Blocks behind the head whose state can be read.
-    pub history_depth: NonZeroU64,
+    /// How much of the past it keeps.
+    pub history: Options,
     /// Where to listen for peers.
     pub p2p_listen: SocketAddr,
     /// The other boxes.
@@ -124,10 +124,9 @@ impl Node {
     pub async fn start(config: NodeConfig) -> Result<Self, NodeError> {
         std::fs::create_dir_all(&config.data_dir)?;
         let settings = config.genesis.file().clone();
-        let options = Options { history_depth: config.history_depth };
         let origin = origin(&config.genesis)?;
         join::fill(&config, &origin).await?;
-        let store = Arc::new(Store::open(&config.data_dir.join("db"), &origin, options)?);
+        let store = Arc::new(Store::open(&config.data_dir.join("db"), &origin, config.history)?);
         let mut registry = Registry::with_prefix("dolmen");
         let metrics = Arc::new(Metrics::new(&mut registry));
         let epoch_blocks = settings.governance.epoch_blocks;
@@ -333,7 +332,7 @@ pub fn release_votes(
     data_dir: &Path,
 ) -> Result<(), NodeError> {
     // The database says which chain this is, and that the box does not run.
-    let store = Store::open(&data_dir.join("db"), &origin(genesis)?, Options { history_depth: NonZeroU64::MAX })?;
+    let store = Store::open(&data_dir.join("db"), &origin(genesis)?, Options::ARCHIVE)?;
     let hash = store.genesis_hash()?;
     Ok(dolmen_consensus::release_votes(key, log, counter, &hash).map_err(ConsensusError::from)?)
 }

@@ -200,6 +200,14 @@ impl Application for Handle {
         readable(height, self.0.store.block(height))?.map(Arc::new)
     }
 
+    fn height_of(&self, hash: &B256) -> Option<u64> {
+        readable(self.height(), self.0.store.number_of(hash))?
+    }
+
+    fn certificate(&self, height: u64) -> Option<Certificate> {
+        readable(height, self.0.store.certificate(height))?
+    }
+
     fn certified(&self) -> Option<(Arc<Block>, Certificate)> {
         let (block, certificate) = readable(self.height(), self.0.store.last_certified())??;
         Some((Arc::new(block), certificate))

@@ -193,12 +193,8 @@ mod tests {
         .try_into()
         .unwrap();
         Arc::new(
-            Store::open(
-                path,
-                &dolmen_store::Origin::of_accounts(&genesis),
-                Options { history_depth: 10.try_into().unwrap() },
-            )
-            .unwrap(),
+            Store::open(path, &dolmen_store::Origin::of_accounts(&genesis), Options::history(10.try_into().unwrap()))
+                .unwrap(),
         )
     }
 

@@ -147,7 +147,7 @@ impl Chain {
 
     fn open(limits: RpcLimits, genesis: &Genesis, origin: &dolmen_store::Origin, epoch_blocks: u64) -> Self {
         let folder = TempDir::new().unwrap();
-        let options = Options { history_depth: 8.try_into().unwrap() };
+        let options = Options::history(8.try_into().unwrap());
         let store = Arc::new(Store::open(folder.path(), origin, options).unwrap());
         let engine = Arc::new(dolmen_accel_library::baseline());
         let signatures = Arc::new(Signatures::start(engine, QueueConfig::default()));

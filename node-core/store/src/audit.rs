@@ -169,8 +169,8 @@ impl ReadOnly {
         read_height(&head, "head")
     }
 
-    /// Height of the first block above block zero: 1, unless the database was filled from other boxes. Such a one has
-    /// headers and certificates before that, of epochs' last blocks.
+    /// Height of the first block above block zero: 1, unless the database was filled from other boxes or pruned. Such a
+    /// one has headers and certificates before that, of epochs' last blocks.
     pub fn first_block(&self) -> Result<Option<u64>, StoreError> {
         let record = self.db.scan(cf::BODIES, &height_key(1)).next().transpose()?;
         record.map(|(key, _)| read_height(&key, "body")).transpose()

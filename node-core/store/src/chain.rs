@@ -54,9 +54,8 @@ impl Store {
         let key = height_key(number);
         let Some(header) = self.read_header(number)? else { return Ok(None) };
         let Some(body) = self.db.get(cf::BODIES, &key)? else {
-            // An epoch's last block, kept to prove those after it: see `Filling::keep_links`.
-            let is_link = self.db.get(cf::CERTIFICATES, &key)?.is_some();
-            return if is_link { Ok(None) } else { Err(damaged("body", &key)) };
+            // An epoch's last block may be kept to prove those after it, and one may be pruned just now.
+            return if number < self.first_block() { Ok(None) } else { Err(damaged("body", &key)) };
         };
         Block::from_parts(header, &body).map(Some).map_err(|_| damaged("body", &key))
     }

@@ -1,7 +1,7 @@
 //! What a box knows of its chain, on disk and in memory.
 //!
-//! RocksDB holds the finalized chain: headers, bodies, receipts, the flat state by hashed key, and for a configured
-//! depth the values that each block replaced. The keccak trie over the state (`trie`) lives in memory and is rebuilt
+//! RocksDB holds the finalized chain: headers, bodies and receipts, of all blocks or for a configured depth, the flat
+//! state by hashed key, and for another depth the values that each block replaced. The keccak trie over the state (`trie`) lives in memory and is rebuilt
 //! from the flat state at start-up, where its root must equal the head's `stateRoot`: recovery after a crash and a
 //! check of all accounts and slots (not of their code, which is only named by its hash) are the same step. One
 //! [`Store::commit`] is one atomic, synced `WriteBatch`.
@@ -123,10 +123,10 @@ pub enum StoreError {
         /// Lowest height whose state is kept.
         floor: u64,
     },
-    /// A block that this box never had.
+    /// A block that this box never had, or has no more.
     #[error(
-        "block {number} is not kept: this box started from the state of a later one and has blocks from {first} on; ask a \
-         box that executed all"
+        "block {number} is not kept: this box has blocks from {first} on, because it started from the state of a later one \
+         or keeps no more (history.blocks); ask a box that keeps all"
     )]
     NoBlock {
         /// The height asked for.

@@ -150,7 +150,12 @@ impl Store {
         bytes_left: &mut usize,
     ) -> Result<Option<Vec<LogMatch>>, StoreError> {
         let key = height_key(number);
-        let receipts = self.db.get(cf::RECEIPTS, &key)?.ok_or_else(|| damaged("receipts", &key))?;
+        let Some(receipts) = self.db.get(cf::RECEIPTS, &key)? else {
+            // They may be pruned just now.
+            let first = self.first_block();
+            let is_gone = number < first;
+            return Err(if is_gone { StoreError::NoBlock { number, first } } else { damaged("receipts", &key) });
+        };
         let receipts = receipt::decode_logs(&receipts).map_err(|_| damaged("receipts", &key))?;
         let mut found = Vec::new();
         let mut log_index = 0;

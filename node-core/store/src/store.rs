@@ -9,6 +9,7 @@ use std::{
     },
 };
 
+use alloy_eips::eip7685::EMPTY_REQUESTS_HASH;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_rlp::Decodable as _;
 use dolmen_types::{Block, Certificate, Genesis, Receipt, receipt};
@@ -23,11 +24,23 @@ use crate::{
     trie::{StorageTrie, Trie},
 };
 
-/// How much history a box keeps.
+/// How much of the past a box keeps.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// Blocks behind the head whose state can be read.
     pub history_depth: NonZeroU64,
+    /// Blocks behind the head that are kept, with their receipts.
+    pub block_depth: NonZeroU64,
+}
+
+impl Options {
+    /// Everything.
+    pub const ARCHIVE: Self = Self { history_depth: NonZeroU64::MAX, block_depth: NonZeroU64::MAX };
+
+    /// All blocks, and the states of so many.
+    pub const fn history(history_depth: NonZeroU64) -> Self {
+        Self { history_depth, ..Self::ARCHIVE }
+    }
 }
 
 /// The last finalized block and the state after it.
@@ -82,6 +95,9 @@ impl Origin {
     }
 }
 
+/// Blocks, or states, that a commit prunes at most: lowering a depth later does not make one commit huge.
+const PRUNED_AT_ONCE: u64 = 2;
+
 /// The finalized chain of one box.
 pub struct Store {
     pub(crate) db: Arc<Db>,
@@ -89,7 +105,7 @@ pub struct Store {
     /// Lowest height whose state can be read.
     pub(crate) floor: AtomicU64,
     /// Height of the first block above block zero.
-    first_block: u64,
+    first_block: AtomicU64,
     options: Options,
 }
 
@@ -120,7 +136,7 @@ impl Store {
             })),
             db,
             floor: AtomicU64::new(floor),
-            first_block,
+            first_block: AtomicU64::new(first_block),
             options,
         };
         let block = store.read_block(height)?.ok_or_else(|| damaged("block", &height_key(height)))?;
@@ -138,9 +154,10 @@ impl Store {
         self.head.read().clone()
     }
 
-    /// Height of the first block above block zero: 1, unless the database was filled from other boxes.
-    pub const fn first_block(&self) -> u64 {
-        self.first_block
+    /// Height of the first block above block zero: 1, unless the database was filled from other boxes or earlier blocks
+    /// were pruned.
+    pub fn first_block(&self) -> u64 {
+        self.first_block.load(Ordering::Acquire)
     }
 
     /// Hash of block zero, the chain's identity.
@@ -168,6 +185,7 @@ impl Store {
             batch.put(cf::CERTIFICATES, &height_key(block.number()), &alloy_rlp::encode(certificate));
         }
         self.prune_history(&mut batch, block.number())?;
+        self.prune_blocks(&mut batch, block.number())?;
         batch.commit()?;
         *self.head.write() = Arc::new(Head { block: block.clone(), state: executed.state.clone() });
         executed.state.code_store().settle(block.number());
@@ -178,8 +196,7 @@ impl Store {
     fn prune_history(&self, batch: &mut Batch<'_>, height: u64) -> Result<(), StoreError> {
         let floor = height.saturating_sub(self.options.history_depth.get());
         let old = self.floor.load(Ordering::Acquire);
-        // At most two blocks a commit, so that lowering the depth later does not make one commit huge.
-        for pruned in old + 1..=floor.min(old + 2) {
+        for pruned in old + 1..=floor.min(old + PRUNED_AT_ONCE) {
             // Raised first: a reader checks the floor after it read, and must not miss a value that is gone.
             self.floor.store(pruned, Ordering::Release);
             for key in self.changed_keys(pruned)? {
@@ -187,6 +204,19 @@ impl Store {
             }
             batch.delete(cf::CHANGES, &height_key(pruned));
             batch.put(cf::META, meta::FLOOR, &height_key(pruned));
+        }
+        Ok(())
+    }
+
+    /// Deletes blocks that are further back than `block_depth`.
+    fn prune_blocks(&self, batch: &mut Batch<'_>, height: u64) -> Result<(), StoreError> {
+        let first = height.saturating_sub(self.options.block_depth.get());
+        let old = self.first_block();
+        for pruned in old..first.min(old + PRUNED_AT_ONCE) {
+            let block = self.read_block(pruned)?.ok_or_else(|| damaged("block", &height_key(pruned)))?;
+            // Raised first, as the floor is.
+            self.first_block.store(pruned + 1, Ordering::Release);
+            delete_block(batch, &block);
         }
         Ok(())
     }
@@ -245,6 +275,23 @@ pub(crate) fn write_block(batch: &mut Batch<'_>, block: &Block, receipts: &[Rece
         batch.put(cf::TRANSACTIONS, transaction.hash().as_slice(), &position);
     }
     batch.put(cf::META, meta::HEAD, &height);
+}
+
+/// Deletes what [`write_block`] wrote, and the certificate. Of an epoch's last block the header and the certificate stay:
+/// they prove who votes in the next, and with that every later block.
+fn delete_block(batch: &mut Batch<'_>, block: &Block) {
+    let height = height_key(block.number());
+    for family in [cf::BODIES, cf::RECEIPTS, cf::BLOOMS] {
+        batch.delete(family, &height);
+    }
+    batch.delete(cf::HASHES, block.hash().as_slice());
+    for transaction in block.transactions() {
+        batch.delete(cf::TRANSACTIONS, transaction.hash().as_slice());
+    }
+    if block.header().requests_hash == Some(EMPTY_REQUESTS_HASH) {
+        batch.delete(cf::HEADERS, &height);
+        batch.delete(cf::CERTIFICATES, &height);
+    }
 }
 
 /// Writes what the block at `height` changed in the state `parent` before it.

@@ -21,7 +21,7 @@ pub const CHUNK_BYTES: usize = 256 << 10;
 /// Links that one request asks for: half a message with four validators; with the most that a chain has ten or so fit.
 pub const LINKS_MAX: usize = 256;
 /// Pivots in a message: as many as a box keeps, and room for more in later versions.
-pub const PIVOTS_MAX: usize = 4;
+pub const PIVOTS_MAX: usize = 16;
 
 /// Requests that a peer has at a time: the next one is on its way while it answers the last.
 pub const IN_FLIGHT: usize = 4;

@@ -55,6 +55,14 @@ impl Application for Fake {
         None
     }
 
+    fn height_of(&self, _: &B256) -> Option<u64> {
+        None
+    }
+
+    fn certificate(&self, _: u64) -> Option<Certificate> {
+        None
+    }
+
     fn certified(&self) -> Option<(Arc<Block>, Certificate)> {
         None
     }

@@ -307,6 +307,15 @@ impl Application for Node {
         self.disk.lock().get(usize::try_from(height).ok()?).map(|applied| applied.block.clone())
     }
 
+    fn height_of(&self, hash: &B256) -> Option<u64> {
+        let place = self.disk.lock().iter().position(|applied| applied.block.hash() == *hash)?;
+        u64::try_from(place).ok()
+    }
+
+    fn certificate(&self, height: u64) -> Option<Certificate> {
+        self.disk.lock().get(usize::try_from(height).ok()?)?.certificate.clone()
+    }
+
     fn certified(&self) -> Option<(Arc<Block>, Certificate)> {
         let disk = self.disk.lock();
         disk.iter().rev().find_map(|applied| Some((applied.block.clone(), applied.certificate.clone()?)))

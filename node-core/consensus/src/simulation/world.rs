@@ -234,7 +234,7 @@ impl World {
         .expect("a genesis");
         let guards = tempfile::tempdir().expect("a directory");
         let origin = dolmen_execution::origin(&genesis).expect("a chain");
-        let options = Options { history_depth: std::num::NonZeroU64::MIN };
+        let options = Options::history(std::num::NonZeroU64::MIN);
         let store = Store::open(&guards.path().join("db"), &origin, options).expect("a database");
         let head = store.head();
         let record = store.epoch_record(0).expect("it can be read").expect("the first");

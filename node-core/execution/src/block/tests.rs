@@ -88,7 +88,7 @@ impl Chain {
 
     fn of(genesis: &Genesis, epoch_blocks: u64, origin: impl FnOnce(&Genesis) -> dolmen_store::Origin) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let options = Options { history_depth: 10.try_into().unwrap() };
+        let options = Options::history(10.try_into().unwrap());
         let store = Store::open(dir.path(), &origin(genesis), options).unwrap();
         Self { store: Arc::new(store), executor: Executor::new(CHAIN_ID, epoch_blocks), _dir: dir }
     }

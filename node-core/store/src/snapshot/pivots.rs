@@ -5,13 +5,22 @@ use std::{collections::BTreeMap, num::NonZeroU64};
 use alloy_consensus::Header;
 use alloy_primitives::{B256, Bytes};
 use alloy_rlp::{BufMut, Decodable, Encodable, RlpDecodable, RlpEncodable};
-use dolmen_types::Certificate;
+use dolmen_types::{Certificate, block::timestamp_ms};
 use parking_lot::RwLock;
 
 use crate::{Head, State, Store, StoreError};
 
-/// States that are kept. One would leave a box that fetches it nothing to go on with the moment that an epoch ends.
-pub const PIVOTS_KEPT: usize = 2;
+/// How long a state is kept, by the time of the blocks after it: longer than fetching a million accounts takes. What takes
+/// longer goes on with a later one, and fetches again what changed.
+const KEPT_MS: u64 = 30_000;
+/// Of the epochs that end within a time of this length, the state of one is kept: by block time, so that all boxes keep the
+/// same ones.
+const WINDOW_MS: u64 = 5_000;
+/// States that are kept however old they are. One would leave a box that fetches it nothing to go on with the moment that
+/// an epoch ends.
+const KEPT_MIN: usize = 2;
+/// And at most.
+pub const PIVOTS_KEPT: usize = KEPT_MIN + (KEPT_MS / WINDOW_MS) as usize;
 
 /// An epoch's last block, with what a chain says of it: its state is one that boxes fetch.
 ///
@@ -80,19 +89,49 @@ impl Decodable for Pivot {
     }
 }
 
-/// The states of the last block of each of the last epochs.
+/// The states of the last blocks of some epochs: the last ones, or of half a minute.
 ///
-/// A state is a version of the trie and shares what did not change since: one kept costs some 550 bytes for each
-/// account and slot that changed after it, as long as it is kept (`docs/decisions/0002`). An epoch that changes a
-/// million of them thus costs 0.5 GB for each of [`PIVOTS_KEPT`].
+/// A state is a version of the trie and shares what did not change since: those kept cost some 550 bytes for each
+/// account and slot that changed from one to the next (`docs/decisions/0002`). A chain that changes a million of them
+/// while they are kept thus spends 0.5 GB.
 pub struct Pivots {
     epoch_blocks: NonZeroU64,
-    kept: RwLock<BTreeMap<u64, Kept>>,
+    kept: RwLock<Queue>,
+}
+
+#[derive(Default)]
+struct Queue {
+    by_number: BTreeMap<u64, Kept>,
+    /// The window of the last epoch's end, kept or not.
+    window: Option<u64>,
 }
 
 struct Kept {
     hash: B256,
+    timestamp_ms: u64,
     state: State,
+}
+
+impl Queue {
+    /// Takes in an epoch's end: the first of its window is kept.
+    fn observe(&mut self, header: &Header, hash: B256, state: &State) {
+        let timestamp_ms = timestamp_ms(header).unwrap_or_default();
+        let window = timestamp_ms / WINDOW_MS;
+        if self.window.replace(window) != Some(window) {
+            self.keep(header.number, Kept { hash, timestamp_ms, state: state.clone() });
+        }
+    }
+
+    fn keep(&mut self, number: u64, kept: Kept) {
+        let now_ms = kept.timestamp_ms;
+        self.by_number.insert(number, kept);
+        let is_old = |kept: &Kept| kept.timestamp_ms.saturating_add(KEPT_MS) < now_ms;
+        while self.by_number.len() > KEPT_MIN
+            && (self.by_number.len() > PIVOTS_KEPT || self.by_number.values().next().is_some_and(is_old))
+        {
+            self.by_number.pop_first();
+        }
+    }
 }
 
 impl Pivots {
@@ -106,45 +145,58 @@ impl Pivots {
         number > 0 && number.checked_add(1).is_some_and(|next| next.is_multiple_of(self.epoch_blocks.get()))
     }
 
-    /// Takes a committed block in: where it is an epoch's last its state is kept, and the oldest goes.
+    /// Takes a committed block in: where it is an epoch's last its state may be kept, and the oldest goes.
     pub fn observe(&self, head: &Head) {
-        let number = head.block.number();
-        if self.is_pivot(number) {
-            self.keep(number, head.block.hash(), head.state.clone());
+        if self.is_pivot(head.block.number()) {
+            self.kept.write().observe(head.block.header(), head.block.hash(), &head.state);
         }
     }
 
-    /// Keeps those that are not too far behind the head to be computed again, after a start. Takes some seconds at
-    /// most.
+    /// Keeps the last ones, where they are not too far behind the head to be computed again, after a start. Takes some
+    /// seconds at most.
     pub fn restore(&self, store: &Store) -> Result<(), StoreError> {
-        let ended =
-            (store.head().block.number().saturating_add(1) / self.epoch_blocks).saturating_sub(PIVOTS_KEPT as u64);
-        for epoch in ended..ended + PIVOTS_KEPT as u64 {
-            let Some(number) = epoch.checked_add(1).and_then(|next| next.checked_mul(self.epoch_blocks.get())) else {
+        let ended = store.head().block.number().saturating_add(1) / self.epoch_blocks;
+        let mut found = Vec::new();
+        let mut later: Option<(Header, u64)> = None;
+        let mut window = None;
+        // From the last epoch back: the first of a window is known by the one before it.
+        for epoch in (0..ended).rev() {
+            let header = self.last_of(epoch).map(|number| store.header(number)).transpose()?.flatten();
+            let own = header.as_ref().and_then(timestamp_ms).map(|timestamp_ms| timestamp_ms / WINDOW_MS);
+            window = window.or(own);
+            found.extend(later.take().filter(|(_, later)| Some(*later) != own));
+            if found.len() == KEPT_MIN || header.is_none() {
                 break;
-            };
-            let number = number - 1;
-            if !self.is_pivot(number) || number > store.head().block.number() {
-                continue;
             }
-            match (store.trie_at(number), store.hash_of(number)?) {
-                (Ok(state), Some(hash)) => self.keep(number, hash, state),
-                // Then it is the next epoch's that others can fetch.
-                (Err(StoreError::Pruned { .. } | StoreError::ProofTooOld { .. }), _) | (Ok(_), None) => {}
-                (Err(error), _) => return Err(error),
+            later = header.zip(own);
+        }
+        found.extend(later);
+        for (header, _) in found.into_iter().take(KEPT_MIN).rev() {
+            match store.trie_at(header.number) {
+                Ok(state) => self.kept.write().observe(&header, header.hash_slow(), &state),
+                // Then it is the next one that others can fetch.
+                Err(StoreError::Pruned { .. } | StoreError::ProofTooOld { .. }) => {}
+                Err(error) => return Err(error),
             }
         }
+        self.kept.write().window = window;
         Ok(())
+    }
+
+    /// Height of an epoch's last block; `None` for block zero and beyond all heights.
+    fn last_of(&self, epoch: u64) -> Option<u64> {
+        let number = epoch.checked_add(1)?.checked_mul(self.epoch_blocks.get())? - 1;
+        self.is_pivot(number).then_some(number)
     }
 
     /// The state after the block with this hash, where it is kept.
     pub fn state(&self, hash: &B256) -> Option<State> {
-        self.kept.read().values().find(|kept| kept.hash == *hash).map(|kept| kept.state.clone())
+        self.kept.read().by_number.values().find(|kept| kept.hash == *hash).map(|kept| kept.state.clone())
     }
 
     /// The blocks whose states are kept, the oldest first, with what the store has to prove them.
     pub fn offers(&self, store: &Store) -> Result<Vec<Pivot>, StoreError> {
-        let kept: Vec<u64> = self.kept.read().keys().copied().collect();
+        let kept: Vec<u64> = self.kept.read().by_number.keys().copied().collect();
         let links = kept.into_iter().map(|number| self.link(store, number / self.epoch_blocks));
         links.filter_map(Result::transpose).collect()
     }
@@ -152,21 +204,11 @@ impl Pivots {
     /// An epoch's last block, with what the store has to prove it; `None` where it does not have all of that. Its state
     /// need not be kept.
     pub fn link(&self, store: &Store, epoch: u64) -> Result<Option<Pivot>, StoreError> {
-        let next_epoch = epoch.saturating_add(1);
-        let Some(next) = next_epoch.checked_mul(self.epoch_blocks.get()) else { return Ok(None) };
-        let number = next - 1;
-        let found = (store.header(number)?, store.certificate(number)?, store.epoch_record(next_epoch)?);
+        let Some(number) = self.last_of(epoch) else { return Ok(None) };
+        let found = (store.header(number)?, store.certificate(number)?, store.epoch_record(epoch.saturating_add(1))?);
         Ok(match found {
             (Some(header), Some(certificate), Some(record)) => Some(Pivot::new(header, certificate, record)),
             _ => None,
         })
-    }
-
-    fn keep(&self, number: u64, hash: B256, state: State) {
-        let mut kept = self.kept.write();
-        kept.insert(number, Kept { hash, state });
-        while kept.len() > PIVOTS_KEPT {
-            kept.pop_first();
-        }
     }
 }

@@ -221,7 +221,40 @@ fn parts_that_did_not_change_are_not_fetched_again() {
 }
 
 #[test]
-fn pivots_are_the_last_ones_and_are_found_again() {
+fn pivots_are_those_of_half_a_minute_and_are_found_again() {
+    let mut random = Random(9);
+    let mut chain = Chain::new();
+    // Epochs of two seconds, of which each third is the first of its five: of epoch 0, 1, 4, 6, 9, 11, 14, 16.
+    chain.step_ms = 500;
+    let mut kept = Pivots::new(world::EPOCH_BLOCKS);
+    let numbers = |pivots: &Pivots, chain: &Chain| -> Vec<u64> {
+        pivots.offers(&chain.store).unwrap().iter().map(Pivot::number).collect()
+    };
+    for blocks in 1..=100 {
+        chain.grow(&mut random);
+        kept.observe(&chain.store.head());
+        if blocks % 7 == 0 {
+            // A box that was restarted has fewer of them, and keeps the same ones from then on.
+            let again = Pivots::new(world::EPOCH_BLOCKS);
+            again.restore(&chain.store).unwrap();
+            let (all, last) = (numbers(&kept, &chain), numbers(&again, &chain));
+            assert!(last.len() >= all.len().min(2) && all.ends_with(&last), "{last:?} of {all:?}");
+        }
+        if blocks == 50 {
+            let again = Pivots::new(world::EPOCH_BLOCKS);
+            again.restore(&chain.store).unwrap();
+            kept = again;
+        }
+    }
+    let all = numbers(&kept, &chain);
+    let times: Vec<u64> =
+        all.iter().map(|number| chain.store.block(*number).unwrap().unwrap().timestamp_ms().unwrap()).collect();
+    assert!(times.windows(2).all(|two| two[0] / 5_000 < two[1] / 5_000), "{times:?}");
+    assert!((25_000..=30_000).contains(&(times.last().unwrap() - times[0])), "{times:?}");
+}
+
+#[test]
+fn two_pivots_are_kept_however_old_they_are() {
     let mut random = Random(9);
     let mut chain = Chain::new();
     let pivots = Pivots::new(world::EPOCH_BLOCKS);

@@ -1,6 +1,7 @@
 mod crash;
 mod format;
 mod model;
+mod pruned;
 
 use std::{
     collections::HashSet,
@@ -53,10 +54,7 @@ fn genesis(chain_id: u64) -> Genesis {
 }
 
 fn open(path: &Path, depth: u64) -> Arc<Store> {
-    Arc::new(
-        Store::open(path, &Origin::of_accounts(&genesis(1)), Options { history_depth: depth.try_into().unwrap() })
-            .unwrap(),
-    )
+    Arc::new(Store::open(path, &Origin::of_accounts(&genesis(1)), Options::history(depth.try_into().unwrap())).unwrap())
 }
 
 /// A block after the head in which Alice has `balance` and the token's slot 1 holds `slot`, with one log.
@@ -222,7 +220,7 @@ fn only_the_next_block_is_committed() {
 fn another_chain_another_format_and_a_damaged_state_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     drop(open(dir.path(), 10));
-    let options = Options { history_depth: 10.try_into().unwrap() };
+    let options = Options::history(10.try_into().unwrap());
     assert!(matches!(
         Store::open(dir.path(), &Origin::of_accounts(&genesis(2)), options),
         Err(StoreError::OtherChain { .. })

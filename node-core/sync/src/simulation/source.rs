@@ -19,7 +19,7 @@ use dolmen_types::{
 pub(crate) const EPOCH_BLOCKS: NonZeroU64 = NonZeroU64::new(4).expect("not zero");
 /// The chain's largest block.
 pub(crate) const BLOCK_BYTES_MAX: u32 = 1 << 20;
-const OPTIONS: Options = Options { history_depth: NonZeroU64::new(1000).expect("not zero") };
+const OPTIONS: Options = Options::history(NonZeroU64::new(1000).expect("not zero"));
 /// Accounts that blocks change, of which the first have code and slots.
 const ACCOUNTS: u64 = 40;
 const CONTRACTS: u64 = 14;
@@ -143,7 +143,7 @@ impl Source {
         let receipts = vec![receipt::receipt(&transaction, true, 21_000, vec![Log { address: address(0), data }])];
         let parent = head.block.header();
         let proposal = Proposal {
-            timestamp_ms: head.block.timestamp_ms().expect("blocks have a time") + 1,
+            timestamp_ms: head.block.timestamp_ms().expect("blocks have a time") + 10_000,
             beneficiary: Address::ZERO,
         };
         let mut header = next_header(parent, head.block.hash(), proposal, BlockRules::of(parent));

@@ -19,7 +19,7 @@ use crate::{Account, AccountChange, Executed, Options, Origin, SlotChange, State
 
 /// Blocks of an epoch.
 pub(super) const EPOCH_BLOCKS: NonZeroU64 = NonZeroU64::new(4).expect("not zero");
-pub(super) const OPTIONS: Options = Options { history_depth: NonZeroU64::new(100).expect("not zero") };
+pub(super) const OPTIONS: Options = Options::history(NonZeroU64::new(100).expect("not zero"));
 const ACCOUNTS: u64 = 60;
 
 /// Numbers that look random (SplitMix64).
@@ -73,6 +73,8 @@ fn address(number: u64) -> Address {
 pub(super) struct Chain {
     pub(super) origin: Origin,
     pub(super) store: Arc<Store>,
+    /// Time from one block to the next.
+    pub(super) step_ms: u64,
     _dir: tempfile::TempDir,
 }
 
@@ -81,7 +83,8 @@ impl Chain {
         let dir = tempfile::tempdir().unwrap();
         let origin = origin(1);
         let store = Arc::new(Store::open(dir.path(), &origin, OPTIONS).unwrap());
-        Self { origin, store, _dir: dir }
+        // Few blocks, and every epoch is longer than states are kept.
+        Self { origin, store, step_ms: 10_000, _dir: dir }
     }
 
     /// A block that makes, changes and removes accounts, their slots and code.
@@ -142,7 +145,8 @@ impl Chain {
         let data = LogData::new_unchecked(vec![B256::from(U256::from(number))], Bytes::new());
         let log = Log { address: address(1), data };
         let receipts = vec![receipt::receipt(&transaction, true, 21_000, vec![log])];
-        let proposal = Proposal { timestamp_ms: head.block.timestamp_ms().unwrap() + 1, beneficiary: Address::ZERO };
+        let timestamp_ms = head.block.timestamp_ms().unwrap() + self.step_ms;
+        let proposal = Proposal { timestamp_ms, beneficiary: Address::ZERO };
         let parent = head.block.header();
         let mut header = next_header(parent, head.block.hash(), proposal, BlockRules::of(parent));
         header.state_root = state.root();
