@@ -5,12 +5,15 @@
 //! `DOLMEN_SIM_SEEDS` seeds from `DOLMEN_SIM_FIRST` on are run, by each test its part of them. A failing seed is named.
 
 mod application;
+mod checks;
 mod liar;
+mod plan;
 mod world;
 
 use std::env;
 
-use world::{Plan, World};
+use plan::Plan;
+use world::World;
 
 /// Seeds in `make test`, over all tests here.
 const SEEDS: u64 = 200;

@@ -25,7 +25,7 @@ use ed25519_dalek::Signer as _;
 use parking_lot::Mutex;
 use secp256k1::{Message, SECP256K1, SecretKey};
 
-use super::world::{EPOCH_BLOCKS, SEATS};
+use super::plan::{EPOCH_BLOCKS, SEATS};
 use crate::{Application, Lineage, Peer, Verdict};
 
 /// Milliseconds from a block to the next: so slow that a validator counts as silent after some blocks.

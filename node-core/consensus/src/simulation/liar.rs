@@ -10,7 +10,7 @@ use commonware_p2p::{Receiver, Recipients, Sender, utils::mux};
 use commonware_runtime::{Clock, Spawner, Supervisor};
 use rand::{Rng, RngExt as _};
 
-use super::world::Lie;
+use super::plan::Lie;
 use crate::member::Channels;
 
 /// Lies until it is aborted. `others` are those that it lies to.

@@ -1,9 +1,9 @@
-//! The boxes, the network between them, and what a seed has happen to them.
+//! The boxes, the network between them, and how a plan is played.
 
 use std::{
     collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, Weak},
     time::Duration,
 };
 
@@ -16,16 +16,16 @@ use commonware_runtime::{
     deterministic::{self, FaultConfig, PartialWriteMode, WriteConfig},
 };
 use commonware_utils::{NZU32, NZU64, NZUsize, Probability, TryCollect as _, ordered::Set};
-use dolmen_accel_api::{Algorithm, BatchVerifier as _, Message, Verdict, VerifyJob};
+use dolmen_accel_api::Algorithm;
 use dolmen_accel_cpu::{CpuConfig, CpuEngine};
 use dolmen_execution::Executor;
-use dolmen_governance::{EpochRecord, requests_hash};
+use dolmen_governance::EpochRecord;
 use dolmen_hsm_api::{Domain, KeySpec};
 use dolmen_hsm_guard::Guard;
 use dolmen_hsm_memory::MemoryKey;
 use dolmen_store::{Options, Store};
 use dolmen_types::{
-    Block, Certificate, Genesis, GenesisFile, PublicKey, Validator,
+    Block, Genesis, GenesisFile, Validator,
     certificate::namespace,
     genesis::{GenesisAccount, Governance, Organisation},
 };
@@ -36,8 +36,9 @@ use tokio::sync::{mpsc, oneshot};
 use zeroize::Zeroizing;
 
 use super::{
-    application::{Applied, BALANCE, Candidate, Chain, Disk, Node, Step},
+    application::{Applied, BALANCE, Candidate, Chain, Disk, Node},
     liar,
+    plan::{BOXES, EPOCH_BLOCKS, LIAR, Lie, Plan, SEATS, Trouble},
 };
 use crate::{
     Config, ConsensusError,
@@ -47,13 +48,6 @@ use crate::{
     status::Peers,
 };
 
-/// Four boxes vote at first, of which one may be faulty, and two more may take their places.
-const BOXES: usize = 6;
-pub(super) const SEATS: usize = 4;
-/// The box that lies, where one does; it votes at first, and proposes nothing.
-const LIAR: usize = 0;
-/// The shortest epoch that takes the deliveries that marshal has out at a time.
-pub(super) const EPOCH_BLOCKS: u64 = 6;
 /// Simulated time after which a seed has failed.
 const PATIENCE: Duration = Duration::from_secs(600);
 /// Between two looks at the boxes.
@@ -61,127 +55,13 @@ const LOOK: Duration = Duration::from_millis(50);
 
 type Context = deterministic::Context;
 
-/// How a box lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lie {
-    /// It votes for a block and for others, and for none, in each view.
-    Equivocate,
-    /// It sends old messages, changed or not, on any channel.
-    Anything,
-    /// It votes as it should, but signs for another chain.
-    Elsewhere,
-}
-
-/// Something that happens to a box from one height of the chain to another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trouble {
-    /// It is killed, and started again.
-    Crash,
-    /// It is killed, and comes back with its blocks and its log of votes, but with nothing that consensus stored: it goes
-    /// on from the last block that it has a certificate of.
-    Loss,
-    /// Nobody hears it, and it hears nobody.
-    Cut,
-}
-
-/// What a seed means.
-#[derive(Clone, Debug)]
-pub(super) struct Plan {
-    seed: u64,
-    latency_ms: (u64, u64),
-    jitter_ms: u64,
-    /// Messages delivered, percent.
-    delivered: u64,
-    lie: Option<Lie>,
-    /// Trouble, whose, from which height, and to which. One at a time: more than f boxes are never away.
-    troubles: Vec<(Trouble, usize, u64, u64)>,
-    /// Heights at which all of them lose power.
-    blackouts: Vec<u64>,
-    /// What the organisation changes, and from which height on. The contract refuses some of it.
-    changes: Vec<(u64, Step)>,
-    /// Seconds after which a validator is silent; blocks are a second apart.
-    silent_after_s: u64,
-    /// All honest boxes come to this height.
-    target: u64,
-}
-
-impl Plan {
-    pub(super) fn of(seed: u64) -> Self {
-        let mut dice = StdRng::seed_from_u64(seed);
-        let lie = match seed % 6 {
-            2 => Some(Lie::Equivocate),
-            3 => Some(Lie::Anything),
-            5 => Some(Lie::Elsewhere),
-            _ => None,
-        };
-        let mut troubles = Vec::new();
-        let mut height = near_a_boundary(&mut dice, 1);
-        let mut blackouts = Vec::new();
-        while seed % 6 == 4 && blackouts.len() < 3 {
-            blackouts.push(height);
-            height = near_a_boundary(&mut dice, height + 2);
-        }
-        while seed % 6 < 2 && troubles.len() < 4 {
-            let kind = match (seed % 6, dice.random_range(0..2_u8)) {
-                (1, _) => Trouble::Cut,
-                (_, 0) => Trouble::Crash,
-                _ => Trouble::Loss,
-            };
-            // A box that lost its votes is most dangerous while others still wait for them. Until it has caught up it is
-            // the one that may be faulty.
-            let (away, rest) = if kind == Trouble::Loss { (0, 5) } else { (dice.random_range(1..8_u64), 0) };
-            let back = height + away;
-            troubles.push((kind, dice.random_range(0..BOXES), height, back));
-            height = near_a_boundary(&mut dice, back + rest + 1);
-        }
-        // The spare boxes follow, then seats change hands.
-        let mut changes: Vec<_> =
-            (SEATS..BOXES).map(|index| (1, Step::Admit(index, dice.random_range(0..2_u8) > 0))).collect();
-        let mut from = 2;
-        while changes.len() < 20 {
-            from += dice.random_range(0..4);
-            let index = dice.random_range(usize::from(lie.is_some())..BOXES);
-            changes.push(match dice.random_range(0..8_u8) {
-                0 if troubles.is_empty() && lie.is_none() => (from, Step::Retire(index)),
-                1..=3 => (from, Step::Demote(index)),
-                _ => (from, Step::Promote(index)),
-            });
-        }
-        let silent_after_s = if dice.random_range(0..2_u8) == 0 { 0 } else { 9 };
-        Self {
-            seed,
-            latency_ms: (dice.random_range(1..20), dice.random_range(20..60)),
-            jitter_ms: dice.random_range(0..10),
-            delivered: dice.random_range(92..=100),
-            lie,
-            target: troubles
-                .last()
-                .map_or(3 * EPOCH_BLOCKS, |(.., back)| back + EPOCH_BLOCKS)
-                .max(height + EPOCH_BLOCKS),
-            troubles,
-            blackouts,
-            changes,
-            silent_after_s,
-        }
-    }
-}
-
-/// A height from `least` on: in most cases that of an epoch's last block, or beside it.
-fn near_a_boundary(dice: &mut StdRng, least: u64) -> u64 {
-    let boundary = (least + 1).next_multiple_of(EPOCH_BLOCKS);
-    match dice.random_range(0..4_u8) {
-        0 => least + dice.random_range(0..3),
-        _ => (boundary + dice.random_range(0..3) - 2).max(least),
-    }
-}
-
 /// The boxes of a seed.
 pub(super) struct World {
-    plan: Plan,
+    pub(super) plan: Plan,
     chain: Arc<Chain>,
-    genesis: Arc<Block>,
-    keys: Vec<ed25519::PrivateKey>,
-    disks: Vec<Disk>,
+    pub(super) genesis: Arc<Block>,
+    pub(super) keys: Vec<ed25519::PrivateKey>,
+    pub(super) disks: Vec<Disk>,
     guards: tempfile::TempDir,
 }
 
@@ -265,22 +145,14 @@ impl World {
         }
         let last = 100 * self.plan.blackouts.len();
         runner.start(|context| async move { self.play(context, last, None).await });
-        let longest = self.honest().map(|index| self.disks[index].lock().len()).max().unwrap_or(0);
-        let chains: Vec<_> = self.honest().map(|index| self.disks[index].lock().clone()).collect();
-        for height in 0..longest {
-            let mut blocks = chains.iter().filter_map(|chain| chain.get(height)).map(|applied| applied.block.hash());
-            let first = blocks.next();
-            assert!(blocks.all(|block| Some(block) == first), "seed {}: a fork at height {height}", self.plan.seed);
-        }
-        chains[0]
-            .iter()
-            .map(|applied| applied.block.hash())
-            .take(usize::try_from(self.plan.target).expect("few"))
-            .collect()
+        self.check_chains();
+        let first = self.honest().next().expect("one does not lie");
+        let blocks = usize::try_from(self.plan.target).expect("few");
+        self.disks[first].lock().iter().map(|applied| applied.block.hash()).take(blocks).collect()
     }
 
     /// The boxes that do not lie.
-    fn honest(&self) -> impl Iterator<Item = usize> + '_ {
+    pub(super) fn honest(&self) -> impl Iterator<Item = usize> + '_ {
         (0..BOXES).filter(|index| self.plan.lie.is_none() || *index != LIAR)
     }
 
@@ -361,58 +233,8 @@ impl World {
             }
         }
         self.check_certificates(&handles).await;
-        let (blocked, liar) = (oracle.blocked().await.expect("the network runs"), self.keys[LIAR].public_key());
-        let found = blocked.iter().any(|(_, to)| *to == liar);
-        assert!(found || self.plan.lie.is_none(), "seed {}: nobody noticed the liar", self.plan.seed);
-        for (from, to) in blocked {
-            assert!(
-                self.plan.lie.is_some() && (to == liar || from == liar),
-                "seed {}: an honest box is kept out",
-                self.plan.seed
-            );
-        }
-        for guard in handles.guards.lock().iter().filter_map(std::sync::Weak::upgrade) {
-            let status = guard.status();
-            // Without its journal simplex may ask for other votes; only the guard keeps it from a fault then.
-            let lost = self.plan.troubles.iter().any(|(kind, ..)| *kind == Trouble::Loss);
-            let asked = status.conflicts > 0 && self.plan.blackouts.is_empty() && !lost;
-            assert!(!asked && status.fence.is_none(), "seed {}: {status:?}", self.plan.seed);
-        }
-    }
-
-    /// Checks every certificate that the boxes have, as somebody would who has the genesis file and their answers alone.
-    async fn check_certificates(&self, handles: &Handles) {
-        let (genesis, seed) = (self.genesis.hash(), self.plan.seed);
-        let finality = handles.finality.lock().clone();
-        for (index, finality) in &finality {
-            let disk = self.disks[*index].lock().clone();
-            let mut sets: Vec<Vec<PublicKey>> = Vec::new();
-            for Applied { block, record, certificate, .. } in &disk {
-                let (height, epoch) = (block.number(), block.number() / EPOCH_BLOCKS);
-                let last = (height + 1).is_multiple_of(EPOCH_BLOCKS);
-                if height > 0 {
-                    let set = &sets[usize::try_from(epoch).expect("few epochs")];
-                    // A box that lost what consensus stored has those from before in its database.
-                    match finality.certificate(height).await.or_else(|| certificate.clone()) {
-                        Some(certificate) => {
-                            assert_eq!(certificate.epoch, epoch, "seed {seed}: height {height} was finalized elsewhen");
-                            assert!(proves(&certificate, block, &genesis, set), "seed {seed}: height {height}");
-                            for other in sets.iter().filter(|other| *other != set) {
-                                let mistaken = proves(&certificate, block, &genesis, other);
-                                assert!(!mistaken, "seed {seed}: height {height} counts for another set");
-                            }
-                        }
-                        None => assert!(!last, "seed {seed}: box {index} cannot prove the end of epoch {epoch}"),
-                    }
-                }
-                if let Some((_, record)) = record {
-                    // The genesis is known; what follows hangs on the certified header before it.
-                    let committed = block.header().requests_hash == Some(requests_hash(record));
-                    assert!(committed || height == 0, "seed {seed}: height {height}");
-                    sets.push(EpochRecord::decode(record).expect("the contract's own").keys().collect());
-                }
-            }
-        }
+        self.check_kept_out(&oracle.blocked().await.expect("the network runs"));
+        self.check_guards(&handles);
     }
 
     /// Takes a box's links away, or gives them back.
@@ -541,26 +363,13 @@ fn secret(key: &ed25519::PrivateKey) -> [u8; 32] {
 
 /// What the world holds of running boxes.
 #[derive(Default)]
-struct Handles {
-    guards: Mutex<Vec<std::sync::Weak<Guard>>>,
-    finality: Mutex<BTreeMap<usize, Finality>>,
-}
-
-/// Whether a certificate is of a block, by a quorum of these validators.
-fn proves(certificate: &Certificate, block: &Block, genesis: &B256, validators: &[PublicKey]) -> bool {
-    let Ok(signed) = certificate.signed(&block.hash(), genesis, validators) else { return false };
-    let jobs: Vec<_> = signed
-        .signatures
-        .iter()
-        .map(|(key, signature)| VerifyJob { key: &key.0, message: Message::Bytes(&signed.message), signature })
-        .collect();
-    let mut verdicts = vec![Verdict::Invalid; jobs.len()];
-    engine().verify(Algorithm::Ed25519, &jobs, &mut verdicts).expect("the engine works");
-    verdicts.into_iter().all(Verdict::is_valid)
+pub(super) struct Handles {
+    pub(super) guards: Mutex<Vec<Weak<Guard>>>,
+    pub(super) finality: Mutex<BTreeMap<usize, Finality>>,
 }
 
 /// One for all boxes: it has no state that their votes could meet in.
-fn engine() -> Arc<CpuEngine> {
+pub(super) fn engine() -> Arc<CpuEngine> {
     static ENGINE: OnceLock<Arc<CpuEngine>> = OnceLock::new();
     let start = || CpuEngine::start(CpuConfig { algorithms: &[Algorithm::Ed25519], ..CpuConfig::default() });
     ENGINE.get_or_init(|| start().expect("the engine starts")).clone()
