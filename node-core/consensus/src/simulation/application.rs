@@ -25,7 +25,7 @@ use ed25519_dalek::Signer as _;
 use parking_lot::Mutex;
 use secp256k1::{Message, SECP256K1, SecretKey};
 
-use super::plan::{EPOCH_BLOCKS, SEATS};
+use super::plan::EPOCH_BLOCKS;
 use crate::{Application, Lineage, Peer, Verdict};
 
 /// Milliseconds from a block to the next: so slow that a validator counts as silent after some blocks.
@@ -51,6 +51,8 @@ pub(super) struct Chain {
     pub(super) executor: Executor,
     /// Every box, voting or not.
     pub(super) boxes: Vec<Candidate>,
+    /// So many are to vote at least.
+    pub(super) seats: usize,
     /// What the organisation of all boxes changes, in this order, and from which height on.
     pub(super) changes: Vec<(u64, Step)>,
     /// Votes for the organisation.
@@ -71,6 +73,8 @@ pub(super) enum Step {
     Promote(usize),
     Demote(usize),
     Retire(usize),
+    /// The first one leaves, and the second one, never seen before, votes in its place.
+    Replace(usize, usize),
 }
 
 impl Chain {
@@ -86,30 +90,33 @@ impl Chain {
     fn change(&self, step: Step) -> Change {
         let key = |index: usize| self.boxes[index].key;
         match step {
-            Step::Admit(index, standby) => {
-                let Candidate { key, secret } = &self.boxes[index];
-                let possession = secret.sign(&possession_message(self.chain_id, 1, key)).to_bytes();
-                let admission = Admission {
-                    key: *key,
-                    organisation: 1,
-                    name: format!("box-{index}"),
-                    fee_recipient: Self::fee_recipient(index),
-                    endpoint: String::new(),
-                    evidence: B256::ZERO,
-                    possession: possession.to_vec().into(),
-                };
-                Change::AdmitFollower { admission, standby }
-            }
+            Step::Admit(index, standby) => Change::AdmitFollower { admission: self.admission(index), standby },
             Step::Promote(index) => Change::Promote { key: key(index) },
             Step::Demote(index) => Change::Demote { key: key(index) },
             Step::Retire(index) => Change::Retire { key: key(index) },
+            Step::Replace(index, by) => Change::Replace { retired: key(index), admission: self.admission(by) },
         }
     }
 
-    /// A consortium with a faulty box does not go below four.
+    /// A box as it asks to be admitted.
+    fn admission(&self, index: usize) -> Admission {
+        let Candidate { key, secret } = &self.boxes[index];
+        let possession = secret.sign(&possession_message(self.chain_id, 1, key)).to_bytes();
+        Admission {
+            key: *key,
+            organisation: 1,
+            name: format!("box-{index}"),
+            fee_recipient: Self::fee_recipient(index),
+            endpoint: String::new(),
+            evidence: B256::ZERO,
+            possession: possession.to_vec().into(),
+        }
+    }
+
+    /// A consortium with faulty boxes does not go below the seats that bear them.
     fn bearable(&self, step: Step, state: &State) -> Step {
         match step {
-            Step::Demote(index) | Step::Retire(index) if self.wanted(state) <= SEATS => Step::Promote(index),
+            Step::Demote(index) | Step::Retire(index) if self.wanted(state) <= self.seats => Step::Promote(index),
             step => step,
         }
     }

@@ -9,20 +9,47 @@ use dolmen_governance::{EpochRecord, requests_hash};
 use dolmen_types::{Block, Certificate, PublicKey};
 
 use super::{
-    application::Applied,
-    plan::{EPOCH_BLOCKS, LIAR, Trouble},
+    application::{Applied, Step},
+    plan::{EPOCH_BLOCKS, Harm, LIAR},
     world::{Handles, World, engine},
 };
+use crate::key::from_commonware;
 
 impl World {
-    /// No two honest boxes have different blocks at a height.
+    /// No two honest boxes have different blocks at a height, and each has the states that its blocks name.
     pub(super) fn check_chains(&self) {
-        let longest = self.honest().map(|index| self.disks[index].lock().len()).max().unwrap_or(0);
-        let chains: Vec<_> = self.honest().map(|index| self.disks[index].lock().clone()).collect();
+        let seed = self.plan.seed;
+        let chains: Vec<_> = self.plan.honest().map(|index| self.disks[index].lock().clone()).collect();
+        let longest = chains.iter().map(Vec::len).max().unwrap_or(0);
         for height in 0..longest {
             let mut blocks = chains.iter().filter_map(|chain| chain.get(height)).map(|applied| applied.block.hash());
             let first = blocks.next();
-            assert!(blocks.all(|block| Some(block) == first), "seed {}: a fork at height {height}", self.plan.seed);
+            assert!(blocks.all(|block| Some(block) == first), "seed {seed}: a fork at height {height}");
+        }
+        for Applied { block, state, .. } in chains.iter().flatten() {
+            assert_eq!(state.root(), block.header().state_root, "seed {seed}: the state at height {}", block.number());
+        }
+    }
+
+    /// Who was to be replaced votes no more. Where silence counts, the contract may keep a set instead.
+    pub(super) fn check_seats(&self) {
+        if self.plan.silent_after_s > 0 {
+            return;
+        }
+        let left: Vec<_> = self
+            .plan
+            .changes
+            .iter()
+            .filter_map(|(_, step)| match step {
+                Step::Replace(index, _) => Some(from_commonware(&self.keys[*index].public_key())),
+                _ => None,
+            })
+            .collect();
+        for index in self.plan.lasting() {
+            let record = self.disks[index].lock().iter().rev().find_map(|applied| applied.record.clone());
+            let (epoch, record) = record.expect("that of epoch zero at least");
+            let votes = EpochRecord::decode(&record).expect("the contract's own").keys().find(|key| left.contains(key));
+            assert!(votes.is_none(), "seed {}: {votes:?} votes in epoch {epoch}", self.plan.seed);
         }
     }
 
@@ -76,7 +103,7 @@ impl World {
         for guard in handles.guards.lock().iter().filter_map(Weak::upgrade) {
             let status = guard.status();
             // Without its journal simplex may ask for other votes; only the guard keeps it from a fault then.
-            let lost = self.plan.troubles.iter().any(|(kind, ..)| *kind == Trouble::Loss);
+            let lost = self.plan.troubles.iter().any(|trouble| trouble.harm == Harm::Loss);
             let asked = status.conflicts > 0 && self.plan.blackouts.is_empty() && !lost;
             assert!(!asked && status.fence.is_none(), "seed {}: {status:?}", self.plan.seed);
         }

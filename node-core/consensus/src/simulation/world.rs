@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},
     sync::{Arc, OnceLock, Weak},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use alloy_primitives::B256;
@@ -38,7 +38,7 @@ use zeroize::Zeroizing;
 use super::{
     application::{Applied, BALANCE, Candidate, Chain, Disk, Node},
     liar,
-    plan::{BOXES, EPOCH_BLOCKS, LIAR, Lie, Plan, SEATS, Trouble},
+    plan::{EPOCH_BLOCKS, Harm, LIAR, Lie, Links, Plan, Trouble},
 };
 use crate::{
     Config, ConsensusError,
@@ -67,16 +67,16 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(plan: Plan) -> Self {
-        let keys: Vec<_> = (0..BOXES as u64).map(ed25519::PrivateKey::from_seed).collect();
-        let validators = keys.iter().take(SEATS).enumerate().map(|(index, key)| Validator {
+        let keys: Vec<_> = (0..plan.boxes as u64).map(ed25519::PrivateKey::from_seed).collect();
+        let validators = keys.iter().take(plan.seats).enumerate().map(|(index, key)| Validator {
             name: format!("box-{index}"),
             public_key: from_commonware(&key.public_key()),
             fee_recipient: Chain::fee_recipient(index),
             organisation: Some("all".to_owned()),
             endpoint: None,
         });
-        // Of its own for each process and seed: a guard keeps others of the machine from its key and chain.
-        let chain_id = u64::from(std::process::id()) << 24 | (plan.seed + 1) & 0xff_ffff;
+        // Of its own for each process and plan: a guard keeps others of the machine from its key and chain.
+        let chain_id = u64::from(std::process::id()) << 28 | (plan.seats as u64) << 24 | (plan.seed + 1) & 0xff_ffff;
         let boxes = keys.iter().map(|key| Candidate {
             key: from_commonware(&key.public_key()),
             secret: ed25519_dalek::SigningKey::from_bytes(&secret(key)),
@@ -85,6 +85,7 @@ impl World {
             chain_id,
             executor: Executor::new(chain_id, EPOCH_BLOCKS),
             boxes: boxes.collect(),
+            seats: plan.seats,
             changes: plan.changes.clone(),
             organisation: SecretKey::from_byte_array([1; 32]).expect("a key"),
         };
@@ -120,7 +121,7 @@ impl World {
         let record = store.epoch_record(0).expect("it can be read").expect("the first");
         let (block, state) = (head.block.clone(), head.state.clone());
         let zero = Applied { block, state, record: Some((0, record)), certificate: None };
-        let disks = (0..BOXES).map(|_| Arc::new(Mutex::new(vec![zero.clone()]))).collect();
+        let disks = (0..plan.boxes).map(|_| Arc::new(Mutex::new(vec![zero.clone()]))).collect();
         Self { plan, chain: Arc::new(chain), genesis: zero.block, keys, disks, guards }
     }
 
@@ -146,18 +147,14 @@ impl World {
         let last = 100 * self.plan.blackouts.len();
         runner.start(|context| async move { self.play(context, last, None).await });
         self.check_chains();
-        let first = self.honest().next().expect("one does not lie");
+        self.check_seats();
+        let first = self.plan.lasting().next().expect("one lasts");
         let blocks = usize::try_from(self.plan.target).expect("few");
         self.disks[first].lock().iter().map(|applied| applied.block.hash()).take(blocks).collect()
     }
 
-    /// The boxes that do not lie.
-    pub(super) fn honest(&self) -> impl Iterator<Item = usize> + '_ {
-        (0..BOXES).filter(|index| self.plan.lie.is_none() || *index != LIAR)
-    }
-
     fn top(&self) -> u64 {
-        self.honest().map(|index| self.height(index)).max().unwrap_or(0)
+        self.plan.honest().map(|index| self.height(index)).max().unwrap_or(0)
     }
 
     fn height(&self, index: usize) -> u64 {
@@ -168,67 +165,73 @@ impl World {
     async fn play(&self, context: Context, first: usize, blackout: Option<u64>) {
         let settings = simulated::Config {
             max_size: 8 << 20,
-            max_peers_per_set: NZUsize!(BOXES),
+            max_peers_per_set: NZUsize!(self.plan.boxes),
             disconnect_on_block: true,
             tracked_peer_sets: NZUsize!(1),
         };
         let peers = self.keys.iter().map(ed25519::PrivateKey::public_key);
         let (network, oracle) = Network::new_with_peers(context.child("network"), settings, peers).await;
         network.start();
-        let mut dice = StdRng::seed_from_u64(self.plan.seed);
+        let Plan { seed, boxes, links: Links { latency_ms: (low, high), jitter_ms, delivered }, .. } = self.plan;
+        let mut dice = StdRng::seed_from_u64(seed);
         let mut links = Vec::new();
-        for (from, to) in
-            (0..BOXES).flat_map(|from| (0..BOXES).map(move |to| (from, to))).filter(|(from, to)| from != to)
-        {
-            let (low, high) = self.plan.latency_ms;
+        let pairs = (0..boxes).flat_map(|from| (0..boxes).map(move |to| (from, to)));
+        for (from, to) in pairs.filter(|(from, to)| from != to) {
             let link = Link {
                 latency: Duration::from_millis(dice.random_range(low..=high)),
-                jitter: Duration::from_millis(self.plan.jitter_ms),
-                success_rate: Probability::new(self.plan.delivered, 100).expect("a share"),
+                jitter: Duration::from_millis(jitter_ms),
+                success_rate: Probability::new(delivered, 100).expect("a share"),
             };
             self.link(&oracle, from, to, Some(&link)).await;
             links.push((from, to, link));
         }
         let handles = Handles::default();
         let mut running: Vec<Option<Handle<()>>> = Vec::new();
-        for index in 0..BOXES {
+        for index in 0..boxes {
             running.push(Some(self.start(&context, &oracle, index, first, &handles).await));
         }
         let mut troubles = self.plan.troubles.iter().copied().enumerate().collect::<std::collections::VecDeque<_>>();
-        let mut now: Option<(usize, (Trouble, usize, u64, u64))> = None;
+        let mut now: Option<(usize, Trouble, SystemTime)> = None;
         loop {
             context.sleep(LOOK).await;
             let top = self.top();
             if blackout.is_some_and(|height| top >= height) {
                 return;
             }
+            if let Some((index, _)) = self.plan.dead.filter(|(_, from)| top >= *from)
+                && let Some(handle) = running[index].take()
+            {
+                kill(handle).await;
+                // What it has on its disk is all that it can still show.
+                handles.finality.lock().insert(index, Finality::default());
+            }
             match now {
-                None if troubles.front().is_some_and(|(_, (.., from, _))| top >= *from) => {
-                    now = troubles.pop_front();
-                    let (_, (kind, index, ..)) = now.expect("there is one");
-                    match kind {
-                        Trouble::Crash | Trouble::Loss => {
-                            let handle = running[index].take().expect("it runs");
-                            handle.abort();
-                            let _ = handle.await;
-                        }
-                        Trouble::Cut => self.cut(&oracle, &links, index, true).await,
+                None if troubles.front().is_some_and(|(_, trouble)| top >= trouble.from) => {
+                    let (number, trouble) = troubles.pop_front().expect("there is one");
+                    now = Some((number, trouble, context.current()));
+                    let index = trouble.whose;
+                    match trouble.harm {
+                        Harm::Crash | Harm::Loss => kill(running[index].take().expect("it runs")).await,
+                        Harm::Cut => self.cut(&oracle, &links, index, true).await,
                     }
                 }
-                Some((number, (kind, index, _, back))) if top >= back => {
-                    match kind {
-                        Trouble::Crash | Trouble::Loss => {
+                Some((number, trouble, since))
+                    if trouble.is_over(top, context.current().duration_since(since).unwrap_or_default()) =>
+                {
+                    let index = trouble.whose;
+                    match trouble.harm {
+                        Harm::Crash | Harm::Loss => {
                             running[index] =
                                 Some(self.start(&context, &oracle, index, first + number + 1, &handles).await);
                         }
-                        Trouble::Cut => self.cut(&oracle, &links, index, false).await,
+                        Harm::Cut => self.cut(&oracle, &links, index, false).await,
                     }
                     now = None;
                 }
                 _ => {}
             }
             let done = now.is_none() && troubles.is_empty();
-            if done && self.honest().all(|index| self.height(index) >= self.plan.target) {
+            if done && self.plan.lasting().all(|index| self.height(index) >= self.plan.target) {
                 break;
             }
         }
@@ -288,8 +291,9 @@ impl World {
         let context = context.child("box").with_attribute("index", index).with_attribute("incarnation", incarnation);
         let config = self.config(index);
         if let Some(lie) = self.plan.lie.filter(|_| index == LIAR) {
-            let (disk, genesis, key) = (self.disks[LIAR + 1].clone(), self.genesis.hash(), self.keys[index].clone());
             // Another's disk tells it who votes.
+            let other = self.plan.lasting().next().expect("one lasts");
+            let (disk, genesis, key) = (self.disks[other].clone(), self.genesis.hash(), self.keys[index].clone());
             let schemes = move |epoch| {
                 let records = disk.lock().iter().filter_map(|applied| applied.record.clone()).collect::<Vec<_>>();
                 let (_, record) = records.into_iter().find(|(of, _)| *of == epoch)?;
@@ -300,7 +304,7 @@ impl World {
                 let namespace = if lie == Lie::Elsewhere { b"another chain" } else { &namespace[..] };
                 Theirs::signer(namespace, set, key.clone())
             };
-            let others = (0..BOXES).filter(|other| *other != LIAR).map(|other| self.keys[other].public_key()).collect();
+            let others = self.plan.honest().map(|other| self.keys[other].public_key()).collect();
             return context.spawn(move |context| liar::run(context, lie, schemes, channels, others));
         }
         // A box that was killed lets go of its log when the runtime has dropped all of its tasks.
@@ -316,7 +320,7 @@ impl World {
         let finality = Finality::default();
         handles.finality.lock().insert(index, finality.clone());
         let before = self.plan.troubles.iter().take(incarnation);
-        let lost = before.filter(|(kind, whose, ..)| *kind == Trouble::Loss && *whose == index).count();
+        let lost = before.filter(|trouble| trouble.harm == Harm::Loss && trouble.whose == index).count();
         let settings = Settings::new(&config, format!("box-{index}-{lost}"));
         let (gossip, gossip_queue) = mpsc::channel(1);
         let (sync, sync_queue) = mpsc::channel(1);
@@ -355,6 +359,12 @@ impl World {
             threads: 1,
         }
     }
+}
+
+/// Ends a box as a power button does.
+async fn kill(running: Handle<()>) {
+    running.abort();
+    let _ = running.await;
 }
 
 fn secret(key: &ed25519::PrivateKey) -> [u8; 32] {
