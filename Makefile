@@ -30,6 +30,9 @@ BENCH_ARGS ?=
 # Settings of `make sim`: how many seeds, and from which one on.
 SEEDS ?= 10000
 FIRST ?= 0
+# Settings of `make churn`: for how many minutes, and a file for what the boxes take meanwhile.
+MINUTES ?= 120
+REPORT ?=
 
 STEP := scripts/step.sh
 # Targets call setup first and do their work in a second make: setup may install ccache, which the lines above look for.
@@ -49,8 +52,8 @@ devnet:
 
 ##@ Test
 
-.PHONY: test lint fmt doc unit e2e sim soak fuzz
-.PHONY: fmt-check clippy deny doc-run tests-build nextest unit-run e2e-run sim-run soak-run fuzz-run
+.PHONY: test lint fmt doc unit e2e sim soak churn fuzz
+.PHONY: fmt-check clippy deny doc-run tests-build nextest unit-run e2e-run sim-run soak-run churn-run fuzz-run
 test: ## Everything: format, lints, documents, dependencies, all tests; ends with the test summary
 	@scripts/setup.sh all
 	@$(MAKE) fmt-check clippy doc-run deny nextest
@@ -117,6 +120,14 @@ soak: ## The tests that run for hours (not part of `make test`)
 
 soak-run: tests-build
 	@$(STEP) --last "soak tests" cargo nextest run --locked --workspace --profile soak --run-ignored only -E 'test(soak)'
+
+churn: ## Boxes that come and go, and what they take, e.g. `make churn MINUTES=120 REPORT=churn.csv` (in `make soak` too)
+	@scripts/setup.sh all
+	@$(MAKE) churn-run
+
+churn-run: tests-build
+	@DOLMEN_CHURN_MINUTES=$(MINUTES) $(if $(REPORT),DOLMEN_CHURN_REPORT="$(abspath $(REPORT))") $(STEP) --last "churn" \
+		cargo nextest run --locked --workspace --profile soak --run-ignored only --no-capture -E 'test(soak_membership_churns)'
 
 fuzz: ## The differential tests of signatures, a hundred million cases (a million of them in `make test`)
 	@scripts/setup.sh build

@@ -5,7 +5,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     path::Path,
     process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU16, Ordering},
+    sync::atomic::{AtomicU32, Ordering},
     thread,
 };
 
@@ -24,14 +24,31 @@ fn make_key(dir: &Path) -> String {
     made[0]["public_key"].as_str().expect("a public key is text").to_owned()
 }
 
-/// A port that nobody takes before a box that starts later does: below those that the system gives to connections.
+/// Ports of a box of a new chain: `dolmen devnet` counts its own from ten times the box's index on.
+const PORTS_A_BOX: u16 = 10;
+
+/// Where to look for so many ports that nobody takes while their box does not run: below those that the system gives to
+/// connections.
+fn quiet_place(count: u16) -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let place = std::process::id() + NEXT.fetch_add(count.into(), Ordering::Relaxed);
+    20_000 + u16::try_from(place % 10_000).expect("a small number")
+}
+
+fn bind(port: u16) -> Option<TcpListener> {
+    TcpListener::bind(("127.0.0.1", port)).ok()
+}
+
+/// A port of a box that joins later.
 fn quiet_port() -> TcpListener {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = u16::try_from(std::process::id() % 10_000).expect("a small number");
-    (0..10_000)
-        .map(|_| 20_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000)
-        .find_map(|port| TcpListener::bind(("127.0.0.1", port)).ok())
-        .expect("there are free ports")
+    (0..10_000).find_map(|_| bind(quiet_place(1))).expect("there are free ports")
+}
+
+/// The first of the ports of so many boxes, side by side.
+fn quiet_ports(boxes: usize) -> u16 {
+    let count = PORTS_A_BOX * u16::try_from(boxes).expect("few boxes");
+    let is_free = |base: u16| (base..base + count).all(|port| bind(port).is_some());
+    (0..1_000).map(|_| quiet_place(count)).find(|base| is_free(*base)).expect("there are free ports side by side")
 }
 
 /// What begins each entry of `p2p.peers` in a `box.toml`.
@@ -42,7 +59,7 @@ pub struct Cluster {
     /// Where the boxes are.
     pub chain: Chain,
     children: Vec<Option<Child>>,
-    /// Every process that was ever started here.
+    /// The processes that were started here and not seen to end: the number of one that ended may be another's.
     started: Vec<u32>,
     // Last, so that the directory outlives the boxes that write to it.
     dir: TempDir,
@@ -106,36 +123,34 @@ impl Cluster {
 
     /// Writes the files of another box; returns its index and public key.
     fn make_box(&mut self, name: &str, from: &str) -> (usize, String) {
-        let dir = self.dir.path().join(name);
-        fs::create_dir(&dir).expect("a directory can be made");
-        let key = make_key(&dir.join("keys"));
         // All bound at once, so that they differ.
         let ports = [(); 3].map(|()| quiet_port());
-        let [rpc, admin, p2p] = ports.each_ref().map(|port| port.local_addr().expect("it is bound"));
+        let addresses = ports.each_ref().map(|port| port.local_addr().expect("it is bound"));
         drop(ports);
-        let config = format!(
-            "name = \"{name}\"\ngenesis = \"../genesis.json\"\ndata_dir = \"data\"\n[sync]\nfrom = \"{from}\"\n\
-             [rpc]\nlisten = \"{rpc}\"\n[admin]\nlisten = \"{admin}\"\n[p2p]\nlisten = \"{p2p}\"\n"
-        );
-        let path = dir.join("box.toml");
-        fs::write(&path, config).expect("box.toml can be written");
-        self.chain.boxes.push(BoxInfo {
-            name: name.to_owned(),
-            rpc: format!("http://{rpc}"),
-            ws: format!("ws://{rpc}"),
-            metrics: format!("http://{admin}/metrics"),
-            ui: format!("http://{admin}/"),
-            certificate: None,
-            config: path,
-            pid: None,
-        });
+        let (own, key) = write_box(self.dir.path(), name, from, addresses);
+        self.chain.boxes.push(own);
         self.children.push(None);
         (self.children.len() - 1, key)
+    }
+
+    /// Removes a box that does not run, with all its files, and makes one with a key of its own in its place, at the
+    /// same addresses. As with [`Self::add_box`], nobody knows of it yet.
+    pub fn replace_box(&mut self, index: usize, name: &str) {
+        assert!(self.children[index].is_none(), "box {index} runs still");
+        let old = &self.chain.boxes[index];
+        let addresses = [old.rpc_address(), old.admin_address(), old.p2p_address()];
+        fs::remove_dir_all(old.dir()).expect("the directory of a box that is gone can be removed");
+        self.chain.boxes[index] = write_box(self.dir.path(), name, "snapshot", addresses).0;
     }
 
     /// One box.
     pub fn node(&self, index: usize) -> &BoxInfo {
         &self.chain.boxes[index]
+    }
+
+    /// The process of a box that runs.
+    pub fn pid(&self, index: usize) -> Option<u32> {
+        self.children[index].as_ref().map(Child::id)
     }
 
     /// Starts a box that does not run; returns without waiting for it.
@@ -170,6 +185,7 @@ impl Cluster {
         let mut child = self.children[index].take().unwrap_or_else(|| panic!("box {index} does not run"));
         child.kill().expect("a child can be killed");
         child.wait().expect("a killed child ends");
+        self.started.retain(|pid| *pid != child.id());
     }
 
     /// Stops a box in order with SIGTERM; it must end with success.
@@ -181,6 +197,7 @@ impl Cluster {
             let _ = child.kill();
             let _ = child.wait();
         }
+        self.started.retain(|pid| *pid != child.id());
         let success = status.is_some_and(|status| status.success());
         assert!(success, "box {index} ended with {status:?} on SIGTERM (None: not within {PATIENCE:?})");
     }
@@ -243,10 +260,36 @@ fn peer(public_key: &str, address: SocketAddr) -> String {
     format!("{PEERS}\npublic_key = \"{public_key}\"\naddress = \"{address}\"\n")
 }
 
+/// Writes the files of another box, which listens for JSON-RPC, administrators and other boxes; returns it and its
+/// public key.
+fn write_box(chain: &Path, name: &str, from: &str, [rpc, admin, p2p]: [SocketAddr; 3]) -> (BoxInfo, String) {
+    let dir = chain.join(name);
+    fs::create_dir(&dir).expect("a directory can be made");
+    let key = make_key(&dir.join("keys"));
+    let settings = format!(
+        "name = \"{name}\"\ngenesis = \"../genesis.json\"\ndata_dir = \"data\"\n[sync]\nfrom = \"{from}\"\n\
+         [rpc]\nlisten = \"{rpc}\"\n[admin]\nlisten = \"{admin}\"\n[p2p]\nlisten = \"{p2p}\"\n"
+    );
+    let config = dir.join("box.toml");
+    fs::write(&config, settings).expect("box.toml can be written");
+    let own = BoxInfo {
+        name: name.to_owned(),
+        rpc: format!("http://{rpc}"),
+        ws: format!("ws://{rpc}"),
+        metrics: format!("http://{admin}/metrics"),
+        ui: format!("http://{admin}/"),
+        certificate: None,
+        config,
+        pid: None,
+    };
+    (own, key)
+}
+
 /// Writes the files of a new chain on free ports.
 fn prepare(dir: &Path, boxes: usize, options: &[&str]) {
+    let (base_port, boxes) = (quiet_ports(boxes).to_string(), boxes.to_string());
     let mut command = Command::new(dolmen());
-    command.args(["devnet", "--prepare", "--base-port", "0", "--boxes", &boxes.to_string(), "--dir"]).arg(dir);
+    command.args(["devnet", "--prepare", "--base-port", &base_port, "--boxes", &boxes, "--dir"]).arg(dir);
     command.args(options);
     let prepared = process::run(&mut command, PATIENCE);
     assert!(prepared.status.success(), "`dolmen devnet --prepare` failed: {}", prepared.output);

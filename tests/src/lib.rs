@@ -3,7 +3,9 @@
 //! - [`Devnet`]: `dolmen devnet` as one process, as `make run` starts it.
 //! - [`Cluster`]: the same files, each box a process of its own that a test may kill and start again.
 //! - [`Chain`]: what `devnet.json` says, with requests to the boxes.
+//! - [`Members`]: the organisations, who change the chain with `dolmen gov`.
 //! - [`Load`]: signed transfers at a steady rate, and the receipts that were seen.
+//! - [`Record`]: what the boxes take of the machine, over time.
 //!
 //! Nothing here asserts how fast something is; every wait has an end, after which the test fails and shows the logs.
 
@@ -13,7 +15,9 @@ mod cluster;
 mod devnet;
 pub mod http;
 mod load;
+mod members;
 pub mod process;
+mod record;
 mod sign;
 
 use std::{
@@ -23,10 +27,12 @@ use std::{
 };
 
 pub use agree::{check_receipts, check_same_blocks, check_state};
-pub use chain::{Account, BoxInfo, Chain};
+pub use chain::{Account, BoxInfo, Chain, quantity};
 pub use cluster::Cluster;
 pub use devnet::Devnet;
 pub use load::{Acknowledged, Load};
+pub use members::{Members, proposal_number, validators};
+pub use record::Record;
 pub use sign::{call, transfer};
 
 /// Boxes of a test's chain: the smallest number that tolerates a faulty one.

@@ -7,7 +7,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     thread,
     time::{Duration, Instant},
@@ -52,19 +52,37 @@ struct Shared {
     draining: AtomicBool,
     stop: AtomicBool,
     outstanding: AtomicU64,
+    confirmed: AtomicUsize,
     acknowledged: Mutex<Vec<Acknowledged>>,
 }
 
 impl Load {
     /// Sends `per_second` transfers a second to each box, from the account with the box's index.
     pub fn start(chain: &Chain, per_second: u32) -> Self {
+        let senders = chain.boxes.iter().zip(&chain.accounts);
+        let senders = senders.map(|(own, account)| (vec![own.clone()], account.clone()));
+        Self::begin(chain.chain_id, per_second, senders.collect())
+    }
+
+    /// Sends `per_second` transfers a second from each account. They begin with a box each, which must run, and go on to
+    /// the next one where theirs confirms nothing: boxes may come and go, each at the address of another.
+    pub fn roam(chain: &Chain, accounts: &[Account], per_second: u32) -> Self {
+        let senders = accounts.iter().enumerate().map(|(place, account)| {
+            let mut nodes = chain.boxes.clone();
+            nodes.rotate_left(place % chain.boxes.len());
+            (nodes, account.clone())
+        });
+        Self::begin(chain.chain_id, per_second, senders.collect())
+    }
+
+    fn begin(chain_id: u64, per_second: u32, senders: Vec<(Vec<BoxInfo>, Account)>) -> Self {
         let shared = Arc::new(Shared::default());
-        let senders = chain.boxes.iter().zip(&chain.accounts).map(|(own, account)| Sender {
-            node: own.clone(),
-            account: account.clone(),
-            chain_id: chain.chain_id,
+        let senders = senders.into_iter().map(|(nodes, account)| Sender {
+            next_nonce: quantity(&nodes[0].call("eth_getTransactionCount", json!([account.address, "latest"]))),
+            nodes,
+            account,
+            chain_id,
             interval: Duration::from_secs(1) / per_second,
-            next_nonce: quantity(&own.call("eth_getTransactionCount", json!([account.address, "latest"]))),
             outstanding: VecDeque::new(),
             shared: shared.clone(),
         });
@@ -74,12 +92,17 @@ impl Load {
 
     /// Transactions confirmed so far.
     pub fn confirmed(&self) -> usize {
-        self.lock().len()
+        self.shared.confirmed.load(Ordering::Relaxed)
     }
 
     /// The confirmed transactions from the given place on, in no particular order.
     pub fn acknowledged_from(&self, place: usize) -> Vec<Acknowledged> {
         self.lock()[place..].to_vec()
+    }
+
+    /// The confirmed transactions since the last call, which are forgotten here: those of hours would fill the memory.
+    pub fn take_acknowledged(&self) -> Vec<Acknowledged> {
+        std::mem::take(&mut *self.lock())
     }
 
     /// Waits until this many more have been confirmed: the chain takes transactions.
@@ -88,7 +111,7 @@ impl Load {
         wait_for(&format!("{more} more confirmed transactions"), within, || (self.confirmed() >= target).then_some(()));
     }
 
-    /// Sends nothing new, and waits until everything that was sent is confirmed. Returns all of it.
+    /// Sends nothing new, and waits until everything that was sent is confirmed. Returns all of it that was not taken.
     pub fn finish(mut self, within: Duration) -> Vec<Acknowledged> {
         self.shared.draining.store(true, Ordering::Relaxed);
         for thread in self.threads.drain(..) {
@@ -118,9 +141,10 @@ impl Drop for Load {
     }
 }
 
-/// One account that sends to one box.
+/// One account that sends to one box at a time.
 struct Sender {
-    node: BoxInfo,
+    /// That one, and then those to go on to.
+    nodes: Vec<BoxInfo>,
     account: Account,
     chain_id: u64,
     interval: Duration,
@@ -141,6 +165,7 @@ impl Sender {
             if self.confirm() > 0 || self.outstanding.is_empty() {
                 confirmed_at = Instant::now();
             } else if confirmed_at.elapsed() > RESEND_AFTER {
+                self.nodes.rotate_left(1);
                 self.outstanding.iter().for_each(|(_, raw)| self.send(raw));
                 confirmed_at = Instant::now();
             }
@@ -164,7 +189,7 @@ impl Sender {
 
     fn send(&self, raw: &str) {
         // Refused as known or as executed already, or the box is down: the receipt decides.
-        if self.node.rpc("eth_sendRawTransaction", json!([raw])).is_err() {
+        if self.nodes[0].rpc("eth_sendRawTransaction", json!([raw])).is_err() {
             thread::sleep(RETRY / 10);
         }
     }
@@ -173,7 +198,7 @@ impl Sender {
     fn confirm(&mut self) -> usize {
         let mut confirmed = 0;
         while let Some(&(hash, _)) = self.outstanding.front() {
-            let Ok(receipt) = self.node.rpc("eth_getTransactionReceipt", json!([hash])) else {
+            let Ok(receipt) = self.nodes[0].rpc("eth_getTransactionReceipt", json!([hash])) else {
                 thread::sleep(RETRY);
                 break;
             };
@@ -183,7 +208,9 @@ impl Sender {
             assert_eq!(receipt["status"], "0x1", "a plain transfer failed: {receipt}");
             self.outstanding.pop_front();
             self.shared.outstanding.fetch_sub(1, Ordering::Relaxed);
-            self.shared.acknowledged.lock().expect("no other sender panics here").push(Acknowledged { hash, receipt });
+            let mut acknowledged = self.shared.acknowledged.lock().expect("no other sender panics here");
+            acknowledged.push(Acknowledged { hash, receipt });
+            self.shared.confirmed.fetch_add(1, Ordering::Relaxed);
             confirmed += 1;
         }
         confirmed

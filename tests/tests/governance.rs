@@ -8,7 +8,8 @@ use alloy_primitives::{B256, hex, keccak256};
 use alloy_rlp::Decodable as _;
 use dolmen_governance::{EpochRecord, requests_hash};
 use dolmen_tests::{
-    BOXES, BoxInfo, Cluster, Load, PATIENCE, check_receipts, check_same_blocks, dolmen, process, wait_for,
+    BOXES, BoxInfo, Cluster, Load, Members, PATIENCE, check_receipts, check_same_blocks, dolmen, process,
+    proposal_number, quantity, validators, wait_for,
 };
 use dolmen_types::{Certificate, PublicKey};
 use ed25519_dalek::{Signature, Verifier as _, VerifyingKey};
@@ -25,11 +26,12 @@ fn members_change_who_runs_their_chain() {
     let mut cluster = Cluster::prepare_with(BOXES, &["--epoch-blocks", &EPOCH_BLOCKS.to_string()]);
     (0..BOXES).for_each(|index| cluster.spawn(index));
     cluster.wait_for_height(1);
-    let newcomer = admit(&mut cluster, NEWCOMER, 0, FEES);
-    stand_by(&cluster);
-    promote(&mut cluster, newcomer);
-    retire(&mut cluster, BOXES - 1);
-    check_what_people_see(&cluster);
+    let members = Members::asking(&cluster, 0);
+    let newcomer = admit(&mut cluster, &members, NEWCOMER, 0, FEES);
+    stand_by(&members);
+    promote(&mut cluster, &members, newcomer);
+    retire(&mut cluster, &members, BOXES - 1);
+    check_what_people_see(&members);
     cluster.wait_for_progress(3);
     let sizes = check_from_outside(&cluster, cluster.node(0));
     assert!(sizes.contains(&(BOXES + 1)) && sizes.last() == Some(&BOXES), "{sizes:?}");
@@ -44,7 +46,9 @@ fn every_validator_is_replaced_under_load() {
     cluster.wait_for_height(1);
     let names: Vec<String> = (0..BOXES).map(|index| format!("new-{index}")).collect();
     let fees = |index: usize| format!("0x00000000000000000000000000000000000000e{index:x}");
-    let new: Vec<usize> = (0..BOXES).map(|index| admit(&mut cluster, &names[index], index, &fees(index))).collect();
+    let members = Members::asking(&cluster, 0);
+    let new: Vec<usize> =
+        (0..BOXES).map(|index| admit(&mut cluster, &members, &names[index], index, &fees(index))).collect();
     // The members' accounts vote; others pay.
     let mut chain = cluster.chain.clone();
     chain.boxes = new.iter().map(|index| cluster.node(*index).clone()).collect();
@@ -58,7 +62,7 @@ fn every_validator_is_replaced_under_load() {
         let leaves = cluster.node(old).name.clone();
         let (retire, promote) = (["propose", "retire", &leaves], ["propose", "promote", &names[old]]);
         for change in if old == BOXES - 1 { [retire, promote] } else { [promote, retire] } {
-            decide(&cluster, &change);
+            members.decide(&change);
         }
         wait_for(&format!("an epoch without {leaves}"), PATIENCE, || {
             let voters = validators(cluster.node(new[0]));
@@ -85,29 +89,10 @@ fn every_validator_is_replaced_under_load() {
     cluster.stop_all();
 }
 
-/// A change that three of four organisations want.
-fn decide(cluster: &Cluster, change: &[&str]) {
-    let proposal = member(cluster, 0, change);
-    let vote = ["vote", &number(&proposal), "yes"];
-    member(cluster, 1, &vote);
-    assert_eq!(member(cluster, 2, &vote)["status"], "executed", "{change:?}");
-}
-
-/// A box that nobody knows asks to join, and its organisation takes it in, which it may do alone.
-fn admit(cluster: &mut Cluster, name: &str, organisation: usize, fees: &str) -> usize {
+/// A box that nobody knows joins.
+fn admit(cluster: &mut Cluster, members: &Members, name: &str, organisation: usize, fees: &str) -> usize {
     let index = cluster.add_box(name);
-    let own = cluster.node(index).clone();
-    let request = own.dir().join("request.json");
-    let (config, request) = (text(&own.config), text(&request));
-    let number = (organisation + 1).to_string();
-    gov(
-        cluster,
-        &["request", "--config", config, "--organisation", &number, "--fee-recipient", fees, "--out", request],
-    );
-    let admission = ["propose", "admit-follower", "--request", request];
-    let proposal = member(cluster, organisation, &admission);
-    assert_eq!(proposal["status"], "executed", "{proposal}");
-
+    members.admit(cluster.node(index), organisation, fees);
     // The others learn from the chain where it is, and it from the genesis file where they are.
     cluster.spawn(index);
     cluster.wait_for_progress(2);
@@ -115,22 +100,22 @@ fn admit(cluster: &mut Cluster, name: &str, organisation: usize, fees: &str) -> 
 }
 
 /// A follower stands by only where those agree who would promote it.
-fn stand_by(cluster: &Cluster) {
+fn stand_by(members: &Members) {
     // That it may take a validator's place some day is not for its organisation to decide.
-    let proposal = member(cluster, 0, &["propose", "change-box", NEWCOMER, "--standby", "true"]);
+    let proposal = members.act(0, &["propose", "change-box", NEWCOMER, "--standby", "true"]);
     assert_eq!((&proposal["status"], &proposal["needed"]), (&json!("open"), &json!("0x3")), "{proposal}");
-    let proposal = member(cluster, 0, &["withdraw", &number(&proposal)]);
+    let proposal = members.act(0, &["withdraw", &proposal_number(&proposal)]);
     assert_eq!(proposal["status"], "withdrawn", "{proposal}");
 }
 
 /// Three of four organisations make it a validator.
-fn promote(cluster: &mut Cluster, newcomer: usize) {
-    let proposal = member(cluster, 0, &["propose", "promote", NEWCOMER]);
+fn promote(cluster: &mut Cluster, members: &Members, newcomer: usize) {
+    let proposal = members.act(0, &["propose", "promote", NEWCOMER]);
     assert_eq!((&proposal["status"], &proposal["approvals"]), (&json!("open"), &json!("0x1")), "{proposal}");
-    let id = number(&proposal);
+    let id = proposal_number(&proposal);
     let vote = ["vote", &id, "yes"];
-    assert_eq!(member(cluster, 1, &vote)["status"], "open");
-    assert_eq!(member(cluster, 2, &vote)["status"], "executed");
+    assert_eq!(members.act(1, &vote)["status"], "open");
+    assert_eq!(members.act(2, &vote)["status"], "executed");
     wait_for_validators(cluster, BOXES + 1);
     assert!(validators(cluster.node(0)).contains(&NEWCOMER.to_owned()));
     for own in [cluster.node(0), cluster.node(newcomer)] {
@@ -143,13 +128,13 @@ fn promote(cluster: &mut Cluster, newcomer: usize) {
 }
 
 /// An old validator leaves; its organisation stays and has no part in the decision.
-fn retire(cluster: &mut Cluster, old: usize) {
+fn retire(cluster: &mut Cluster, members: &Members, old: usize) {
     let name = cluster.node(old).name.clone();
-    let proposal = member(cluster, 1, &["propose", "retire", &name]);
-    let id = number(&proposal);
-    assert_eq!(member(cluster, 0, &["vote", &id, "yes"])["status"], "open");
-    assert_eq!(member(cluster, 2, &["vote", &id, "yes"])["status"], "executed");
-    let late = run(cluster, &signed(cluster, BOXES - 1, &["vote", &id, "no"]));
+    let proposal = members.act(1, &["propose", "retire", &name]);
+    let id = proposal_number(&proposal);
+    assert_eq!(members.act(0, &["vote", &id, "yes"])["status"], "open");
+    assert_eq!(members.act(2, &["vote", &id, "yes"])["status"], "executed");
+    let late = members.try_to_act(BOXES - 1, &["vote", &id, "no"]);
     assert!(!late.status.success() && late.output.contains("is executed"), "{}", late.output);
     wait_for_validators(cluster, BOXES);
     assert!(!validators(cluster.node(0)).contains(&name));
@@ -157,9 +142,9 @@ fn retire(cluster: &mut Cluster, old: usize) {
 }
 
 /// The tables have what they are about.
-fn check_what_people_see(cluster: &Cluster) {
+fn check_what_people_see(members: &Members) {
     let shows = |arguments: &[&str], parts: &[&str]| {
-        let shown = gov(cluster, arguments);
+        let shown = members.show(arguments);
         for part in parts {
             assert!(shown.contains(part), "{part:?} is not in what {arguments:?} shows:\n{shown}");
         }
@@ -231,55 +216,6 @@ fn wait_for_validators(cluster: &mut Cluster, count: usize) {
     });
 }
 
-/// Names of those who vote on the next block.
-fn validators(own: &BoxInfo) -> Vec<String> {
-    let epoch = own.call("dolmen_epoch", json!([]));
-    let validators = epoch["validators"].as_array().expect("a list");
-    validators.iter().map(|validator| validator["name"].as_str().expect("a name").to_owned()).collect()
-}
-
-/// `dolmen gov` of an organisation; how the proposal stands after it.
-fn member(cluster: &Cluster, organisation: usize, arguments: &[&str]) -> Value {
-    let ended = run(cluster, &signed(cluster, organisation, arguments));
-    assert!(ended.status.success(), "{arguments:?}: {}", ended.output);
-    let mut done: Value = serde_json::from_str(&ended.output).expect("JSON alone");
-    done["proposal"].take()
-}
-
-/// The arguments with which an organisation signs.
-fn signed(cluster: &Cluster, organisation: usize, arguments: &[&str]) -> Vec<String> {
-    let member = format!("organisation-{organisation}");
-    let more = ["--devnet", text(cluster.dir()), "--as", &member, "--json"];
-    arguments.iter().chain(&more).map(|argument| (*argument).to_owned()).collect()
-}
-
-/// `dolmen gov` that must succeed; what it prints.
-fn gov(cluster: &Cluster, arguments: &[&str]) -> String {
-    let owned: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-    let ended = run(cluster, &owned);
-    assert!(ended.status.success(), "{arguments:?}: {}", ended.output);
-    ended.output
-}
-
-fn run(cluster: &Cluster, arguments: &[String]) -> process::Ended {
-    let mut command = Command::new(dolmen());
-    process::run(command.args(["gov", "--rpc", &cluster.node(0).rpc]).args(arguments), PATIENCE)
-}
-
-/// The number of a proposal as it is typed.
-fn number(proposal: &Value) -> String {
-    quantity(&proposal["id"]).to_string()
-}
-
-fn quantity(value: &Value) -> u64 {
-    let digits = value.as_str().and_then(|text| text.strip_prefix("0x"));
-    digits.and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or_else(|| panic!("{value} is no quantity"))
-}
-
 fn bytes(value: &Value) -> Vec<u8> {
     value.as_str().and_then(|text| hex::decode(text).ok()).unwrap_or_else(|| panic!("{value} is no data"))
-}
-
-fn text(path: &std::path::Path) -> &str {
-    path.to_str().expect("temporary directories have simple names")
 }
