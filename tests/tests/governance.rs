@@ -1,7 +1,7 @@
 //! Members of a consortium change who runs their chain, with `dolmen gov` alone; then somebody who has the genesis file
 //! and the answers of one box checks every epoch.
 
-use std::{fs, process::Command};
+use std::{fs, process::Command, time::Instant};
 
 use alloy_consensus::Header;
 use alloy_primitives::{B256, hex, keccak256};
@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 
 /// The fewest that a chain may have: epochs end often, and certificates of many are checked.
 const EPOCH_BLOCKS: u64 = 20;
+/// The least that a chain may have.
+const SILENT_AFTER_S: u64 = 5;
 const NEWCOMER: &str = "newcomer";
 /// Where the newcomer's fees go, by which its blocks are known.
 const FEES: &str = "0x00000000000000000000000000000000000000f5";
@@ -99,6 +101,53 @@ fn admit(cluster: &mut Cluster, members: &Members, name: &str, organisation: usi
     index
 }
 
+/// A validator dies, and after a while a box that stands by votes in its place; nobody has to decide anything.
+#[test]
+fn a_silent_validator_is_replaced_by_itself() {
+    let epoch_blocks = EPOCH_BLOCKS.to_string();
+    let options = ["--epoch-blocks", &epoch_blocks, "--silent-after-s", &SILENT_AFTER_S.to_string()];
+    let mut cluster = Cluster::prepare_with(BOXES, &options);
+    (0..BOXES).for_each(|index| cluster.spawn(index));
+    cluster.wait_for_height(1);
+    let members = Members::asking(&cluster, 0);
+    let newcomer = admit(&mut cluster, &members, NEWCOMER, 0, FEES);
+    members.decide(&["propose", "change-box", NEWCOMER, "--standby", "true"]);
+    let mut chain = cluster.chain.clone();
+    chain.accounts.drain(..BOXES);
+    chain.boxes.remove(BOXES - 1);
+    let load = Load::start(&chain, 25);
+    load.wait_for_more(20, PATIENCE);
+
+    let (dead, own) = (BOXES - 1, cluster.node(newcomer).clone());
+    cluster.kill9(dead);
+    let died = Instant::now();
+    let name = cluster.node(dead).name.clone();
+    wait_for(&format!("an epoch with {NEWCOMER} instead of {name}"), PATIENCE, || {
+        let voters = validators(cluster.node(0));
+        (voters.len() == BOXES && !voters.contains(&name) && voters.contains(&NEWCOMER.to_owned())).then_some(())
+    });
+    let replaced = died.elapsed();
+    wait_for_block_of(FEES, &own);
+    eprintln!(
+        "silent after {SILENT_AFTER_S} s, epochs of {EPOCH_BLOCKS} blocks: replaced after {} ms, its first block after {} ms",
+        replaced.as_millis(),
+        died.elapsed().as_millis()
+    );
+
+    // The dead one comes back as a follower: it has every block, and makes none.
+    cluster.restart(dead);
+    cluster.wait_for_progress(2 * EPOCH_BLOCKS);
+    let acknowledged = load.finish(PATIENCE);
+    cluster.wait_for_progress(1);
+    check_receipts(&cluster.chain.boxes, &acknowledged);
+    let height = cluster.heights().0;
+    check_same_blocks(&cluster.chain.boxes, height - EPOCH_BLOCKS..=height);
+    let members_now = validators(cluster.node(dead));
+    assert!(!members_now.contains(&name) && members_now.contains(&NEWCOMER.to_owned()), "{members_now:?}");
+    check_from_outside(&cluster, &own);
+    cluster.stop_all();
+}
+
 /// A follower stands by only where those agree who would promote it.
 fn stand_by(members: &Members) {
     // That it may take a validator's place some day is not for its organisation to decide.
@@ -119,10 +168,7 @@ fn promote(cluster: &mut Cluster, members: &Members, newcomer: usize) {
     wait_for_validators(cluster, BOXES + 1);
     assert!(validators(cluster.node(0)).contains(&NEWCOMER.to_owned()));
     for own in [cluster.node(0), cluster.node(newcomer)] {
-        wait_for("a block of the newcomer", PATIENCE, || {
-            let latest = own.call("eth_getBlockByNumber", json!(["latest", false]));
-            (latest["miner"] == FEES).then_some(())
-        });
+        wait_for_block_of(FEES, own);
     }
     cluster.assert_running();
 }
@@ -207,6 +253,14 @@ fn verify(certificate: &Certificate, block: &B256, genesis: &B256, voters: &[Pub
         let valid = key.verify(&signed.message, &Signature::from_bytes(signature));
         assert!(valid.is_ok(), "a signature over block {block} does not hold");
     }
+}
+
+/// Waits until the latest block is of the box whose fees go there.
+fn wait_for_block_of(fees: &str, own: &BoxInfo) {
+    wait_for(&format!("a block of {fees}"), PATIENCE, || {
+        let latest = own.call("eth_getBlockByNumber", json!(["latest", false]));
+        (latest["miner"] == fees).then_some(())
+    });
 }
 
 fn wait_for_validators(cluster: &mut Cluster, count: usize) {
