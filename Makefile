@@ -22,7 +22,7 @@ export CXX := ccache g++
 endif
 endif
 
-# Settings of `make run` and `make bench-chain`, e.g. `make run BOXES=7 BASE_PORT=30000`.
+# Settings of `make run`, and what the targets under "Measure" pass on, e.g. `make run BOXES=7 BASE_PORT=30000`.
 BOXES ?= 4
 DEVNET_DIR ?= devnet
 BASE_PORT ?= 8545
@@ -138,7 +138,7 @@ fuzz-run: tests-build
 
 ##@ Measure
 
-.PHONY: bench bench-chain bench-run bench-chain-run
+.PHONY: bench bench-chain bench-sync bench-run bench-chain-run bench-sync-run
 bench: ## Criterion benchmarks, release profile
 	@scripts/setup.sh build
 	@$(MAKE) bench-run
@@ -153,6 +153,14 @@ bench-chain: ## A chain of boxes under load, release profile: throughput, latenc
 bench-chain-run:
 	@$(STEP) "build dolmen (release)" cargo build --locked --release -p dolmen
 	@exec "$(CARGO_TARGET_DIR)/release/dolmen" bench chain $(BENCH_ARGS)
+
+bench-sync: ## Boxes that join a chain of a million accounts, release profile: from a snapshot and block by block
+	@scripts/setup.sh build
+	@$(MAKE) bench-sync-run
+
+bench-sync-run:
+	@$(STEP) "build dolmen (release)" cargo build --locked --release -p dolmen
+	@exec "$(CARGO_TARGET_DIR)/release/dolmen" bench sync $(BENCH_ARGS)
 
 ##@ Other
 

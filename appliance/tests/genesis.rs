@@ -198,6 +198,7 @@ fn the_help_of_every_command_has_examples() {
         "gov withdraw",
         "status",
         "bench chain",
+        "bench sync",
         "evm statetest",
     ] {
         let output = dolmen(Path::new("."), command.split(' ').chain(["--help"]));

@@ -20,22 +20,29 @@ const KEYS: [&str; 10] = [
     "machine.cpu",
 ];
 
-#[test]
-fn a_short_run_reports_what_the_chain_did() {
-    let dir = tempfile::tempdir().unwrap();
+/// Runs a benchmark that starts a chain, and gives its result and what it printed.
+fn chain_result(arguments: &str) -> (Value, String) {
+    let dir = tempfile::tempdir().expect("a temporary directory");
     let json = dir.path().join("result.json");
     let output = Command::new(dolmen())
-        .args("bench chain --boxes 4 --workload erc20 --seconds 5 --rate 50 --accounts 40 --json".split(' '))
+        .arg("bench")
+        .args(arguments.split(' '))
+        .arg("--json")
         .arg(&json)
         .arg("--dir")
         .arg(dir.path().join("chain"))
         .output()
-        .unwrap();
+        .expect("dolmen starts");
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{}\n{out}\n{err}", output.status);
     assert!(!err.contains('\x1b'), "progress is for terminals: {err}");
+    let result = std::fs::read(&json).expect("the result was written");
+    (serde_json::from_slice(&result).expect("the result is JSON"), out.into_owned())
+}
 
-    let result: Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+#[test]
+fn a_short_run_reports_what_the_chain_did() {
+    let (result, out) = chain_result("chain --boxes 4 --workload erc20 --seconds 5 --rate 50 --accounts 40");
     let value = |key: &str| key.split('.').fold(&result, |value, key| &value[key]);
     for key in KEYS {
         assert!(!value(key).is_null(), "no `{key}` in {result:#}");
@@ -51,6 +58,55 @@ fn a_short_run_reports_what_the_chain_did() {
     assert!(number("rss_mb_max") > 0.0);
     assert!(number("finality_ms.p50") <= number("finality_ms.p99"));
     for row in ["throughput", "finality", "CPU time", "memory"] {
+        assert!(out.lines().any(|line| line.starts_with(row)), "no `{row}` in\n{out}");
+    }
+}
+
+/// Figures of a join, each above zero.
+const JOIN_FIGURES: [&str; 8] = [
+    "seconds",
+    "state_seconds",
+    "cpu_seconds",
+    "rss_mb_max",
+    "blocks_mb",
+    "disk_mb",
+    "height",
+    "cpu_us_per_block_per_box",
+];
+
+/// Epochs of a hundred blocks: the boxes keep a state for longer than the box that is killed takes.
+#[test]
+fn boxes_join_from_a_snapshot_with_kills_and_by_executing_all_blocks() {
+    let (result, out) = chain_result("sync --accounts 3000 --interruptions 3 --rate 20 --epoch-blocks 100");
+    for (key, expected) in [("boxes", 4), ("accounts", 3000), ("rate", 20), ("interruptions", 3), ("epoch_blocks", 100)]
+    {
+        assert_eq!(result[key], expected, "{key}");
+    }
+    assert!(result["machine"]["cpu"].is_string());
+    assert!(result["fill_blocks"].as_u64() > Some(0) && result["fill_transactions"].as_u64() > Some(0));
+    let joins = result["joins"].as_array().expect("a list");
+    let names: Vec<_> = joins.iter().map(|join| &join["name"]).collect();
+    assert_eq!(names, ["snapshot", "interrupted", "replay"]);
+    for join in joins {
+        for key in JOIN_FIGURES {
+            assert!(join[key].as_f64() > Some(0.0), "`{key}` in {join:#}");
+        }
+    }
+    let number = |join: usize, key: &str| joins[join][key].as_u64().unwrap_or_else(|| panic!("{key} in {result:#}"));
+    // The first state that the boxes could offer is that of an epoch's last block.
+    for join in [0, 1] {
+        assert!(joins[join]["state_mb"].as_f64() > Some(0.0) && number(join, "states") > 0);
+        assert!(number(join, "state_height") >= 99);
+    }
+    assert_eq!((number(0, "starts"), number(0, "resumed"), number(0, "state_height") % 100), (1, 0, 99));
+    let kills = number(1, "starts") - 1;
+    assert!((1..=3).contains(&kills) && (1..=kills).contains(&number(1, "resumed")), "{result:#}");
+    assert_eq!((number(2, "starts"), number(2, "states"), number(2, "state_height")), (1, 0, 0));
+    assert_eq!(joins[2]["state_mb"], 0.0);
+    for key in ["seconds", "cpu_seconds", "rss_mb_max", "received_mb", "disk_mb"] {
+        assert!(result["replay_to_snapshot"][key].is_number(), "{key}");
+    }
+    for row in ["accounts", "interrupted", "time, s", "CPU time, s", "files, MB"] {
         assert!(out.lines().any(|line| line.starts_with(row)), "no `{row}` in\n{out}");
     }
 }

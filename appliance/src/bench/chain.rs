@@ -6,18 +6,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use alloy_primitives::U64;
 use anyhow::{bail, ensure};
-use serde_json::json;
 
 use super::{
     ChainArgs,
     client::Rpc,
     cpu,
-    devnet::{Description, Devnet, interrupted},
-    load::{Flight, LANES_PER_BOX, Lane, Load, Pace},
+    devnet::{Description, Devnet, Place},
+    load::{self, Flight, LANES_PER_BOX, Lane, Load, Pace},
     machine::Machine,
-    report::{Percentiles, Progress, Report, round},
+    report::{PROFILE, Percentiles, Progress, Report, megabytes, round, write_json},
     watch::{Log, Watcher},
     workload::{Setup, failed_receipts},
 };
@@ -46,29 +44,15 @@ const POLL: Duration = Duration::from_millis(20);
 pub(crate) async fn chain(args: ChainArgs) -> anyhow::Result<()> {
     let progress = Progress::new();
     let machine = Machine::read();
-    progress.say(format!("starting {} boxes", args.boxes));
-    let mut devnet = Devnet::start(&args).await?;
+    progress.say(format!("starting {} boxes", args.devnet.boxes));
+    let devnet = Devnet::start(&args.devnet, Place::of(&args.devnet), &[]).await?;
     let machine = machine.writing_to(&devnet.dir);
     let description = devnet.description.clone();
-    let result = tokio::select! {
-        result = run(&args, &description, machine, &progress) => result,
-        error = devnet.ended() => Err(error),
-        result = interrupted() => {
-            devnet.stop().await?;
-            result?;
-            bail!("interrupted before the end");
-        }
-    };
-    progress.say("stopping the boxes".to_owned());
-    let (report, problems) = match result {
-        Ok(result) => result,
-        Err(error) => return Err(devnet.fail(error).await),
-    };
-    devnet.stop().await?;
+    let (report, problems) = devnet.during(&progress, run(&args, &description, machine, &progress)).await?;
     drop(progress);
     report.print();
     if let Some(path) = &args.json {
-        report.write_json(path)?;
+        write_json(&report, path)?;
     }
     ensure!(problems.is_empty(), "the result is not valid:\n  {}", problems.join("\n  "));
     Ok(())
@@ -80,8 +64,7 @@ async fn run(
     machine: Machine,
     progress: &Progress,
 ) -> anyhow::Result<(Report, Vec<String>)> {
-    let boxes: Vec<Rpc> =
-        description.boxes.iter().map(|node| Rpc::new(&node.name, &node.rpc)).collect::<Result<_, _>>()?;
+    let boxes = description.clients()?;
     let lanes = (boxes.len() * LANES_PER_BOX).min(args.accounts as usize);
     let pace = match args.rate {
         Some(rate) => Pace::Rate(f64::from(rate.get())),
@@ -123,12 +106,7 @@ struct Snapshot {
 
 impl Run<'_> {
     async fn phases(&self, machine: Machine) -> anyhow::Result<(Report, Vec<String>)> {
-        let lanes = self.setup.plan.lanes;
-        let lane = |index: usize| {
-            let rpc = self.boxes[index % self.boxes.len()].clone();
-            Lane { index, rpc, supply: Default::default(), position: 0 }
-        };
-        let mut lanes: Vec<_> = (0..lanes).map(lane).collect();
+        let mut lanes = load::lanes(&self.boxes, self.setup.plan.lanes);
         let rate = match self.pace {
             Pace::Rate(rate) => rate,
             Pace::Saturate { .. } => {
@@ -182,17 +160,9 @@ impl Run<'_> {
     }
 
     /// Gives the lanes `count` more transactions.
-    async fn sign(&self, mut lanes: Vec<Lane>, count: u64) -> anyhow::Result<Vec<Lane>> {
+    async fn sign(&self, lanes: Vec<Lane>, count: u64) -> anyhow::Result<Vec<Lane>> {
         self.progress.say(format!("signing {count} transactions"));
-        let each = count.div_ceil(lanes.len() as u64);
-        // What was signed and not sent comes first.
-        let from: Vec<_> = lanes.iter().map(|lane| lane.position + lane.supply.len() as u64).collect();
-        let setup = self.setup.clone();
-        let signed = tokio::task::spawn_blocking(move || setup.plan.sign_all(&from, each)).await?;
-        for (lane, signed) in lanes.iter_mut().zip(signed) {
-            lane.supply.extend(signed);
-        }
-        Ok(lanes)
+        load::supply(&self.setup, lanes, count).await
     }
 
     /// Warms up and measures; returns the processes at both ends of the window.
@@ -272,10 +242,10 @@ impl Run<'_> {
 
     /// Waits until `rpc` has the first box's head.
     async fn catch_up(&self, rpc: &Rpc) -> anyhow::Result<()> {
-        let head: U64 = self.boxes[0].call("eth_blockNumber", json!([])).await?;
+        let head = self.boxes[0].height().await?;
         let start = Instant::now();
         loop {
-            let own: U64 = rpc.call("eth_blockNumber", json!([])).await?;
+            let own = rpc.height().await?;
             if own >= head {
                 return Ok(());
             }
@@ -303,17 +273,16 @@ impl Run<'_> {
         let intervals = log.arrivals.windows(2).filter(|pair| within(pair[0].1) && pair[1].0 == pair[0].0 + 1);
         let apart = |pair: &[(u64, Instant)]| (pair[1].0, (pair[1].1 - pair[0].1).as_secs_f64() * 1000.0);
         let (first, others): (Vec<_>, Vec<_>) =
-            intervals.map(apart).partition(|(number, _)| number.is_multiple_of(self.args.epoch_blocks));
+            intervals.map(apart).partition(|(number, _)| number.is_multiple_of(self.args.devnet.epoch_blocks));
         let times = |intervals: Vec<(u64, f64)>| Percentiles::of(intervals.into_iter().map(|(_, ms)| ms).collect());
         let each = |us: u64| us as f64 / transactions as f64;
         let by_box: Vec<_> =
             end.boxes_cpu_us.iter().zip(&start.boxes_cpu_us).map(|(end, start)| each(end - start)).collect();
-        let megabytes = |bytes: Option<u64>| round(bytes.unwrap_or(0) as f64 / 1_000_000.0);
         Ok(Report {
             version: env!("CARGO_PKG_VERSION"),
-            profile: if cfg!(debug_assertions) { "debug" } else { "release" },
+            profile: PROFILE,
             boxes: self.boxes.len(),
-            accel: self.args.accel.name(),
+            accel: self.args.devnet.accel.name(),
             workload: self.args.workload.name(),
             seconds: round(seconds),
             rate: self.args.rate.map(std::num::NonZeroU32::get),
@@ -337,8 +306,8 @@ impl Run<'_> {
             cpu_us_per_tx_per_box: round(by_box.iter().sum::<f64>() / by_box.len() as f64),
             cpu_us_per_tx_by_box: by_box.into_iter().map(round).collect(),
             client_cpu_us_per_tx: round(each(end.own_cpu_us - start.own_cpu_us)),
-            rss_mb_max: megabytes(end.memory.iter().map(|memory| memory.peak).max()),
-            rss_mb_start: megabytes(start.memory.iter().map(|memory| memory.resident).max()),
+            rss_mb_max: megabytes(end.memory.iter().map(|memory| memory.peak).max().unwrap_or(0)),
+            rss_mb_start: megabytes(start.memory.iter().map(|memory| memory.resident).max().unwrap_or(0)),
             machine,
         })
     }

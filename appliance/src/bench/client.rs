@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use alloy_primitives::{B256, U256};
+use alloy_primitives::{B256, U64, U256};
 use anyhow::{Context as _, bail, ensure};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -67,6 +67,12 @@ impl Rpc {
         let mut results = self.batch(method, vec![params]).await?;
         let result = results.pop().context("one result for each call")?;
         serde_json::from_value(result).with_context(|| format!("read the result of {method} from {}", self.name))
+    }
+
+    /// The height of its latest block.
+    pub(super) async fn height(&self) -> anyhow::Result<u64> {
+        let height: U64 = self.call("eth_blockNumber", json!([])).await?;
+        Ok(height.to())
     }
 
     /// Calls one method with each of the parameter lists; fails if one call does. Results in order.

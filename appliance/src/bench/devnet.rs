@@ -22,13 +22,14 @@ use tokio::{
     time::timeout,
 };
 
-use super::ChainArgs;
+use super::{DevnetSettings, client::Rpc, report::Progress};
+use crate::config::PeerConfig;
 
 /// Accounts with funds that the devnet's genesis gets.
 const DEV_ACCOUNTS: u32 = 10;
 /// How long the boxes may take to start and finalize: a debug build on a busy machine takes some seconds.
 const READY_MAX: Duration = Duration::from_secs(180);
-/// How long the boxes may take to stop.
+/// How long the boxes, or one of them, may take to stop.
 const STOP_MAX: Duration = Duration::from_secs(30);
 /// Lines of the devnet's output kept for an error message, and their length in bytes.
 const OUTPUT_LINES: usize = 30;
@@ -45,6 +46,13 @@ pub(super) struct Description {
     pub(super) accounts: Vec<DevAccount>,
 }
 
+impl Description {
+    /// Clients of the boxes, in order.
+    pub(super) fn clients(&self) -> anyhow::Result<Vec<Rpc>> {
+        self.boxes.iter().map(|node| Rpc::new(&node.name, &node.rpc)).collect()
+    }
+}
+
 /// A box of the devnet.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct BoxDescription {
@@ -52,6 +60,8 @@ pub(super) struct BoxDescription {
     pub(super) name: String,
     /// URL of its JSON-RPC over HTTP.
     pub(super) rpc: String,
+    /// URL of its metrics.
+    pub(super) metrics: String,
     /// URL of its web page, which has the event stream.
     pub(super) ui: String,
     /// The certificate of that page, where it is HTTPS.
@@ -72,33 +82,53 @@ pub(super) struct DevAccount {
 /// The last lines that the devnet wrote.
 type Output = Arc<Mutex<VecDeque<String>>>;
 
-/// A running devnet. [`Devnet::stop`] ends it in order; dropped, it is killed, and its boxes stop by themselves.
+/// Where a devnet lies.
+pub(super) struct Place {
+    /// The folder.
+    pub(super) dir: PathBuf,
+    /// It is removed in the end.
+    is_temporary: bool,
+}
+
+impl Place {
+    /// The one that is asked for, or a temporary one.
+    pub(super) fn of(settings: &DevnetSettings) -> Self {
+        match &settings.dir {
+            Some(dir) => Self { dir: dir.clone(), is_temporary: false },
+            None => {
+                let dir = std::env::temp_dir().join(format!("dolmen-bench-{}", std::process::id()));
+                Self { dir, is_temporary: true }
+            }
+        }
+    }
+}
+
+/// A running devnet. [`Devnet::during`] ends it in order; dropped, it is killed, and its boxes stop by themselves.
 pub(super) struct Devnet {
     child: Child,
     output: Output,
     pub(super) description: Description,
     /// Where the chain lies.
     pub(super) dir: PathBuf,
-    temporary: bool,
+    is_temporary: bool,
 }
 
 impl Devnet {
-    /// Starts `boxes` boxes and waits until all of them finalize blocks.
-    pub(super) async fn start(args: &ChainArgs) -> anyhow::Result<Self> {
-        let ChainArgs { boxes, accel, base_port, swtpm, softhsm, .. } = *args;
-        let (dir, temporary) = match &args.dir {
-            Some(dir) => (dir.to_owned(), false),
-            None => (std::env::temp_dir().join(format!("dolmen-bench-{}", std::process::id())), true),
-        };
+    /// Starts the boxes, which list `peers` beside each other, and waits until all of them finalize blocks.
+    pub(super) async fn start(settings: &DevnetSettings, place: Place, peers: &[PeerConfig]) -> anyhow::Result<Self> {
+        let DevnetSettings { boxes, accel, base_port, swtpm, softhsm, epoch_blocks, .. } = *settings;
+        let Place { dir, is_temporary } = place;
+        let listed = peers.iter().map(|peer| format!("--peer={}@{}", peer.public_key, peer.address));
         let executable = std::env::current_exe().context("find the path of this program")?;
         let mut child = Command::new(executable)
             .arg("devnet")
             .args(["--boxes", &boxes.to_string(), "--base-port", &base_port.to_string()])
-            .args(["--accel", accel.name(), "--epoch-blocks", &args.epoch_blocks.to_string()])
+            .args(["--accel", accel.name(), "--epoch-blocks", &epoch_blocks.to_string()])
             .args(["--accounts", &DEV_ACCOUNTS.to_string(), "--dir"])
             .arg(&dir)
             .args(swtpm.then_some("--swtpm"))
             .args(softhsm.then_some("--softhsm"))
+            .args(listed)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -112,7 +142,7 @@ impl Devnet {
         tokio::spawn(drain(stdout, output.clone(), Some(ready_tx)));
         tokio::spawn(drain(stderr, output.clone(), None));
         let description = Description { chain_id: 0, boxes: Vec::new(), accounts: Vec::new() };
-        let mut devnet = Self { child, output, description, dir, temporary };
+        let mut devnet = Self { child, output, description, dir, is_temporary };
         match devnet.become_ready(ready, boxes).await {
             Ok(()) => Ok(devnet),
             Err(error) => Err(devnet.fail(error).await),
@@ -141,8 +171,34 @@ impl Devnet {
         Ok(())
     }
 
+    /// Does `work` while the boxes run, then ends them. Fails where the work does, where the boxes end before it, and
+    /// where the user ends this program.
+    pub(super) async fn during<T>(
+        mut self,
+        progress: &Progress,
+        work: impl Future<Output = anyhow::Result<T>>,
+    ) -> anyhow::Result<T> {
+        let result = tokio::select! {
+            result = work => result,
+            error = self.ended() => Err(error),
+            result = interrupted() => {
+                self.stop().await?;
+                result?;
+                bail!("interrupted before the end");
+            }
+        };
+        progress.say("stopping the boxes".to_owned());
+        match result {
+            Ok(done) => {
+                self.stop().await?;
+                Ok(done)
+            }
+            Err(error) => Err(self.fail(error).await),
+        }
+    }
+
     /// Waits until the devnet ends by itself, which it should not do, and says why.
-    pub(super) async fn ended(&mut self) -> anyhow::Error {
+    async fn ended(&mut self) -> anyhow::Error {
         match self.child.wait().await {
             Ok(status) => {
                 anyhow::anyhow!("the devnet ended ({status}) under load; its last lines:\n{}", self.last_lines())
@@ -152,9 +208,9 @@ impl Devnet {
     }
 
     /// Ends the boxes and removes a temporary folder.
-    pub(super) async fn stop(mut self) -> anyhow::Result<()> {
-        self.end().await?;
-        if self.temporary && self.dir.exists() {
+    async fn stop(mut self) -> anyhow::Result<()> {
+        stop_process(&mut self.child, "the devnet").await?;
+        if self.is_temporary && self.dir.exists() {
             tokio::fs::remove_dir_all(&self.dir)
                 .await
                 .with_context(|| format!("remove the temporary folder {}", self.dir.display()))?;
@@ -163,24 +219,12 @@ impl Devnet {
     }
 
     /// Ends the boxes after a failure; their folder stays, and the error says where it is.
-    pub(super) async fn fail(mut self, error: anyhow::Error) -> anyhow::Error {
+    async fn fail(mut self, error: anyhow::Error) -> anyhow::Error {
         let error = error.context(format!("the benchmark failed; the boxes' logs are in {}", self.dir.display()));
-        match self.end().await {
+        match stop_process(&mut self.child, "the devnet").await {
             Ok(()) => error,
             Err(other) => error.context(format!("{other:#}")),
         }
-    }
-
-    async fn end(&mut self) -> anyhow::Result<()> {
-        if let Some(pid) = self.child.id().and_then(|pid| i32::try_from(pid).ok()) {
-            // It may have ended by itself.
-            let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
-            if timeout(STOP_MAX, self.child.wait()).await.is_err() {
-                tracing::warn!(seconds = STOP_MAX.as_secs(), "the devnet did not stop in time and is killed");
-                self.child.kill().await.context("kill the devnet, whose boxes then stop")?;
-            }
-        }
-        Ok(())
     }
 
     fn last_lines(&self) -> String {
@@ -189,8 +233,20 @@ impl Devnet {
     }
 }
 
+/// Asks a process that this program started to stop, and kills it where it does not; boxes of a devnet stop with it.
+pub(super) async fn stop_process(child: &mut Child, name: &str) -> anyhow::Result<()> {
+    let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()) else { return Ok(()) };
+    // It may have ended by itself.
+    let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+    if timeout(STOP_MAX, child.wait()).await.is_err() {
+        tracing::warn!(name, seconds = STOP_MAX.as_secs(), "a process did not stop in time and is killed");
+        child.kill().await.with_context(|| format!("kill {name}"))?;
+    }
+    Ok(())
+}
+
 /// Completes when the user asks this program to end.
-pub(super) async fn interrupted() -> anyhow::Result<()> {
+async fn interrupted() -> anyhow::Result<()> {
     let mut terminate =
         tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).context("listen for SIGTERM")?;
     tokio::select! {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    convert::Infallible,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -10,7 +11,7 @@ use std::{
 };
 
 use alloy_primitives::{B256, map::B256Map};
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use tokio::{
     sync::{Semaphore, watch},
     task::JoinSet,
@@ -19,6 +20,7 @@ use tokio::{
 use super::{
     client::{BATCH_MAX, Rpc},
     sign::Signed,
+    workload::Setup,
 };
 
 /// Lanes for each box: while one waits for an answer, another's batch is being read.
@@ -30,6 +32,8 @@ const TICK: Duration = Duration::from_millis(1);
 /// Unfinalized transactions at a fixed rate at most: half of a pool. A chain that falls this far behind is loaded no
 /// further, and its throughput then shows as below the rate.
 const RATE_IN_FLIGHT: usize = 32_768;
+/// Seconds of a steady load that are signed at a time: some 20 KB of memory for each transaction a second.
+const SUPPLY_S: u64 = 60;
 /// Refused transactions whose reason is kept for the report.
 const REASONS_MAX: usize = 10;
 
@@ -149,6 +153,46 @@ pub(super) struct Lane {
     pub(super) supply: VecDeque<Signed>,
     /// Position of the next transaction in the plan: how many were sent.
     pub(super) position: u64,
+}
+
+/// Lanes with nothing to send yet, each with the next box in turn.
+pub(super) fn lanes(boxes: &[Rpc], count: usize) -> Vec<Lane> {
+    let lane = |index: usize| {
+        let rpc = boxes[index % boxes.len()].clone();
+        Lane { index, rpc, supply: VecDeque::new(), position: 0 }
+    };
+    (0..count).map(lane).collect()
+}
+
+/// Gives the lanes `count` more transactions, signed on all processors.
+pub(super) async fn supply(setup: &Arc<Setup>, mut lanes: Vec<Lane>, count: u64) -> anyhow::Result<Vec<Lane>> {
+    let each = count.div_ceil(lanes.len() as u64);
+    // What was signed and not sent comes first.
+    let from: Vec<_> = lanes.iter().map(|lane| lane.position + lane.supply.len() as u64).collect();
+    let setup = setup.clone();
+    let signed = tokio::task::spawn_blocking(move || setup.plan.sign_all(&from, each)).await?;
+    for (lane, signed) in lanes.iter_mut().zip(signed) {
+        lane.supply.extend(signed);
+    }
+    Ok(lanes)
+}
+
+/// Sends so many transactions a second for as long as it is polled; the result is never `Ok`.
+pub(super) async fn keep_up(
+    setup: &Arc<Setup>,
+    boxes: &[Rpc],
+    flight: &Arc<Flight>,
+    rate: u32,
+) -> anyhow::Result<Infallible> {
+    let mut lanes = lanes(boxes, setup.plan.lanes);
+    loop {
+        lanes = supply(setup, lanes, u64::from(rate) * SUPPLY_S).await?;
+        let mut load = Load::start(lanes, flight, Pace::Rate(f64::from(rate)));
+        load.ended().await?;
+        lanes = load.stop(flight).await?;
+        let (refused, reasons) = flight.refused();
+        ensure!(refused == 0, "{refused} transactions of the load were refused:\n  {}", reasons.join("\n  "));
+    }
 }
 
 /// Lanes at work.

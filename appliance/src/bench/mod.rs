@@ -1,8 +1,10 @@
-//! `dolmen bench`: a chain of boxes under load, measured from outside, and signature engines beside libraries.
+//! `dolmen bench`: a chain of boxes under load, and boxes that join one, measured from outside; signature engines beside
+//! libraries.
 //!
 //! [`chain::chain`] starts a devnet of real processes on this machine, loads it through the boxes' JSON-RPC as
 //! applications would, and reports what the chain finalized, how long that took and what it cost. `chain.rs` has the
-//! phases. [`crypto`] measures engines and libraries in this process.
+//! phases. [`sync::sync`] does so with boxes that join such a chain. [`crypto`] measures engines and libraries in this
+//! process.
 
 mod chain;
 mod client;
@@ -12,8 +14,10 @@ mod devnet;
 mod key;
 mod load;
 mod machine;
+mod metrics;
 mod report;
 mod sign;
+mod sync;
 mod watch;
 mod workload;
 
@@ -37,12 +41,20 @@ const SECONDS_MAX: i64 = 600;
 const ACCOUNTS_MAX: i64 = 10_000;
 /// Transactions in flight at most: the pools hold 65,536.
 const IN_FLIGHT_MAX: i64 = 32_768;
+/// Accounts of a chain that boxes join at most: a box keeps each in some 250 bytes of memory, and these share a machine.
+const STATE_ACCOUNTS_MAX: i64 = 100_000_000;
+/// Times that a box which joins is killed at most.
+const INTERRUPTIONS_MAX: i64 = 1000;
+/// Transfers a second at most while boxes join: a chain on one machine carries some thousand.
+const JOIN_RATE_MAX: i64 = 10_000;
 
 /// What `dolmen bench` measures.
 #[derive(Subcommand)]
 pub(crate) enum BenchCommand {
     /// Measure a chain of boxes on this machine under load: throughput, time to finality, CPU time, memory.
     Chain(ChainArgs),
+    /// Measure how a new box joins a chain of many accounts: from a snapshot, and by executing all blocks.
+    Sync(SyncArgs),
     /// Measure verification of signatures: our engines beside the libraries of others, every verdict checked.
     Verify(crypto::VerifyArgs),
     /// Measure recovery of signers, as for Ethereum's transactions, with and without hints.
@@ -73,6 +85,7 @@ pub(crate) struct SigningArgs {
 pub(crate) async fn bench(command: BenchCommand) -> anyhow::Result<()> {
     match command {
         BenchCommand::Chain(args) => chain::chain(args).await,
+        BenchCommand::Sync(args) => sync::sync(args).await,
         // Nothing else runs on this runtime, and Ctrl-C ends the process.
         BenchCommand::Verify(args) => crypto::verify(&args),
         BenchCommand::Recover(args) => crypto::recover(&args),
@@ -88,11 +101,9 @@ pub(crate) async fn bench(command: BenchCommand) -> anyhow::Result<()> {
     }
 }
 
-/// Settings of `dolmen bench chain`.
+/// The chain that a benchmark starts.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "Examples:\n  dolmen bench chain\n  \
-    dolmen bench chain --boxes 7 --workload transfer --rate 500 --seconds 10 --json result.json")]
-pub(crate) struct ChainArgs {
+pub(crate) struct DevnetSettings {
     /// Boxes of the chain, all on this machine.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=BOXES_MAX))]
     pub(crate) boxes: u32,
@@ -105,6 +116,24 @@ pub(crate) struct ChainArgs {
     /// Each box has a PKCS#11 token of software, as for `dolmen devnet`.
     #[arg(long)]
     pub(crate) softhsm: bool,
+    /// Blocks of an epoch, as for `dolmen devnet`.
+    #[arg(long, default_value_t = Governance::default().epoch_blocks, value_name = "BLOCKS")]
+    pub(crate) epoch_blocks: u64,
+    /// Where the chain lies; it stays there. Without it, a temporary folder that is removed.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// First of the TCP ports that the boxes listen on, as for `dolmen devnet`. 0 takes free ports.
+    #[arg(long, default_value_t = 0, value_name = "PORT")]
+    pub(crate) base_port: u16,
+}
+
+/// Settings of `dolmen bench chain`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n  dolmen bench chain\n  \
+    dolmen bench chain --boxes 7 --workload transfer --rate 500 --seconds 10 --json result.json")]
+pub(crate) struct ChainArgs {
+    #[command(flatten)]
+    pub(crate) devnet: DevnetSettings,
     /// What the transactions do.
     #[arg(long, value_enum, default_value_t = Workload::Erc20)]
     pub(crate) workload: Workload,
@@ -120,18 +149,31 @@ pub(crate) struct ChainArgs {
     /// Transactions sent and not finalized, at most, where `--rate` is not given.
     #[arg(long, default_value_t = 4000, value_parser = clap::value_parser!(u32).range(1..=IN_FLIGHT_MAX))]
     pub(crate) in_flight: u32,
-    /// Blocks of an epoch, as for `dolmen devnet`: how long the first block of one takes is in the result.
-    #[arg(long, default_value_t = Governance::default().epoch_blocks, value_name = "BLOCKS")]
-    pub(crate) epoch_blocks: u64,
     /// Writes the result as JSON into this file.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
-    /// Where the chain lies; it stays there. Without it, a temporary folder that is removed.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) dir: Option<PathBuf>,
-    /// First of the TCP ports that the boxes listen on, as for `dolmen devnet`. 0 takes free ports.
-    #[arg(long, default_value_t = 0, value_name = "PORT")]
-    pub(crate) base_port: u16,
+}
+
+/// Settings of `dolmen bench sync`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n  dolmen bench sync\n  \
+    dolmen bench sync --accounts 100000 --interruptions 3 --rate 50 --epoch-blocks 200 --json result.json")]
+pub(crate) struct SyncArgs {
+    #[command(flatten)]
+    pub(crate) devnet: DevnetSettings,
+    /// Accounts that the chain gets before boxes join it.
+    #[arg(long, default_value_t = 1_000_000,
+          value_parser = clap::value_parser!(u32).range(1..=STATE_ACCOUNTS_MAX))]
+    pub(crate) accounts: u32,
+    /// How often one of the boxes is killed while it fetches the state.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=INTERRUPTIONS_MAX))]
+    pub(crate) interruptions: u32,
+    /// Transfers sent per second meanwhile.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=JOIN_RATE_MAX))]
+    pub(crate) rate: u32,
+    /// Writes the result as JSON into this file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
 }
 
 /// What the transactions do.

@@ -10,6 +10,9 @@ use serde::Serialize;
 
 use super::machine::Machine;
 
+/// How this program was built; figures of a debug build say nothing about speed.
+pub(super) const PROFILE: &str = if cfg!(debug_assertions) { "debug" } else { "release" };
+
 /// What a run measured. Keys and units are part of the interface: programs compare results of versions.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Report {
@@ -95,19 +98,40 @@ pub(super) fn round(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
 }
 
-impl Report {
-    /// Writes the result as JSON.
-    pub(super) fn write_json(&self, path: &Path) -> anyhow::Result<()> {
-        let mut json = serde_json::to_vec_pretty(self)?;
-        json.push(b'\n');
-        std::fs::write(path, json).with_context(|| format!("write the result to {}", path.display()))
-    }
+/// In units of 10^6.
+pub(super) fn megabytes(bytes: u64) -> f64 {
+    round(bytes as f64 / 1_000_000.0)
+}
 
+/// Writes a result as JSON.
+pub(super) fn write_json(report: &impl Serialize, path: &Path) -> anyhow::Result<()> {
+    let mut json = serde_json::to_vec_pretty(report)?;
+    json.push(b'\n');
+    std::fs::write(path, json).with_context(|| format!("write the result to {}", path.display()))
+}
+
+/// What every result begins with: what was measured, and on what.
+pub(super) fn heading(machine: &Machine) -> Vec<(&'static str, String)> {
+    vec![
+        ("program", format!("dolmen {}, {PROFILE} build", env!("CARGO_PKG_VERSION"))),
+        ("machine", format!("{}, {} cores, {} MiB", machine.cpu, machine.cores, machine.memory_mib)),
+        ("", format!("Linux {}, {}, load average {:.2}", machine.kernel, machine.filesystem, machine.load_average)),
+    ]
+}
+
+/// Prints names with their values.
+pub(super) fn print_rows(rows: Vec<(&'static str, String)>) {
+    for (name, value) in rows {
+        anstream::println!("{name:<12} {value}");
+    }
+}
+
+impl Report {
     /// Prints the result as a table.
     pub(super) fn print(&self) {
-        for (name, value) in self.rows() {
-            anstream::println!("{name:<12} {value}");
-        }
+        let mut rows = heading(&self.machine);
+        rows.extend(self.rows());
+        print_rows(rows);
     }
 
     fn rows(&self) -> Vec<(&'static str, String)> {
@@ -119,11 +143,7 @@ impl Report {
             let ms = |value: Option<f64>| value.map_or("unknown".to_owned(), |ms| format!("{ms:.1} ms"));
             format!("p50 {}, p99 {}", ms(p50), ms(p99))
         };
-        let machine = &self.machine;
         vec![
-            ("program", format!("dolmen {}, {} build", self.version, self.profile)),
-            ("machine", format!("{}, {} cores, {} MiB", machine.cpu, machine.cores, machine.memory_mib)),
-            ("", format!("Linux {}, {}, load average {:.2}", machine.kernel, machine.filesystem, machine.load_average)),
             ("chain", format!("{} boxes on this machine, signatures: {}", self.boxes, self.accel)),
             ("load", format!("{} from {} accounts, {load}", self.workload, self.accounts)),
             ("window", format!("{:.1} s: {} transactions in {} blocks", self.seconds, self.transactions, self.blocks)),

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use alloy_primitives::{B256, U64};
+use alloy_primitives::B256;
 use anyhow::{Context as _, bail, ensure};
 use serde::Deserialize;
 use serde_json::json;
@@ -109,8 +109,7 @@ impl Watcher {
             let response = response.with_context(|| format!("open the event stream of {}", description.name))?;
             streams.spawn(read_events(response, node, description.name.clone(), sender.clone()));
         }
-        let head: U64 = rpc.call("eth_blockNumber", json!([])).await?;
-        let next = head.to::<u64>() + 1;
+        let next = rpc.height().await? + 1;
         Ok(Self { log: Arc::default(), streams, seen, rpc, flight, next })
     }
 

@@ -16,8 +16,8 @@ use super::{
 
 /// Creation bytecode of the ERC-20 token; the file says from which sources.
 const ERC20: &str = include_str!("erc20.txt");
-/// Gas limit of its deployment, which uses about 600,000.
-const ERC20_DEPLOY_GAS: u64 = 2_000_000;
+/// Gas limit of a deployment; the token's uses about 600,000.
+const DEPLOY_GAS: u64 = 2_000_000;
 /// Units of the token that each account gets: more than it can send.
 const TOKENS: u64 = 1_000_000_000_000;
 /// Set-up transactions of one sender under way at a time.
@@ -132,7 +132,8 @@ async fn receipts(rpc: &Rpc, hashes: &[B256]) -> anyhow::Result<Vec<Option<Recei
     results.into_iter().map(|receipt| serde_json::from_value(receipt).context("read a receipt")).collect()
 }
 
-async fn read_fees(rpc: &Rpc) -> anyhow::Result<Fees> {
+/// What the chain takes for gas.
+pub(super) async fn read_fees(rpc: &Rpc) -> anyhow::Result<Fees> {
     #[derive(serde::Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Block {
@@ -162,7 +163,7 @@ fn read_quantity(value: Value) -> anyhow::Result<U256> {
 }
 
 /// The devnet's accounts with funds.
-struct Bank<'a> {
+pub(super) struct Bank<'a> {
     rpc: &'a Rpc,
     fees: Fees,
     accounts: Vec<(Account, u64)>,
@@ -170,7 +171,8 @@ struct Bank<'a> {
 }
 
 impl<'a> Bank<'a> {
-    async fn open(rpc: &'a Rpc, dev: &[DevAccount], fees: Fees) -> anyhow::Result<Self> {
+    /// The accounts as `rpc` knows them; no other transactions of theirs may be under way.
+    pub(super) async fn open(rpc: &'a Rpc, dev: &[DevAccount], fees: Fees) -> anyhow::Result<Self> {
         let (mut accounts, mut least_balance) = (Vec::new(), U256::MAX);
         for account in dev {
             let nonce: U64 = rpc.call("eth_getTransactionCount", json!([account.address, "latest"])).await?;
@@ -189,7 +191,7 @@ impl<'a> Bank<'a> {
     }
 
     /// Sends requests from all accounts in turn, and waits until they succeeded.
-    async fn send(&mut self, requests: Vec<Request>) -> anyhow::Result<()> {
+    pub(super) async fn send(&mut self, requests: Vec<Request>) -> anyhow::Result<()> {
         for batch in requests.chunks(SETUP_BATCH) {
             let signed: Vec<_> =
                 batch.iter().enumerate().map(|(index, request)| self.sign(index, request.clone())).collect();
@@ -208,8 +210,8 @@ impl<'a> Bank<'a> {
     }
 
     /// Deploys a contract from the first account.
-    async fn deploy(&mut self, code: Bytes) -> anyhow::Result<Address> {
-        let request = Request { to: TxKind::Create, value: U256::ZERO, input: code, gas_limit: ERC20_DEPLOY_GAS };
+    pub(super) async fn deploy(&mut self, code: Bytes) -> anyhow::Result<Address> {
+        let request = Request { to: TxKind::Create, value: U256::ZERO, input: code, gas_limit: DEPLOY_GAS };
         let signed = self.sign(0, request);
         let receipts = self.finalize(&[signed]).await?;
         receipts.first().and_then(|receipt| receipt.contract_address).context("the deployment created no contract")

@@ -141,7 +141,7 @@ impl Layout {
         let accounts = fs::read(dir.join("accounts.json")).context("cannot read accounts.json of the chain")?;
         let accounts = serde_json::from_slice(&accounts).context("accounts.json of the chain is damaged")?;
         let layout = Self { chain_id: genesis.file().chain_id, dir, boxes, accounts, _lock: lock };
-        layout.write_configs()?;
+        layout.write_configs(&args.peers)?;
         Ok(layout)
     }
 
@@ -170,18 +170,17 @@ impl Layout {
         fs::rename(&new, &path).with_context(|| format!("cannot write {}", path.display()))
     }
 
-    fn write_configs(&self) -> anyhow::Result<()> {
+    /// Writes every `box.toml`; `more` are peers beside the boxes.
+    fn write_configs(&self, more: &[PeerConfig]) -> anyhow::Result<()> {
         for own in &self.boxes {
             let peers = self.boxes.iter().filter(|other| other.name != own.name);
+            let peers = peers.map(|peer| PeerConfig { public_key: peer.public_key, address: peer.p2p });
             let config = BoxConfig {
                 name: own.name.clone(),
                 genesis: "../genesis.json".into(),
                 data_dir: "data".into(),
                 keys: own.keys.clone(),
-                p2p: P2p {
-                    listen: own.p2p,
-                    peers: peers.map(|peer| PeerConfig { public_key: peer.public_key, address: peer.p2p }).collect(),
-                },
+                p2p: P2p { listen: own.p2p, peers: peers.chain(more.iter().cloned()).collect() },
                 rpc: Rpc { listen: own.rpc, ..Default::default() },
                 admin: Admin { listen: own.admin, ..Default::default() },
                 sync: SyncSettings::default(),
@@ -351,6 +350,7 @@ mod tests {
             silent_after_s: 60,
             accounts: 1,
             accel,
+            peers: Vec::new(),
             prepare: false,
             swtpm: false,
             softhsm: false,

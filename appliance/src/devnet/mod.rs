@@ -19,7 +19,7 @@ mod watch;
 use layout::Layout;
 use process::Boxes;
 
-use crate::backends::Backend;
+use crate::{backends::Backend, config::PeerConfig};
 
 /// Arguments of `dolmen devnet`.
 #[derive(Args)]
@@ -58,9 +58,19 @@ pub(crate) struct DevnetArgs {
     /// signs its answers.
     #[arg(long)]
     softhsm: bool,
+    /// Another box that all of these list as a peer, PUBLIC_KEY@ADDRESS; once for each. It is started by hand.
+    #[arg(long = "peer", value_name = "KEY@ADDRESS", value_parser = parse_peer)]
+    peers: Vec<PeerConfig>,
     /// Only write the files, then exit; start each box with `dolmen run`.
     #[arg(long, conflicts_with = "swtpm")]
     prepare: bool,
+}
+
+fn parse_peer(text: &str) -> anyhow::Result<PeerConfig> {
+    let (public_key, address) = text.split_once('@').context("expected PUBLIC_KEY@ADDRESS")?;
+    let public_key = public_key.parse().context("the public key is not 64 hexadecimal digits")?;
+    let address = address.parse().context("the address is not an IP address with a port, like 10.0.0.11:30303")?;
+    Ok(PeerConfig { public_key, address })
 }
 
 /// Longest wait for all boxes to finalize a first block.

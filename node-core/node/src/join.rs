@@ -78,7 +78,8 @@ pub(crate) async fn fill(config: &NodeConfig, origin: &Origin) -> Result<(), Nod
     drop(filling);
     match driven {
         Ok(()) => {
-            tracing::info!(elapsed_s = watch.began.elapsed().as_secs(), "the state is there");
+            let Watch { began, height, bytes, .. } = watch;
+            tracing::info!(elapsed_s = began.elapsed().as_secs(), height, bytes, "the state is there");
             Ok(())
         }
         Err(DriveError::Ended) => {
@@ -155,6 +156,9 @@ struct Watch {
     began: Instant,
     told: Instant,
     phase: Phase,
+    /// The block whose state is fetched, and the bytes of answers since the start.
+    height: u64,
+    bytes: u64,
     /// Since when nobody offers anything; and the epoch that was reached by then.
     waiting_since: Instant,
     epoch: u64,
@@ -165,7 +169,16 @@ struct Watch {
 impl Watch {
     fn new(may_end: bool) -> Self {
         let now = Instant::now();
-        Self { began: now, told: now, phase: Phase::Waiting, waiting_since: now, epoch: 0, may_end }
+        Self {
+            began: now,
+            told: now,
+            phase: Phase::Waiting,
+            height: 0,
+            bytes: 0,
+            waiting_since: now,
+            epoch: 0,
+            may_end,
+        }
     }
 
     fn see(&mut self, report: &Report) -> ControlFlow<()> {
@@ -178,6 +191,7 @@ impl Watch {
             self.waiting_since = Instant::now();
         }
         (self.phase, self.epoch) = (report.phase, report.epoch);
+        (self.height, self.bytes) = (report.height, report.bytes);
         // Once there is a block whose state is fetched, some of it is.
         self.may_end &= matches!(report.phase, Phase::Waiting | Phase::Links);
         self.verdict(self.waiting_since.elapsed())
