@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, OpenOptions},
+    io::Write as _,
     net::{SocketAddr, TcpListener},
     path::Path,
     process::{Child, Command, Stdio},
@@ -40,7 +41,7 @@ fn bind(port: u16) -> Option<TcpListener> {
 }
 
 /// A port of a box that joins later.
-fn quiet_port() -> TcpListener {
+pub fn quiet_port() -> TcpListener {
     (0..10_000).find_map(|_| bind(quiet_place(1))).expect("there are free ports")
 }
 
@@ -50,9 +51,6 @@ fn quiet_ports(boxes: usize) -> u16 {
     let is_free = |base: u16| (base..base + count).all(|port| bind(port).is_some());
     (0..1_000).map(|_| quiet_place(count)).find(|base| is_free(*base)).expect("there are free ports side by side")
 }
-
-/// What begins each entry of `p2p.peers` in a `box.toml`.
-const PEERS: &str = "[[p2p.peers]]";
 
 /// Boxes of one chain. Dropping it kills those that run.
 pub struct Cluster {
@@ -98,20 +96,15 @@ impl Cluster {
     pub fn add_follower(&mut self, from: &str) -> usize {
         assert!(self.children.iter().all(Option::is_none), "boxes read their settings when they start");
         let (index, key) = self.make_box("follower", from);
-        let own = &self.chain.boxes[index];
         let genesis = fs::read(&self.chain.genesis).expect("the genesis file can be read");
         let genesis: Value = serde_json::from_slice(&genesis).expect("the genesis file is JSON");
         let validators = genesis["validators"].as_array().expect("the genesis file names the validators");
-        let mut config = fs::read_to_string(&own.config).expect("box.toml can be read");
-        for (other, validator) in self.chain.boxes.iter().zip(validators) {
+        let own = self.chain.boxes[index].p2p_address();
+        for (other, validator) in validators.iter().enumerate() {
             let validator = validator["public_key"].as_str().expect("a public key is text");
-            config += &peer(validator, other.p2p_address());
-            let theirs = fs::read_to_string(&other.config).expect("box.toml can be read");
-            assert!(theirs.contains(PEERS), "{} lists peers", other.name);
-            let theirs = theirs.replacen(PEERS, &format!("{}{PEERS}", peer(&key, own.p2p_address())), 1);
-            fs::write(&other.config, theirs).expect("box.toml can be written");
+            self.list(index, validator, self.chain.boxes[other].p2p_address());
+            self.list(other, &key, own);
         }
-        fs::write(&own.config, config).expect("box.toml can be written");
         index
     }
 
@@ -141,6 +134,24 @@ impl Cluster {
         let addresses = [old.rpc_address(), old.admin_address(), old.p2p_address()];
         fs::remove_dir_all(old.dir()).expect("the directory of a box that is gone can be removed");
         self.chain.boxes[index] = write_box(self.dir.path(), name, "snapshot", addresses).0;
+    }
+
+    /// Has a box list another one as its peer, which it reads when it starts.
+    pub fn list(&self, index: usize, public_key: &str, address: SocketAddr) {
+        let config = &self.chain.boxes[index].config;
+        let mut config = OpenOptions::new().append(true).open(config).expect("box.toml can be written");
+        let peer = format!("[[p2p.peers]]\npublic_key = \"{public_key}\"\naddress = \"{address}\"\n");
+        config.write_all(peer.as_bytes()).expect("box.toml has room");
+    }
+
+    /// The key of a box.
+    pub fn public_key(&self, index: usize) -> String {
+        let show = ["keys", "show", "soft:consensus", "--json", "--dir"];
+        let keys = self.chain.boxes[index].dir().join("keys");
+        let shown = process::run(Command::new(dolmen()).args(show).arg(keys), PATIENCE);
+        assert!(shown.status.success(), "`dolmen keys show` failed: {}", shown.output);
+        let shown: Value = serde_json::from_str(&shown.output).expect("JSON");
+        shown[0]["public_key"].as_str().expect("a public key is text").to_owned()
     }
 
     /// One box.
@@ -253,11 +264,6 @@ impl Drop for Cluster {
         let left = process::kill_left(&self.started);
         assert!(left.is_empty() || thread::panicking(), "boxes {left:?} outlived their chain");
     }
-}
-
-/// A box as another one's `box.toml` lists it.
-fn peer(public_key: &str, address: SocketAddr) -> String {
-    format!("{PEERS}\npublic_key = \"{public_key}\"\naddress = \"{address}\"\n")
 }
 
 /// Writes the files of another box, which listens for JSON-RPC, administrators and other boxes; returns it and its

@@ -1,15 +1,21 @@
 //! A box that starts from the state of a late block, which it fetches from the others.
 
+mod liar;
+
 use std::{fs, process::Command, thread, time::Duration};
 
 use alloy_primitives::{Address, B256, TxKind, U256, hex, keccak256};
+use dolmen_consensus::Peer;
 use dolmen_tests::{
     Account, BOXES, BoxInfo, Chain, Cluster, Load, PATIENCE, call, check_receipts, check_same_blocks, check_state,
     dolmen,
     http::{RpcError, rpc_batch},
     process, transfer, wait_for,
 };
+use dolmen_types::{Block, Genesis};
 use serde_json::{Value, json};
+
+use liar::Liar;
 
 /// Transfers a second to each validator: no block is empty.
 const RATE: u32 = 25;
@@ -31,6 +37,8 @@ const FILLER: [u8; 38] = hex!(
 
 /// What tells a box that fetched a state.
 const FETCHED: &str = "the state is there";
+/// What names a liar.
+const BANNED: &str = "a peer is banned";
 /// And one whose consensus began later than block zero.
 const FLOOR: &str = "consensus goes on from a block that the database has";
 
@@ -84,6 +92,56 @@ fn a_box_joins_from_a_snapshot_while_blocks_flow_and_it_is_killed() {
     cluster.stop_all();
     let verified = process::run(Command::new(dolmen()).args(["verify", "--config"]).arg(&own.config), PATIENCE);
     assert!(verified.status.success(), "{}", verified.output);
+}
+
+/// A peer that changes what it passes on is found out by what it says, named, and asked for nothing any more.
+#[test]
+fn a_lying_peer_is_caught_and_named() {
+    let (mut cluster, liar) = (Cluster::prepare(BOXES), Liar::new());
+    let (asked, honest, own) = (0, BOXES - 1, cluster.add_box("newcomer"));
+    // The liar is all that the box has until it is found out: no other lets it in but one that is not there yet.
+    let (key, address) = (liar.public_key().to_string(), liar.address());
+    cluster.list(asked, &key, address);
+    cluster.list(own, &key, address);
+    cluster.list(honest, &cluster.public_key(own), cluster.node(own).p2p_address());
+    let mut validators = cluster.chain.clone();
+    validators.boxes.truncate(honest);
+    (0..honest).for_each(|index| cluster.spawn(index));
+    cluster.wait_for_height(1);
+    let contract = grow(&validators);
+    let load = Load::start(&validators, RATE);
+    cluster.wait_for_height(100);
+
+    let genesis = Genesis::from_json(&fs::read(&cluster.chain.genesis).expect("it can be read")).expect("a genesis");
+    let peer = |index: usize| Peer {
+        public_key: cluster.public_key(index).parse().expect("a key"),
+        address: cluster.node(index).p2p_address(),
+    };
+    let dir = cluster.dir().join("liar");
+    fs::create_dir(&dir).expect("a directory can be made");
+    let lying = liar.lie(&genesis, block_zero(cluster.node(asked), &genesis), &dir, peer(asked), peer(own));
+    cluster.spawn(own);
+    let log = || fs::read_to_string(cluster.node(own).log()).expect("the log can be read");
+    let banned = || log().lines().find(|line| line.contains(BANNED)).map(str::to_owned);
+    let line = wait_for("the liar to be found out", PATIENCE, banned);
+    assert!(line.contains(&key) && line.contains("error="), "{line}");
+    assert!(lying.end() > 0);
+
+    cluster.spawn(honest);
+    check_caught_up(&mut cluster, own, contract);
+    let log = fs::read_to_string(cluster.node(own).log()).expect("the log can be read");
+    assert_eq!((log.matches(BANNED).count(), log.matches(FETCHED).count()), (1, 1), "only the liar is banned");
+    let acknowledged = load.finish(PATIENCE);
+    cluster.wait_for_progress(1);
+    check_receipts(&cluster.chain.boxes[..BOXES], &acknowledged);
+    cluster.stop_all();
+}
+
+/// Block zero, as a box has it.
+fn block_zero(own: &BoxInfo, genesis: &Genesis) -> Block {
+    let raw = own.call("debug_getRawBlock", json!(["0x0"]));
+    let raw = hex::decode(raw.as_str().expect("bytes are text")).expect("bytes");
+    Block::decode(&raw, genesis.file().block_bytes_max as usize).expect("a block")
 }
 
 /// A box that is alone may begin the chain: it does not wait for ever.
