@@ -12,7 +12,7 @@ use dolmen_execution::{BlockLimits, Built, Executor, Transactions};
 use dolmen_pool::VerifiedTransaction;
 use dolmen_store::{Executed, State, Store};
 use dolmen_types::{
-    Block, Genesis, Transaction,
+    Block, Epochs, Genesis, Transaction,
     block::{BlockRules, Proposal, next_header},
 };
 use tempfile::TempDir;
@@ -62,7 +62,7 @@ impl Blocks {
         let mut blocks = Self {
             dir,
             genesis,
-            executor: Executor::new(CHAIN_ID, u64::MAX),
+            executor: Executor::new(CHAIN_ID, Epochs::ENDLESS),
             store,
             preparing: Vec::new(),
             measured: Vec::new(),

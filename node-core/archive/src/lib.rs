@@ -34,16 +34,16 @@ mod testing;
 mod tests;
 mod verify;
 
-use std::{num::NonZeroU64, sync::Arc};
+use std::sync::Arc;
 
 use alloy_primitives::B256;
 use dolmen_accel_api::BatchVerifier;
 use dolmen_store::Origin;
-use dolmen_types::Genesis;
+use dolmen_types::{Epochs, Genesis};
 
 pub use backup::{BackupError, backup};
 pub use blocks::StreamError;
-pub use dolmen_governance::{Epochs, LightClient, LightError};
+pub use dolmen_governance::{LightClient, LightError};
 pub use export::{ExportError, Exported, export};
 pub use follow::{FollowError, Follower};
 pub use format::Fault;
@@ -90,9 +90,7 @@ impl Chain {
 
     /// How its blocks are divided into epochs.
     pub fn epochs(&self) -> Epochs {
-        // A genesis file with no blocks in an epoch is refused, so this is never the one instead.
-        let blocks = NonZeroU64::new(self.genesis.file().governance.epoch_blocks);
-        Epochs::new(blocks.unwrap_or(NonZeroU64::MIN))
+        self.genesis.epochs()
     }
 
     /// A client that knows the validators of the genesis file.

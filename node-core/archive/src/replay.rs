@@ -60,7 +60,7 @@ impl Replay {
         let signatures = Arc::new(Signatures::start(chain.verifier().clone(), QueueConfig::default()));
         Self {
             store,
-            executor: Executor::new(settings.chain_id, settings.governance.epoch_blocks),
+            executor: Executor::new(settings.chain_id, chain.epochs()),
             senders: SenderCache::new(settings.chain_id, signatures, SENDERS, 1),
             rules: None,
         }

@@ -113,11 +113,12 @@ impl TestChain {
         let verifier = Arc::new(dolmen_accel_library::baseline());
         let signatures = Arc::new(Signatures::start(verifier.clone(), QueueConfig::default()));
         let origin = dolmen_execution::origin(&genesis).unwrap();
+        let executor = Executor::new(CHAIN_ID, genesis.epochs());
         let mut chain = Self {
             chain: Chain::new(genesis, origin, verifier),
             dir: tempfile::tempdir().unwrap(),
             store: None,
-            executor: Executor::new(CHAIN_ID, EPOCH_BLOCKS),
+            executor,
             senders: SenderCache::new(CHAIN_ID, signatures, NonZeroUsize::MIN, 1),
             signers,
             key,

@@ -106,7 +106,7 @@ mod tests {
     use dolmen_governance::{EpochRecord, contract};
     use dolmen_store::{Options, Origin, Store};
     use dolmen_types::{
-        Genesis, GenesisFile, PublicKey, Validator,
+        Epochs, Genesis, GenesisFile, PublicKey, Validator,
         genesis::{Governance, Organisation},
     };
 
@@ -144,7 +144,7 @@ mod tests {
     fn with_store<T>(origin: &Origin, test: impl FnOnce(&Store, &Executor) -> T) -> T {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path(), origin, Options::history(8.try_into().unwrap())).unwrap();
-        test(&store, &Executor::new(7, 20))
+        test(&store, &Executor::new(7, Epochs::new(20.try_into().unwrap())))
     }
 
     #[test]

@@ -23,23 +23,24 @@ pub use permissions::Permissions;
 pub use simulate::CallSite;
 pub use state_db::BlockHashes;
 
+use dolmen_types::Epochs;
 use state_db::CodeCache;
 
 /// Executes blocks and calls of one chain. Shared by all threads of a node.
 pub struct Executor {
     chain_id: u64,
-    epoch_blocks: u64,
+    epochs: Epochs,
     codes: CodeCache,
 }
 
 impl Executor {
-    /// An executor for the chain with this EIP-155 id and so many blocks an epoch.
-    pub fn new(chain_id: u64, epoch_blocks: u64) -> Self {
-        Self { chain_id, epoch_blocks, codes: CodeCache::default() }
+    /// An executor for the chain with this EIP-155 id and these epochs.
+    pub fn new(chain_id: u64, epochs: Epochs) -> Self {
+        Self { chain_id, epochs, codes: CodeCache::default() }
     }
 
     /// The epoch that ends with the block at a height, where one does.
     fn epoch_ending_at(&self, height: u64) -> Option<u64> {
-        (height % self.epoch_blocks == self.epoch_blocks - 1).then_some(height / self.epoch_blocks)
+        self.epochs.is_last(height).then(|| self.epochs.of(height))
     }
 }

@@ -21,7 +21,7 @@ use dolmen_types::{GenesisFile, PublicKey};
 
 pub use abi::Governance as contract;
 pub use change::{Admission, Change, ChangeError, Kind, Policy};
-pub use light::{Epochs, LightClient, LightError};
+pub use light::{LightClient, LightError};
 pub use names::{Role, Status};
 pub use permissions::{MODES_SLOT, Modes, Permission, permission_slot};
 pub use record::{EpochRecord, EpochValidator, Parameters, RecordError, requests_hash};

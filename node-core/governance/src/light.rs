@@ -7,42 +7,12 @@
 //!
 //! No IO, no clock: whoever has headers, certificates and records hands them in.
 
-use std::num::NonZeroU64;
-
 use alloy_consensus::Header;
 use alloy_primitives::B256;
 use dolmen_accel_api::{Algorithm, BatchVerifier, EngineError, Message, Verdict, VerifyJob};
-use dolmen_types::{Certificate, PublicKey, certificate::CertificateError};
+use dolmen_types::{Certificate, Epochs, PublicKey, certificate::CertificateError};
 
 use crate::{EpochRecord, RecordError, requests_hash};
-
-/// How a chain's blocks are divided into epochs: the same number of blocks each, block zero among the first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Epochs {
-    blocks: NonZeroU64,
-}
-
-impl Epochs {
-    /// Epochs of so many blocks.
-    pub const fn new(blocks: NonZeroU64) -> Self {
-        Self { blocks }
-    }
-
-    /// The epoch of the block at a height.
-    pub const fn of(self, height: u64) -> u64 {
-        height / self.blocks.get()
-    }
-
-    /// Height of an epoch's last block; `None` beyond all heights.
-    pub fn last(self, epoch: u64) -> Option<u64> {
-        Some(epoch.checked_add(1)?.checked_mul(self.blocks.get())? - 1)
-    }
-
-    /// Whether the block at a height is its epoch's last, which commits to the next epoch's record.
-    pub const fn is_last(self, height: u64) -> bool {
-        height % self.blocks.get() == self.blocks.get() - 1
-    }
-}
 
 /// Why something proves nothing.
 #[derive(Debug, thiserror::Error)]

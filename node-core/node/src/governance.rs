@@ -8,14 +8,14 @@ use dolmen_consensus::Peer;
 use dolmen_execution::Executor;
 use dolmen_governance::{ADDRESS, EpochRecord, EpochValidator, contract};
 use dolmen_store::{Head, Store, StoreError};
-use dolmen_types::{Block, PublicKey, Receipt, block::BlockRules};
+use dolmen_types::{Block, Epochs, PublicKey, Receipt, block::BlockRules};
 use parking_lot::RwLock;
 
 /// The contract on this box's chain.
 pub(crate) struct Governance {
     store: Arc<Store>,
     executor: Arc<Executor>,
-    epoch_blocks: u64,
+    epochs: Epochs,
     own: PublicKey,
     /// From this box's own settings, which know better than the chain where others are.
     configured: Vec<Peer>,
@@ -27,14 +27,14 @@ impl Governance {
     pub(crate) fn new(
         store: Arc<Store>,
         executor: Arc<Executor>,
-        epoch_blocks: u64,
+        epochs: Epochs,
         own: PublicKey,
         configured: Vec<Peer>,
     ) -> Result<Self, StoreError> {
         let head = store.head();
-        let record = read_record(&store, (head.block.number() + 1) / epoch_blocks)?;
+        let record = read_record(&store, epochs.after(head.block.number()))?;
         let current = RwLock::new((Arc::new(record), configured.clone().into()));
-        let governance = Self { store, executor, epoch_blocks, own, configured, current };
+        let governance = Self { store, executor, epochs, own, configured, current };
         governance.refresh_peers(&head);
         Ok(governance)
     }
@@ -68,7 +68,7 @@ impl Governance {
 
     /// The record of the epoch that a block is in.
     pub(crate) fn record_at(&self, number: u64) -> Option<Arc<EpochRecord>> {
-        self.record(number / self.epoch_blocks)
+        self.record(self.epochs.of(number))
     }
 
     /// What a block's epoch says of it.
@@ -95,10 +95,10 @@ impl Governance {
 
     /// Takes a committed block in. Says whether another epoch begins with the next one.
     pub(crate) fn committed(&self, head: &Head, receipts: &[Receipt]) -> Result<bool, StoreError> {
-        let next = head.block.number() + 1;
-        let begins = next.is_multiple_of(self.epoch_blocks);
+        let number = head.block.number();
+        let begins = self.epochs.is_last(number);
         if begins {
-            let record = read_record(&self.store, next / self.epoch_blocks)?;
+            let record = read_record(&self.store, self.epochs.after(number))?;
             self.current.write().0 = Arc::new(record);
         }
         let mut logs = receipts.iter().flat_map(|receipt| receipt.logs());

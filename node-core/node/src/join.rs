@@ -14,7 +14,6 @@ use std::{
 
 use bytes::Bytes;
 use dolmen_consensus::{Guest, GuestEvent, Peer};
-use dolmen_governance::Epochs;
 use dolmen_store::{
     Origin,
     snapshot::{Contents, Filling, RangeLimits},
@@ -25,7 +24,7 @@ use dolmen_types::PublicKey;
 use crate::{
     NodeConfig, NodeError,
     limits::{JOIN_REPORT, PIVOT_PATIENCE},
-    node::{consensus_config, epoch_length},
+    node::consensus_config,
 };
 
 /// How a box without a chain gets one.
@@ -61,8 +60,8 @@ pub(crate) async fn fill(config: &NodeConfig, origin: &Origin) -> Result<(), Nod
     let mut watch = Watch::new(progress.pivot().is_none());
     let genesis = config.genesis.file();
     let validators = genesis.validators.iter().map(|validator| validator.public_key).collect();
-    let epochs = Epochs::new(epoch_length(&config.genesis));
-    let trust = Trust::new(filling.clone(), origin.block.hash(), epochs, validators, config.engine.clone())?;
+    let trust =
+        Trust::new(filling.clone(), origin.block.hash(), config.genesis.epochs(), validators, config.engine.clone())?;
     let settings = Settings {
         first_id: unix_us(),
         block_bytes_max: genesis.block_bytes_max as usize,

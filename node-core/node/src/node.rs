@@ -2,7 +2,6 @@
 
 use std::{
     net::{SocketAddr, TcpListener},
-    num::NonZeroU64,
     path::{Path, PathBuf},
     sync::{Arc, Weak},
     thread,
@@ -129,11 +128,11 @@ impl Node {
         let store = Arc::new(Store::open(&config.data_dir.join("db"), &origin, config.history)?);
         let mut registry = Registry::with_prefix("dolmen");
         let metrics = Arc::new(Metrics::new(&mut registry));
-        let epoch_blocks = settings.governance.epoch_blocks;
-        let executor = Arc::new(Executor::new(settings.chain_id, epoch_blocks));
+        let epochs = config.genesis.epochs();
+        let executor = Arc::new(Executor::new(settings.chain_id, epochs));
         let identity = dolmen_consensus::public_key(&*config.key)?;
         let governance =
-            Arc::new(Governance::new(store.clone(), executor.clone(), epoch_blocks, identity, config.peers.clone())?);
+            Arc::new(Governance::new(store.clone(), executor.clone(), epochs, identity, config.peers.clone())?);
         let signatures = Arc::new(Signatures::start(config.engine.clone(), QueueConfig::default()));
         signature_metrics::register(&mut registry, signatures.clone());
         let senders = Arc::new(SenderCache::new(
@@ -148,7 +147,7 @@ impl Node {
         let (events, _) = broadcast::channel(limits::EVENTS);
         let (gossip_in, gossip_messages) = mpsc::channel(limits::GOSSIP_IN_QUEUE);
         let (sync_in, sync_requests) = mpsc::channel(limits::SYNC_QUEUE);
-        let pivots = Arc::new(Pivots::new(epoch_length(&config.genesis)));
+        let pivots = Arc::new(Pivots::new(epochs));
         pivots.restore(&store)?;
         let pipeline = Arc::new(Pipeline {
             identity,
@@ -184,7 +183,7 @@ impl Node {
             pool: pool.clone(),
             executor,
             chain_id: settings.chain_id,
-            epoch_blocks,
+            epochs,
             client_version: config.client_version,
             events,
             sync: sync.clone(),
@@ -337,11 +336,6 @@ pub fn release_votes(
     Ok(dolmen_consensus::release_votes(key, log, counter, &hash).map_err(ConsensusError::from)?)
 }
 
-/// Blocks of an epoch.
-pub(crate) fn epoch_length(genesis: &Genesis) -> NonZeroU64 {
-    NonZeroU64::new(genesis.file().governance.epoch_blocks).unwrap_or(NonZeroU64::MAX)
-}
-
 pub(crate) fn consensus_config(config: &NodeConfig, origin: &Origin, has_blocks: bool) -> dolmen_consensus::Config {
     dolmen_consensus::Config {
         key: config.key.clone(),
@@ -350,7 +344,7 @@ pub(crate) fn consensus_config(config: &NodeConfig, origin: &Origin, has_blocks:
         vote_counter: config.vote_counter.clone(),
         engine: config.engine.clone(),
         genesis: Arc::new(origin.block.clone()),
-        epoch_blocks: epoch_length(&config.genesis),
+        epoch_blocks: config.genesis.epochs().blocks(),
         listen: config.p2p_listen,
         directory: config.data_dir.join("consensus"),
         block_bytes_max: config.genesis.file().block_bytes_max as usize,

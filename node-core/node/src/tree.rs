@@ -151,7 +151,7 @@ mod tests {
     use dolmen_execution::{BlockLimits, Executor, Transactions};
     use dolmen_store::Options;
     use dolmen_types::{
-        Genesis, Validator,
+        Epochs, Genesis, Validator,
         block::{BlockRules, Proposal, next_header},
         genesis::GenesisFile,
     };
@@ -207,7 +207,8 @@ mod tests {
         };
         let header = next_header(parent.header(), parent.hash(), proposal, BlockRules::of(parent.header()));
         let limits = BlockLimits { bytes_max: 1 << 20, deadline: Instant::now() + Duration::from_secs(60) };
-        let built = Executor::new(1, u64::MAX).build(&base.state, &base.hashes, header, &mut Nothing, limits).unwrap();
+        let built =
+            Executor::new(1, Epochs::ENDLESS).build(&base.state, &base.hashes, header, &mut Nothing, limits).unwrap();
         Arc::new(Layer {
             executed: built.executed,
             transactions: built.transactions,

@@ -18,7 +18,7 @@ use alloy_primitives::Address;
 use dolmen_execution::Executor;
 use dolmen_pool::{Pool, SenderCache};
 use dolmen_store::Store;
-use dolmen_types::{Block, Receipt};
+use dolmen_types::{Block, Epochs, Receipt};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 
@@ -75,7 +75,7 @@ pub struct BackendParts {
     /// EIP-155 chain id.
     pub chain_id: u64,
     /// Blocks of an epoch, at least 1.
-    pub epoch_blocks: u64,
+    pub epochs: Epochs,
     /// What `web3_clientVersion` says, such as `dolmen/v0.1.0/linux-amd64/rust1.95`.
     pub client_version: String,
     /// Where the node announces committed blocks, after the commit.

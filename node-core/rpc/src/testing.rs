@@ -14,7 +14,7 @@ use dolmen_execution::{BlockLimits, Executor, Transactions};
 use dolmen_pool::{AccountView, Origin, Pool, PoolConfig, SenderCache, Signatures, StateSource, VerifiedTransaction};
 use dolmen_store::{Options, StateReader as _, Store};
 use dolmen_types::{
-    Block, Certificate, Genesis, PublicKey, Transaction,
+    Block, Certificate, Epochs, Genesis, PublicKey, Transaction,
     block::{BlockRules, Proposal, next_header, timestamp_ms},
     certificate::RankedSignature,
     genesis::{GenesisAccount, GenesisFile, Governance, Organisation, Validator},
@@ -128,7 +128,7 @@ impl Chain {
     /// A chain that nobody governs.
     pub(crate) fn new(limits: RpcLimits) -> Self {
         let genesis = genesis(keys().each_ref().map(address_of), Governance::default());
-        Self::open(limits, &genesis, &dolmen_store::Origin::of_accounts(&genesis), u64::MAX)
+        Self::open(limits, &genesis, &dolmen_store::Origin::of_accounts(&genesis), Epochs::ENDLESS)
     }
 
     /// A chain with the governance contract and two organisations, `alpha` and `beta`, for which the two keys vote.
@@ -142,10 +142,10 @@ impl Chain {
         let organisations = ["alpha", "beta"].into_iter().zip(addresses).map(organisation).collect();
         let governance = Governance { epoch_blocks: EPOCH_BLOCKS, organisations, ..Governance::default() };
         let genesis = genesis(addresses, governance);
-        Self::open(limits, &genesis, &dolmen_execution::origin(&genesis).unwrap(), EPOCH_BLOCKS)
+        Self::open(limits, &genesis, &dolmen_execution::origin(&genesis).unwrap(), genesis.epochs())
     }
 
-    fn open(limits: RpcLimits, genesis: &Genesis, origin: &dolmen_store::Origin, epoch_blocks: u64) -> Self {
+    fn open(limits: RpcLimits, genesis: &Genesis, origin: &dolmen_store::Origin, epochs: Epochs) -> Self {
         let folder = TempDir::new().unwrap();
         let options = Options::history(8.try_into().unwrap());
         let store = Arc::new(Store::open(folder.path(), origin, options).unwrap());
@@ -154,14 +154,14 @@ impl Chain {
         let cache = Arc::new(SenderCache::new(CHAIN_ID, signatures, NonZeroUsize::new(1000).unwrap(), 1 << 20));
         let config = PoolConfig::for_chain(CHAIN_ID, BASE_FEE, genesis.file().gas_limit);
         let pool = Pool::new(config, Arc::new(Latest(store.clone())), cache.clone()).unwrap();
-        let executor = Arc::new(Executor::new(CHAIN_ID, epoch_blocks));
+        let executor = Arc::new(Executor::new(CHAIN_ID, epochs));
         let (events, _) = broadcast::channel(EVENTS);
         let backend = Backend::start(BackendParts {
             store,
             pool: Arc::new(pool),
             executor: executor.clone(),
             chain_id: CHAIN_ID,
-            epoch_blocks,
+            epochs,
             client_version: "dolmen/test".to_owned(),
             events: events.clone(),
             sync: Arc::new(Alone),
@@ -251,7 +251,7 @@ impl Chain {
         assert_eq!(built.transactions.len(), transactions.len(), "some transaction is not valid");
         let number = built.executed.block.number();
         let certificate = certified.then(|| Certificate {
-            epoch: number / self.backend.epoch_blocks(),
+            epoch: self.backend.epochs().of(number),
             view: number,
             parent_view: number - 1,
             block: built.executed.block.hash(),

@@ -8,7 +8,7 @@ mod world;
 
 pub(crate) use liar::LIES;
 use liar::Lie;
-pub(crate) use source::{BLOCK_BYTES_MAX, EPOCH_BLOCKS, Random, Source};
+pub(crate) use source::{BLOCK_BYTES_MAX, EPOCHS, Random, Source};
 use world::{Kind, Plan, World};
 
 use dolmen_store::snapshot::RangeLimits;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use alloy_primitives::B256;
 use dolmen_accel_api::BatchVerifier;
-use dolmen_governance::{Epochs, LightClient, LightError};
+use dolmen_governance::{LightClient, LightError};
 use dolmen_store::snapshot::{Filling, Pivot};
-use dolmen_types::PublicKey;
+use dolmen_types::{Epochs, PublicKey};
 
 use crate::{Checked, DriveError, Fault, Linked, PivotCheck};
 

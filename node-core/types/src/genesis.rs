@@ -5,6 +5,7 @@ use std::{
     fmt,
     marker::PhantomData,
     net::SocketAddr,
+    num::NonZeroU64,
 };
 
 use alloy_primitives::{Address, B256, Bytes, U256, address, keccak256};
@@ -15,7 +16,7 @@ use serde::{
 };
 
 use crate::{
-    PublicKey,
+    Epochs, PublicKey,
     block::{self, Block},
 };
 
@@ -301,6 +302,12 @@ impl Genesis {
     /// The settings and accounts.
     pub const fn file(&self) -> &GenesisFile {
         &self.file
+    }
+
+    /// How its blocks are divided into epochs.
+    pub fn epochs(&self) -> Epochs {
+        // A file with no blocks in an epoch is refused, so this is never the one instead.
+        Epochs::new(NonZeroU64::new(self.file.governance.epoch_blocks).unwrap_or(NonZeroU64::MIN))
     }
 
     /// Block zero, whose hash names the chain: it commits to the accounts through `state_root` and to every other

@@ -5,6 +5,7 @@
 
 pub mod block;
 pub mod certificate;
+pub mod epochs;
 pub mod genesis;
 pub mod key;
 pub mod receipt;
@@ -12,6 +13,7 @@ pub mod transaction;
 
 pub use block::{Block, BlockError};
 pub use certificate::Certificate;
+pub use epochs::Epochs;
 pub use genesis::{Genesis, GenesisError, GenesisFile, Validator};
 pub use key::PublicKey;
 pub use receipt::Receipt;

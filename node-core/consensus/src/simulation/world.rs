@@ -25,7 +25,7 @@ use dolmen_hsm_guard::Guard;
 use dolmen_hsm_memory::MemoryKey;
 use dolmen_store::{Options, Store};
 use dolmen_types::{
-    Block, Genesis, GenesisFile, Validator,
+    Block, Epochs, Genesis, GenesisFile, Validator,
     certificate::namespace,
     genesis::{GenesisAccount, Governance, Organisation},
 };
@@ -83,7 +83,7 @@ impl World {
         });
         let chain = Chain {
             chain_id,
-            executor: Executor::new(chain_id, EPOCH_BLOCKS),
+            executor: Executor::new(chain_id, Epochs::new(NZU64!(EPOCH_BLOCKS))),
             boxes: boxes.collect(),
             seats: plan.seats,
             changes: plan.changes.clone(),

@@ -10,7 +10,7 @@ use dolmen_accel_api::QueueConfig;
 use dolmen_pool::{SenderCache, Signatures};
 use dolmen_store::{Options, Store};
 use dolmen_types::{
-    Genesis, Transaction, Validator,
+    Epochs, Genesis, Transaction, Validator,
     block::{BlockRules, Proposal, next_header},
     genesis::{GenesisAccount, GenesisFile, Organisation},
 };
@@ -83,14 +83,14 @@ impl Chain {
     }
 
     fn with<const N: usize>(extra: [(Address, GenesisAccount); N]) -> Self {
-        Self::of(&Self::genesis(extra), u64::MAX, dolmen_store::Origin::of_accounts)
+        Self::of(&Self::genesis(extra), Epochs::ENDLESS, dolmen_store::Origin::of_accounts)
     }
 
-    fn of(genesis: &Genesis, epoch_blocks: u64, origin: impl FnOnce(&Genesis) -> dolmen_store::Origin) -> Self {
+    fn of(genesis: &Genesis, epochs: Epochs, origin: impl FnOnce(&Genesis) -> dolmen_store::Origin) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let options = Options::history(10.try_into().unwrap());
         let store = Store::open(dir.path(), &origin(genesis), options).unwrap();
-        Self { store: Arc::new(store), executor: Executor::new(CHAIN_ID, epoch_blocks), _dir: dir }
+        Self { store: Arc::new(store), executor: Executor::new(CHAIN_ID, epochs), _dir: dir }
     }
 
     fn genesis<const N: usize>(extra: [(Address, GenesisAccount); N]) -> Genesis {

@@ -1,5 +1,6 @@
 use alloy_primitives::{Address, FixedBytes};
 use dolmen_accel_library::{Library, Signs};
+use dolmen_types::Epochs;
 use dolmen_types::certificate::{CertificateError, RankedSignature};
 
 use super::*;

@@ -7,7 +7,7 @@ use alloy_sol_types::SolCall;
 use dolmen_execution::EpochPreview;
 use dolmen_governance::EpochRecord;
 use dolmen_store::{StateReader, StoreError};
-use dolmen_types::{Certificate, PublicKey};
+use dolmen_types::{Certificate, Epochs, PublicKey};
 
 use crate::{Backend, RpcError};
 
@@ -46,26 +46,26 @@ pub struct GovernanceState<'a> {
 }
 
 impl Backend {
-    /// Blocks of an epoch.
-    pub const fn epoch_blocks(&self) -> u64 {
-        self.parts.epoch_blocks
+    /// How blocks are divided into epochs.
+    pub const fn epochs(&self) -> Epochs {
+        self.parts.epochs
     }
 
     /// An epoch by number, that of the next block where none is given; `None` where it has not begun.
     pub fn epoch(&self, number: Option<u64>) -> Result<Option<Epoch>, RpcError> {
-        let blocks = self.epoch_blocks();
-        let latest = (self.head().block.number() + 1) / blocks;
+        let epochs = self.epochs();
+        let latest = epochs.after(self.head().block.number());
         let number = number.unwrap_or(latest);
         if number > latest {
             return Ok(None);
         }
         let (record, encoded) = self.epoch_record(number)?;
-        let first_block = number * blocks;
+        let first_block = epochs.first(number).unwrap_or(u64::MAX);
         let certificate = match first_block.checked_sub(1) {
             Some(last) => self.certificate(BlockId::number(last))?,
             None => None,
         };
-        let last_block = first_block.saturating_add(blocks - 1);
+        let last_block = epochs.last(number).unwrap_or(u64::MAX);
         Ok(Some(Epoch { record, encoded, first_block, last_block, certificate }))
     }
 
@@ -75,7 +75,7 @@ impl Backend {
         let Some(asked) = self.number_of(id)? else { return Ok(None) };
         let Some((number, certificate)) = self.store().certificate_from(asked)? else { return Ok(None) };
         // The last block of an epoch always has one: a later one would be signed by another set.
-        if number / self.epoch_blocks() != asked / self.epoch_blocks() {
+        if self.epochs().of(number) != self.epochs().of(asked) {
             return Ok(None);
         }
         let (record, _) = self.epoch_record(certificate.epoch)?;
@@ -118,7 +118,7 @@ impl GovernanceState<'_> {
 
     /// What holds for the next block.
     pub fn record(&self) -> Result<EpochRecord, RpcError> {
-        let (record, _) = self.backend.epoch_record((self.header.number + 1) / self.backend.epoch_blocks())?;
+        let (record, _) = self.backend.epoch_record(self.backend.epochs().after(self.header.number))?;
         Ok(record)
     }
 

@@ -7,6 +7,7 @@ use alloy_eips::BlockId;
 use alloy_primitives::{Address, B256, Log, U64};
 use alloy_sol_types::{SolEvent as _, SolInterface as _};
 use dolmen_governance::{EpochRecord, EpochValidator, contract};
+use dolmen_types::Epochs;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -51,11 +52,11 @@ struct SilentJson {
 
 pub(super) fn register(methods: &mut Methods) {
     methods.add("dolmen_pending", 0, async |backend: Arc<Backend>, _| {
-        backend.compute(|backend| pending(&backend.governance(BlockId::latest())?, backend.epoch_blocks())).await
+        backend.compute(|backend| pending(&backend.governance(BlockId::latest())?, backend.epochs())).await
     });
 }
 
-fn pending(governance: &GovernanceState<'_>, epoch_blocks: u64) -> Result<PendingJson, RpcError> {
+fn pending(governance: &GovernanceState<'_>, epochs: Epochs) -> Result<PendingJson, RpcError> {
     let now = governance.record()?;
     let preview = governance.preview_epoch()?;
     let next = EpochRecord::decode(&preview.record)
@@ -68,7 +69,7 @@ fn pending(governance: &GovernanceState<'_>, epoch_blocks: u64) -> Result<Pendin
     let parameters = (now.parameters != next.parameters).then(|| ParametersJson::from(next.parameters));
     Ok(PendingJson {
         epoch: U64::from(next.epoch),
-        first_block: U64::from(next.epoch.saturating_mul(epoch_blocks)),
+        first_block: U64::from(epochs.first(next.epoch).unwrap_or(u64::MAX)),
         changes: !joining.is_empty() || !leaving.is_empty() || !fee_recipients.is_empty() || parameters.is_some(),
         joining,
         leaving,

@@ -1,11 +1,11 @@
 //! The blocks whose state a box keeps at hand for others to fetch.
 
-use std::{collections::BTreeMap, num::NonZeroU64};
+use std::collections::BTreeMap;
 
 use alloy_consensus::Header;
 use alloy_primitives::{B256, Bytes};
 use alloy_rlp::{BufMut, Decodable, Encodable, RlpDecodable, RlpEncodable};
-use dolmen_types::{Certificate, block::timestamp_ms};
+use dolmen_types::{Certificate, Epochs, block::timestamp_ms};
 use parking_lot::RwLock;
 
 use crate::{Head, State, Store, StoreError};
@@ -95,7 +95,7 @@ impl Decodable for Pivot {
 /// account and slot that changed from one to the next (`docs/decisions/0002`). A chain that changes a million of them
 /// while they are kept thus spends 0.5 GB.
 pub struct Pivots {
-    epoch_blocks: NonZeroU64,
+    epochs: Epochs,
     kept: RwLock<Queue>,
 }
 
@@ -135,14 +135,14 @@ impl Queue {
 }
 
 impl Pivots {
-    /// None yet, of a chain whose epochs have so many blocks.
-    pub fn new(epoch_blocks: NonZeroU64) -> Self {
-        Self { epoch_blocks, kept: RwLock::default() }
+    /// None yet, of a chain with these epochs.
+    pub fn new(epochs: Epochs) -> Self {
+        Self { epochs, kept: RwLock::default() }
     }
 
     /// Whether a block is an epoch's last; block zero is none of those whose state is fetched.
     pub fn is_pivot(&self, number: u64) -> bool {
-        number > 0 && number.checked_add(1).is_some_and(|next| next.is_multiple_of(self.epoch_blocks.get()))
+        number > 0 && self.epochs.is_last(number)
     }
 
     /// Takes a committed block in: where it is an epoch's last its state may be kept, and the oldest goes.
@@ -155,7 +155,7 @@ impl Pivots {
     /// Keeps the last ones, where they are not too far behind the head to be computed again, after a start. Takes some
     /// seconds at most.
     pub fn restore(&self, store: &Store) -> Result<(), StoreError> {
-        let ended = store.head().block.number().saturating_add(1) / self.epoch_blocks;
+        let ended = self.epochs.after(store.head().block.number());
         let mut found = Vec::new();
         let mut later: Option<(Header, u64)> = None;
         let mut window = None;
@@ -185,8 +185,7 @@ impl Pivots {
 
     /// Height of an epoch's last block; `None` for block zero and beyond all heights.
     fn last_of(&self, epoch: u64) -> Option<u64> {
-        let number = epoch.checked_add(1)?.checked_mul(self.epoch_blocks.get())? - 1;
-        self.is_pivot(number).then_some(number)
+        self.epochs.last(epoch).filter(|number| self.is_pivot(*number))
     }
 
     /// The state after the block with this hash, where it is kept.
@@ -197,7 +196,7 @@ impl Pivots {
     /// The blocks whose states are kept, the oldest first, with what the store has to prove them.
     pub fn offers(&self, store: &Store) -> Result<Vec<Pivot>, StoreError> {
         let kept: Vec<u64> = self.kept.read().by_number.keys().copied().collect();
-        let links = kept.into_iter().map(|number| self.link(store, number / self.epoch_blocks));
+        let links = kept.into_iter().map(|number| self.link(store, self.epochs.of(number)));
         links.filter_map(Result::transpose).collect()
     }
 

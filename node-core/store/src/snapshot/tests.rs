@@ -226,7 +226,7 @@ fn pivots_are_those_of_half_a_minute_and_are_found_again() {
     let mut chain = Chain::new();
     // Epochs of two seconds, of which each third is the first of its five: of epoch 0, 1, 4, 6, 9, 11, 14, 16.
     chain.step_ms = 500;
-    let mut kept = Pivots::new(world::EPOCH_BLOCKS);
+    let mut kept = Pivots::new(world::EPOCHS);
     let numbers = |pivots: &Pivots, chain: &Chain| -> Vec<u64> {
         pivots.offers(&chain.store).unwrap().iter().map(Pivot::number).collect()
     };
@@ -235,13 +235,13 @@ fn pivots_are_those_of_half_a_minute_and_are_found_again() {
         kept.observe(&chain.store.head());
         if blocks % 7 == 0 {
             // A box that was restarted has fewer of them, and keeps the same ones from then on.
-            let again = Pivots::new(world::EPOCH_BLOCKS);
+            let again = Pivots::new(world::EPOCHS);
             again.restore(&chain.store).unwrap();
             let (all, last) = (numbers(&kept, &chain), numbers(&again, &chain));
             assert!(last.len() >= all.len().min(2) && all.ends_with(&last), "{last:?} of {all:?}");
         }
         if blocks == 50 {
-            let again = Pivots::new(world::EPOCH_BLOCKS);
+            let again = Pivots::new(world::EPOCHS);
             again.restore(&chain.store).unwrap();
             kept = again;
         }
@@ -257,7 +257,7 @@ fn pivots_are_those_of_half_a_minute_and_are_found_again() {
 fn two_pivots_are_kept_however_old_they_are() {
     let mut random = Random(9);
     let mut chain = Chain::new();
-    let pivots = Pivots::new(world::EPOCH_BLOCKS);
+    let pivots = Pivots::new(world::EPOCHS);
     pivots.observe(&chain.store.head());
     assert!(pivots.offers(&chain.store).unwrap().is_empty(), "block zero is none");
     for _ in 0..14 {
@@ -271,7 +271,7 @@ fn two_pivots_are_kept_however_old_they_are() {
         assert_eq!(pivots.state(&offer.hash()).unwrap().root(), offer.header().state_root);
         assert_eq!(alloy_rlp::decode_exact::<Pivot>(alloy_rlp::encode(&offer)), Ok(offer.clone()));
     }
-    let again = Pivots::new(world::EPOCH_BLOCKS);
+    let again = Pivots::new(world::EPOCHS);
     again.restore(&chain.store).unwrap();
     assert_eq!(numbers(&again), [7, 11]);
     assert!(again.state(&B256::ZERO).is_none());
@@ -299,7 +299,7 @@ fn links_stay_beside_the_blocks() {
     let mut random = Random(4);
     let mut chain = Chain::new();
     (0..10).for_each(|_| chain.grow(&mut random));
-    let pivots = Pivots::new(world::EPOCH_BLOCKS);
+    let pivots = Pivots::new(world::EPOCHS);
     let links: Vec<Pivot> = (0..).map_while(|epoch| pivots.link(&chain.store, epoch).unwrap()).collect();
     assert_eq!(links.iter().map(Pivot::number).collect::<Vec<_>>(), [3, 7]);
     let dir = tempfile::tempdir().unwrap();

@@ -9,14 +9,14 @@ use dolmen_store::{
     snapshot::{Pivot, Pivots},
 };
 use dolmen_types::{
-    Block, Certificate, Genesis, PublicKey, Transaction, Validator,
+    Block, Certificate, Epochs, Genesis, PublicKey, Transaction, Validator,
     block::{BlockRules, Proposal, next_header},
     genesis::{GenesisAccount, GenesisFile},
     receipt,
 };
 
 /// Blocks of an epoch.
-pub(crate) const EPOCH_BLOCKS: NonZeroU64 = NonZeroU64::new(4).expect("not zero");
+pub(crate) const EPOCHS: Epochs = Epochs::new(NonZeroU64::new(4).expect("not zero"));
 /// The chain's largest block.
 pub(crate) const BLOCK_BYTES_MAX: u32 = 1 << 20;
 const OPTIONS: Options = Options::history(NonZeroU64::new(1000).expect("not zero"));
@@ -92,7 +92,7 @@ impl Source {
         let origin = Origin::of_accounts(&Genesis::try_from(genesis).expect("a good genesis"));
         let dir = tempfile::tempdir().expect("a directory");
         let store = Arc::new(Store::open(dir.path(), &origin, OPTIONS).expect("a database"));
-        Self { origin, store, pivots: Arc::new(Pivots::new(EPOCH_BLOCKS)), _dir: dir }
+        Self { origin, store, pivots: Arc::new(Pivots::new(EPOCHS)), _dir: dir }
     }
 
     /// A block that makes, changes and removes accounts, their slots and code.
@@ -151,8 +151,8 @@ impl Source {
         header.receipts_root = receipt::root(&receipts);
         header.logs_bloom = receipt::bloom(&receipts);
         let block = Arc::new(Block::seal(header, vec![transaction]));
-        let is_last = (number + 1).is_multiple_of(EPOCH_BLOCKS.get());
-        let epoch = number / EPOCH_BLOCKS.get();
+        let is_last = EPOCHS.is_last(number);
+        let epoch = EPOCHS.of(number);
         let record = is_last.then(|| (epoch + 1, Bytes::from(vec![1; 60])));
         let certificate =
             Certificate { epoch, view: number, parent_view: number - 1, block: block.hash(), signatures: vec![] };
@@ -166,7 +166,7 @@ impl Source {
         let number = pivot.number();
         let header = self.store.header(number).expect("readable");
         let certificate = self.store.certificate(number).expect("readable");
-        let record = self.store.epoch_record(number / EPOCH_BLOCKS.get() + 1).expect("readable");
+        let record = self.store.epoch_record(EPOCHS.of(number) + 1).expect("readable");
         header.as_ref() == Some(pivot.header())
             && certificate.as_ref() == Some(pivot.certificate())
             && record.as_ref() == Some(pivot.record())
@@ -190,7 +190,7 @@ impl Source {
             assert_eq!(found.unwrap(), expected.unwrap());
         }
         assert_eq!(filled.certificate(number).unwrap(), self.store.certificate(number).unwrap());
-        let next_epoch = number / EPOCH_BLOCKS.get() + 1;
+        let next_epoch = EPOCHS.of(number) + 1;
         assert_eq!(filled.epoch_record(next_epoch).unwrap(), self.store.epoch_record(next_epoch).unwrap());
         number
     }

@@ -6,7 +6,7 @@ use dolmen_governance::{EpochRecord, EpochValidator, Parameters, requests_hash};
 use dolmen_types::{Certificate, certificate::RankedSignature};
 
 use super::*;
-use crate::simulation::{EPOCH_BLOCKS, Source};
+use crate::simulation::{EPOCHS, Source};
 
 /// Four validators, whose secrets are these numbers and the three after.
 struct Set(Vec<Box<dyn Signs>>);
@@ -80,7 +80,7 @@ impl Chain {
         let set = |epoch: u64| Set::new(u8::try_from(1 + 3 * epoch).unwrap());
         let links = (0..epochs).map(|epoch| {
             let record = set(epoch + 1).record(epoch + 1).encode();
-            let number = (epoch + 1) * EPOCH_BLOCKS.get() - 1;
+            let number = EPOCHS.last(epoch).unwrap();
             let header = header(number, requests_hash(&record));
             let certificate = set(epoch).certify(&genesis, epoch, header.hash_slow());
             Pivot::new(header, certificate, record)
@@ -92,7 +92,7 @@ impl Chain {
     fn trust(&self) -> Trust {
         let filling = Arc::new(Filling::open(self.dir.path(), &self.source.origin).unwrap());
         let (genesis, verifier) = (self.source.origin.block.hash(), Arc::new(dolmen_accel_library::baseline()));
-        Trust::new(filling, genesis, Epochs::new(EPOCH_BLOCKS), Set::new(1).keys(), verifier).unwrap()
+        Trust::new(filling, genesis, EPOCHS, Set::new(1).keys(), verifier).unwrap()
     }
 
     /// The link of an epoch with another header.

@@ -6,7 +6,8 @@ use dolmen_governance::{ADDRESS, Admission, Change, EpochRecord, Modes, Paramete
 use super::*;
 
 fn governed() -> Chain {
-    Chain::of(&Chain::genesis([]), 20, |genesis| crate::origin(genesis).unwrap())
+    let genesis = Chain::genesis([]);
+    Chain::of(&genesis, genesis.epochs(), |genesis| crate::origin(genesis).unwrap())
 }
 
 impl Chain {
@@ -154,7 +155,7 @@ fn the_most_validators_and_organisations_begin_a_chain() {
         })
         .collect();
     let genesis = Genesis::try_from(file).unwrap();
-    let chain = Chain::of(&genesis, 20, |genesis| crate::origin(genesis).unwrap());
+    let chain = Chain::of(&genesis, genesis.epochs(), |genesis| crate::origin(genesis).unwrap());
     for _ in 1..20 {
         chain.next(vec![]);
     }

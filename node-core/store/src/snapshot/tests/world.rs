@@ -5,7 +5,7 @@ use std::{num::NonZeroU64, path::Path, sync::Arc};
 use alloy_consensus::{SignableTransaction as _, TxLegacy};
 use alloy_primitives::{Address, B256, Bytes, Log, LogData, Signature, U256, keccak256};
 use dolmen_types::{
-    Block, Certificate, Genesis, PublicKey, Transaction, Validator,
+    Block, Certificate, Epochs, Genesis, PublicKey, Transaction, Validator,
     block::{BlockRules, Proposal, next_header},
     genesis::{GenesisAccount, GenesisFile},
     receipt,
@@ -18,7 +18,7 @@ use super::super::{
 use crate::{Account, AccountChange, Executed, Options, Origin, SlotChange, State, StateDiff, StateReader as _, Store};
 
 /// Blocks of an epoch.
-pub(super) const EPOCH_BLOCKS: NonZeroU64 = NonZeroU64::new(4).expect("not zero");
+pub(super) const EPOCHS: Epochs = Epochs::new(NonZeroU64::new(4).expect("not zero"));
 pub(super) const OPTIONS: Options = Options::history(NonZeroU64::new(100).expect("not zero"));
 const ACCOUNTS: u64 = 60;
 
@@ -153,8 +153,8 @@ impl Chain {
         header.receipts_root = receipt::root(&receipts);
         header.logs_bloom = receipt::bloom(&receipts);
         let block = Arc::new(Block::seal(header, vec![transaction]));
-        let ends = (number + 1).is_multiple_of(EPOCH_BLOCKS.get());
-        let epoch = (number + 1) / EPOCH_BLOCKS.get();
+        let ends = EPOCHS.is_last(number);
+        let epoch = EPOCHS.after(number);
         let record = ends.then(|| (epoch, Bytes::from(vec![7; 40])));
         let certificate = certificate(&block);
         let executed = Executed { block, receipts, diff, state, record };
@@ -169,7 +169,7 @@ impl Chain {
 }
 
 fn certificate(block: &Block) -> Certificate {
-    let epoch = block.number() / EPOCH_BLOCKS.get();
+    let epoch = EPOCHS.of(block.number());
     Certificate { epoch, view: block.number(), parent_view: 0, block: block.hash(), signatures: vec![] }
 }
 
@@ -308,7 +308,7 @@ pub(super) fn open_filled(chain: &Chain, path: &Path) {
     assert_eq!(store.block(0).unwrap().unwrap(), chain.origin.block);
     assert_eq!(store.receipts(number).unwrap(), chain.store.receipts(number).unwrap());
     assert_eq!(store.certificate(number).unwrap(), Some(certificate(&found.block)));
-    assert_eq!(store.epoch_record(number / EPOCH_BLOCKS.get() + 1).unwrap(), Some(Bytes::from_static(&[1, 2, 3])));
+    assert_eq!(store.epoch_record(EPOCHS.of(number) + 1).unwrap(), Some(Bytes::from_static(&[1, 2, 3])));
     for number in 0..ACCOUNTS {
         let address = address(number);
         let account = found.state.account(&address).unwrap();
