@@ -15,6 +15,8 @@ use crate::point::Affine;
 
 /// A huge page of x86-64.
 const REGION: usize = 2 << 20;
+/// A page. What a large table has beyond its last whole huge page is in these: else it would take most of another one.
+const PAGE: usize = 4096;
 
 /// Where tables lie. Tables of one size share regions; a table larger than a region has its own.
 #[derive(Default)]
@@ -43,8 +45,8 @@ unsafe impl Sync for Region {}
 
 impl Region {
     fn new(bytes: usize) -> Self {
-        let layout =
-            Layout::from_size_align(bytes.next_multiple_of(REGION), REGION).expect("tables are below 2^63 bytes");
+        let size = bytes.next_multiple_of(if bytes > REGION { PAGE } else { REGION });
+        let layout = Layout::from_size_align(size, REGION).expect("tables are below 2^63 bytes");
         // SAFETY: the size is not zero.
         let Some(start) = NonNull::new(unsafe { alloc(layout) }) else { handle_alloc_error(layout) };
         #[cfg(target_os = "linux")]
