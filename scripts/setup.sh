@@ -218,6 +218,7 @@ setup_test() {
   need gnutls-bin "signs those certificates" has certtool
   need tpm2-tools "says whether a TPM's statements hold" has tpm2_checkquote
   need softhsm2 "a PKCS#11 token of software" has softhsm2-util
+  need mount "a small disk for a box, to be filled" has mount
   need curl "asks a box for its health" has curl
   need ca-certificates "curl, npm and pip check servers with it" test -d /etc/ssl/certs
   install_missing

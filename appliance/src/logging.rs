@@ -1,6 +1,10 @@
 //! Structured logs on standard error.
 
-use std::io::IsTerminal as _;
+use std::{
+    backtrace::{Backtrace, BacktraceStatus},
+    io::IsTerminal as _,
+    panic, thread,
+};
 
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
@@ -26,11 +30,30 @@ pub(crate) fn init(format: LogFormat) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
+        .with_ansi(std::io::stderr().is_terminal())
+        // It would say on standard error that standard error takes no lines, as on a full disk, and panic over that.
+        .log_internal_errors(false);
     match format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().flatten_event(true).init(),
     }
+    log_panics();
+}
+
+/// Makes a panic a line of the log like the others, with the calls that led to it where `RUST_BACKTRACE` asks for them.
+/// The library of consensus panics where it can neither read nor write what it stores.
+fn log_panics() {
+    panic::set_hook(Box::new(|panic| {
+        let (backtrace, thread) = (Backtrace::capture(), thread::current());
+        let calls = (backtrace.status() == BacktraceStatus::Captured).then_some(&backtrace);
+        tracing::error!(
+            cause = panic.payload_as_str(),
+            thread = thread.name(),
+            location = panic.location().map(tracing::field::display),
+            backtrace = calls.map(tracing::field::display),
+            "a part of the box panicked"
+        );
+    }));
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! `dolmen`: the box's one program. Each subcommand has a module of its own; this file only parses and dispatches.
 
-use std::process::ExitCode;
+use std::{io::Write as _, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
@@ -72,8 +72,12 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             // Every error names its cause and the next step; the chain of causes goes on one line each.
-            anstream::eprintln!("error: {error}");
-            error.chain().skip(1).for_each(|cause| anstream::eprintln!("  because: {cause}"));
+            // Where they cannot be written, as into a log on a full disk, the exit status has to do.
+            let mut out = anstream::stderr();
+            let _ = writeln!(out, "error: {error}");
+            for cause in error.chain().skip(1) {
+                let _ = writeln!(out, "  because: {cause}");
+            }
             ExitCode::FAILURE
         }
     }

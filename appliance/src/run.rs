@@ -1,6 +1,11 @@
 //! `dolmen run`: one box, from its configuration to serving.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    fs::{self, File},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -40,6 +45,9 @@ pub(crate) const CLIENT_VERSION: &str = concat!("dolmen/v", env!("CARGO_PKG_VERS
 /// The log of votes, beside the keys: the chain's data may be removed and fetched again, this must not.
 const VOTE_LOG: &str = "votes";
 
+/// Written to see whether the disk takes it: several times what consensus writes at once.
+const PROBE_BYTES: usize = 1 << 20;
+
 /// The key that consensus and sessions with other boxes sign with, made where there is none.
 pub(crate) fn consensus_key(keys: &Keys, uri: &KeyUri) -> anyhow::Result<Arc<dyn Signer>> {
     keys::create_dir(keys.dir())?;
@@ -70,7 +78,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
     raise_open_files();
     protect_memory();
     let genesis = load_genesis(&config.genesis)?;
-    std::fs::create_dir_all(&config.data_dir)
+    fs::create_dir_all(&config.data_dir)
         .with_context(|| format!("cannot create data_dir {}", config.data_dir.display()))?;
     let keys = Keys::new(config.keys.devices.clone())?;
     let key = consensus_key(&keys, &config.keys.consensus)?;
@@ -126,7 +134,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
     let (height, rpc, ui) = (node.head().block.number(), node.rpc_address(), admin.address());
     tracing::info!(height, %rpc, %ui, certificate, "serving");
     let outcome = tokio::select! {
-        result = wait(&mut signals, &node) => result,
+        result = wait(&mut signals, &node, &config.data_dir) => result,
         () = &mut eof, if args.stop_on_stdin_eof => Ok(()),
     };
     tracing::info!("stopping");
@@ -191,16 +199,44 @@ impl StopSignals {
 }
 
 /// Returns on a signal to stop, or fails when consensus ended by itself.
-async fn wait(signals: &mut StopSignals, node: &Node) -> anyhow::Result<()> {
+async fn wait(signals: &mut StopSignals, node: &Node, data_dir: &Path) -> anyhow::Result<()> {
     let mut check = tokio::time::interval(std::time::Duration::from_secs(1));
     loop {
         tokio::select! {
             () = signals.received() => return Ok(()),
             _ = check.tick() => {
-                anyhow::ensure!(node.is_running(), "consensus stopped; see the log for the cause, then start the box again");
+                if !node.is_running() {
+                    return Err(consensus_stopped(data_dir));
+                }
             }
         }
     }
+}
+
+/// Why consensus has ended, and what to do. Of a failed write its library often keeps no more than that it failed, so the
+/// disk is asked.
+fn consensus_stopped(data_dir: &Path) -> anyhow::Error {
+    match try_to_write(data_dir) {
+        Err(error) => anyhow::Error::new(error).context(format!(
+            "the disk of {} takes no more writes: free space on it or, if it is not full, look into the kernel's log and \
+             check the disk; then start the box again",
+            data_dir.display()
+        )),
+        Ok(()) => anyhow::anyhow!(
+            "consensus stopped; see the log for the cause, then start the box again. If the cause is what {} holds, move \
+             that directory away first, and the box fetches it again",
+            data_dir.join("consensus").display()
+        ),
+    }
+}
+
+fn try_to_write(dir: &Path) -> io::Result<()> {
+    let path = dir.join("write-test");
+    let mut file = File::create(&path)?;
+    // At once, so that nothing stays of it.
+    fs::remove_file(&path)?;
+    file.write_all(&vec![0_u8; PROBE_BYTES])?;
+    file.sync_all()
 }
 
 /// Returns when standard input ends.
@@ -209,7 +245,7 @@ async fn stdin_eof() {
     // A thread of its own: the runtime would wait for a read that it cannot cancel.
     std::thread::spawn(move || {
         // Whatever is written there is nobody's command.
-        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        let _ = io::copy(&mut io::stdin(), &mut io::sink());
         let _ = ended.send(());
     });
     let _ = end.await;

@@ -1,11 +1,12 @@
 //! A chain whose boxes are this test's own children, to be killed and started again.
 
 use std::{
+    ffi::OsString,
     fs::{self, OpenOptions},
     io::Write as _,
     net::{SocketAddr, TcpListener},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     thread,
 };
@@ -57,6 +58,8 @@ pub struct Cluster {
     /// Where the boxes are.
     pub chain: Chain,
     children: Vec<Option<Child>>,
+    /// What each box is started through, see [`Self::start_through`].
+    wrappers: Vec<Vec<String>>,
     /// The processes that were started here and not seen to end: the number of one that ended may be another's.
     started: Vec<u32>,
     // Last, so that the directory outlives the boxes that write to it.
@@ -82,7 +85,8 @@ impl Cluster {
         let dir = tempfile::tempdir().expect("a temporary directory");
         prepare(dir.path(), boxes, options);
         let chain = Chain::read(dir.path());
-        Self { chain, children: (0..boxes).map(|_| None).collect(), started: Vec::new(), dir }
+        let children = (0..boxes).map(|_| None).collect();
+        Self { chain, children, wrappers: vec![Vec::new(); boxes], started: Vec::new(), dir }
     }
 
     /// The chain's directory.
@@ -123,6 +127,7 @@ impl Cluster {
         let (own, key) = write_box(self.dir.path(), name, from, addresses);
         self.chain.boxes.push(own);
         self.children.push(None);
+        self.wrappers.push(Vec::new());
         (self.children.len() - 1, key)
     }
 
@@ -164,12 +169,19 @@ impl Cluster {
         self.children[index].as_ref().map(Child::id)
     }
 
+    /// Starts a box from now on through other programs, given with their arguments, that become it by `exec`.
+    pub fn start_through(&mut self, index: usize, wrapper: Vec<String>) {
+        self.wrappers[index] = wrapper;
+    }
+
     /// Starts a box that does not run; returns without waiting for it.
     pub fn spawn(&mut self, index: usize) {
         assert!(self.children[index].is_none(), "box {index} runs already");
         let own = &self.chain.boxes[index];
         let log = OpenOptions::new().create(true).append(true).open(own.log()).expect("the log can be written");
-        let mut command = Command::new(dolmen());
+        let mut words = self.wrappers[index].iter().map(OsString::from).chain([dolmen().into_os_string()]);
+        let mut command = Command::new(words.next().expect("the last word is dolmen"));
+        command.args(words);
         // Standard input is a pipe from this test: however the test ends, the box ends too.
         // Whatever checks a box's signatures, it must agree with the others.
         let accel = ["cpu", "off", "cpu-portable"][index % 3];
@@ -191,6 +203,23 @@ impl Cluster {
         });
     }
 
+    /// Waits until a box ends by itself, and returns how.
+    pub fn wait_for_end(&mut self, index: usize) -> ExitStatus {
+        let child = self.children[index].take().unwrap_or_else(|| panic!("box {index} does not run"));
+        self.wait(child).unwrap_or_else(|| panic!("box {index} did not end within {PATIENCE:?}"))
+    }
+
+    /// How a process that is to end has ended; it is killed where it takes too long.
+    fn wait(&mut self, mut child: Child) -> Option<ExitStatus> {
+        let status = process::wait(&mut child, PATIENCE);
+        if status.is_none() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        self.started.retain(|pid| *pid != child.id());
+        status
+    }
+
     /// Ends a box with SIGKILL: it can neither finish a write nor tell its peers.
     pub fn kill9(&mut self, index: usize) {
         let mut child = self.children[index].take().unwrap_or_else(|| panic!("box {index} does not run"));
@@ -201,14 +230,9 @@ impl Cluster {
 
     /// Stops a box in order with SIGTERM; it must end with success.
     pub fn stop(&mut self, index: usize) {
-        let mut child = self.children[index].take().unwrap_or_else(|| panic!("box {index} does not run"));
+        let child = self.children[index].take().unwrap_or_else(|| panic!("box {index} does not run"));
         process::send(child.id(), Signal::SIGTERM);
-        let status = process::wait(&mut child, PATIENCE);
-        if status.is_none() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-        self.started.retain(|pid| *pid != child.id());
+        let status = self.wait(child);
         let success = status.is_some_and(|status| status.success());
         assert!(success, "box {index} ended with {status:?} on SIGTERM (None: not within {PATIENCE:?})");
     }

@@ -6,13 +6,17 @@
 //! - [`Members`]: the organisations, who change the chain with `dolmen gov`.
 //! - [`Load`]: signed transfers at a steady rate, and the receipts that were seen.
 //! - [`Record`]: what the boxes take of the machine, over time.
+//! - [`SmallDisk`]: a disk for one box, to be filled and made read-only.
+//! - [`archive`]: `dolmen backup`, `restore` and `verify`.
 //!
 //! Nothing here asserts how fast something is; every wait has an end, after which the test fails and shows the logs.
 
 mod agree;
+pub mod archive;
 mod chain;
 mod cluster;
 mod devnet;
+mod disk;
 pub mod http;
 mod load;
 mod members;
@@ -30,6 +34,7 @@ pub use agree::{check_receipts, check_same_blocks, check_state};
 pub use chain::{Account, BoxInfo, Chain, quantity};
 pub use cluster::{Cluster, quiet_port};
 pub use devnet::Devnet;
+pub use disk::{SmallDisk, damage};
 pub use load::{Acknowledged, Load};
 pub use members::{Members, proposal_number, validators};
 pub use record::Record;

@@ -123,6 +123,8 @@ fn keys_and_databases_of_others_are_refused() {
     let log = fs::read(&votes).unwrap();
     fs::write(&votes, vec![0; log.len()]).unwrap();
     assert_refused(&own.config, &["votes is damaged at its beginning", "move it away"]);
+    fs::write(&votes, &log[..log.len() / 2]).unwrap();
+    assert_refused(&own.config, &["votes is damaged", "cut short", "move it away"]);
     fs::write(&votes, log).unwrap();
 
     cluster.restart(0);

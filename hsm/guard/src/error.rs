@@ -51,10 +51,10 @@ pub enum GuardError {
         /// The log.
         path: PathBuf,
     },
-    /// Neither header can be read, and no counter says how far the log had got.
+    /// Neither header can be read or a part of the file is gone, and no counter says how far the log had got.
     #[error(
-        "{path} is damaged at its beginning, and nothing says any more what it has signed; move it away, and the box makes \
-         another and votes again when the chain has gone on for a while"
+        "{path} is damaged at its beginning or cut short, and nothing says any more what it has signed; move it away, and \
+         the box makes another and votes again when the chain has gone on for a while"
     )]
     Damaged {
         /// The log.

@@ -43,7 +43,7 @@ pub(crate) struct Log<D> {
 pub(crate) enum Found<D> {
     /// A log, and whether all its records are whole.
     Log(Box<Log<D>>, bool),
-    /// Neither header can be read.
+    /// Neither header can be read, or a part of the file is gone.
     NoHeader(D),
 }
 
@@ -51,7 +51,11 @@ impl<D: Disk> Log<D> {
     /// Reads a log of so many records.
     pub(crate) fn open(disk: D, records: u64) -> io::Result<Found<D>> {
         let mut bytes = vec![0; length(records)];
-        disk.read(0, &mut bytes)?;
+        match disk.read(0, &mut bytes) {
+            // What was cut off may be votes.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(Found::NoHeader(disk)),
+            read => read?,
+        }
         let (headers, ring) = bytes.split_at(usize::try_from(RECORDS_AT).expect("two pages"));
         let headers = headers.chunks(usize::try_from(HEADER_BYTES).expect("a page")).filter_map(Header::decode);
         let Some(header) = headers.max_by_key(|header| header.generation) else { return Ok(Found::NoHeader(disk)) };

@@ -54,9 +54,9 @@ const PENDING_ACKS: std::num::NonZeroUsize = if cfg!(test) { NZUsize!(4) } else 
 const REPAIR_PARALLEL: std::num::NonZeroUsize = NZUsize!(32);
 /// Buffers of the journals.
 pub(crate) const WRITE_BUFFER: std::num::NonZeroUsize = NZUsize!(256 * 1024);
-/// What to do about a store that cannot be read. The votes are never to be removed: without them a box may vote twice.
-const UNREADABLE: &str =
-    "the consensus directory is damaged: remove what is in it except `consensus-votes*`, and the box fetches it again";
+/// What to do about a store that cannot be read. The log of votes, which keeps a box from voting twice, lies elsewhere.
+const UNREADABLE: &str = "the consensus directory cannot be used; unless the disk is full or fails it is damaged: move it \
+                          away, and the box fetches it again";
 
 /// This box's key, and what signs its votes.
 pub(crate) struct Identity {

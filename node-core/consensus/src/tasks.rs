@@ -103,7 +103,7 @@ pub(crate) async fn replay<A: Application>(
         let Some(block) = marshal.get_block(height).await else {
             tracing::error!(
                 height = height.get(),
-                "a finalized block is missing; remove what is in the consensus directory except `consensus-votes*`, and the box goes on from its database"
+                "a finalized block is missing; move the consensus directory away, and the box goes on from its database"
             );
             return false;
         };

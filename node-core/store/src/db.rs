@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use alloy_primitives::B256;
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBPinnableSlice, Direction,
-    IteratorMode, Options, PrefixRange, ReadOptions, WriteBatch, WriteOptions,
+    ErrorKind, IteratorMode, Options, PrefixRange, ReadOptions, WriteBatch, WriteOptions,
 };
 
 use crate::StoreError;
@@ -127,7 +127,7 @@ impl Db {
         match DB::open_cf_descriptors(&options, path, families) {
             Ok(db) => Ok(Self { db, path: path.to_owned() }),
             Err(source) if says_in_use(source.as_ref()) => Err(StoreError::Locked(path.to_owned())),
-            Err(source) => Err(StoreError::Database { operation: "open", path: path.to_owned(), source }),
+            Err(source) => Err(failed("open", path, source)),
         }
     }
 
@@ -148,7 +148,7 @@ impl Db {
         let families = cf::ALL.map(|name| ColumnFamilyDescriptor::new(name, family_options(name, &cache)));
         match DB::open_cf_descriptors_read_only(&options, path, families, false) {
             Ok(db) => Ok(Self { db, path: path.to_owned() }),
-            Err(source) => Err(StoreError::Database { operation: "open for reading", path: path.to_owned(), source }),
+            Err(source) => Err(failed("open for reading", path, source)),
         }
     }
 
@@ -172,7 +172,7 @@ impl Db {
 
     fn error(&self, operation: &'static str) -> impl FnOnce(rocksdb::Error) -> StoreError {
         let path = self.path.clone();
-        move |source| StoreError::Database { operation, path, source }
+        move |source| failed(operation, &path, source)
     }
 
     pub(crate) fn get(&self, family: &str, key: &[u8]) -> Result<Option<DBPinnableSlice<'_>>, StoreError> {
@@ -262,6 +262,19 @@ fn check_version(stamp: &[u8]) -> Result<(), StoreError> {
     if found == FORMAT_VERSION { Ok(()) } else { Err(StoreError::Version { found, expected: FORMAT_VERSION }) }
 }
 
+/// The error for an operation that RocksDB refused: where its files are damaged, space and permissions do not help. That
+/// a file is not there which another one names is damage too.
+fn failed(operation: &'static str, path: &Path, source: rocksdb::Error) -> StoreError {
+    let path = path.to_owned();
+    let message: &str = source.as_ref();
+    let is_gone = message.starts_with("IO error: No such file or directory: While open");
+    if is_gone || source.kind() == ErrorKind::Corruption {
+        StoreError::Corrupt { operation, path, source }
+    } else {
+        StoreError::Database { operation, path, source }
+    }
+}
+
 /// Whether RocksDB's message says that the lock is held: by another process, or by this one. Other errors name the lock
 /// file too, such as a refused permission.
 fn says_in_use(message: &str) -> bool {
@@ -320,6 +333,20 @@ mod tests {
     use rocksdb::{PerfContext, PerfMetric, PerfStatsLevel, perf::set_perf_stats};
 
     use super::*;
+
+    #[test]
+    fn damage_is_told_from_what_the_disk_refuses() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(Db::open(dir.path()).unwrap());
+        for damaged in ["MANIFEST", "MANIFEST-999999\n"] {
+            std::fs::write(dir.path().join("CURRENT"), damaged).unwrap();
+            let opened = Db::open(dir.path());
+            assert!(matches!(opened, Err(StoreError::Corrupt { operation: "open", .. })), "{:?}", opened.err());
+        }
+        let file = dir.path().join("CURRENT");
+        let opened = Db::open(&file);
+        assert!(matches!(opened, Err(StoreError::Database { operation: "open", .. })), "{:?}", opened.err());
+    }
 
     #[test]
     fn another_format_is_refused_before_anything_is_added() {

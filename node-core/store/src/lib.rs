@@ -45,6 +45,17 @@ pub enum StoreError {
         #[source]
         source: rocksdb::Error,
     },
+    /// RocksDB cannot read what it wrote: the cause, in the source, names the file.
+    #[error("the database in {path} is damaged: {operation} failed; restore this box from its peers or a backup")]
+    Corrupt {
+        /// What was being done.
+        operation: &'static str,
+        /// The database's directory.
+        path: std::path::PathBuf,
+        /// RocksDB's own error.
+        #[source]
+        source: rocksdb::Error,
+    },
     /// There is no such directory.
     #[error("there is no database in {0}; give the settings of a box that has run")]
     NoDatabase(std::path::PathBuf),

@@ -166,7 +166,8 @@ impl Sectors {
 impl Disk for Memory {
     fn read(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
         let at = usize::try_from(offset).unwrap();
-        bytes.copy_from_slice(&self.state().durable[at..at + bytes.len()]);
+        let state = self.state();
+        bytes.copy_from_slice(state.durable.get(at..at + bytes.len()).ok_or(io::ErrorKind::UnexpectedEof)?);
         Ok(())
     }
 
@@ -401,6 +402,18 @@ fn damage_is_not_taken_for_an_empty_place() {
         let mut guard = open(&damaged.copy(), &key, &counter).unwrap();
         assert!(matches!(guard.sign(vote(50, Kind::Notarize, b"b")), Err(GuardError::Fenced { .. })));
         guard.sign(vote(51, Kind::Notarize, b"b")).unwrap();
+    }
+}
+
+#[test]
+fn a_log_that_was_cut_short_is_damaged() {
+    let (key, whole) = (Key::new(), Memory::new());
+    open(&whole, &key, &None).unwrap().sign(vote(1, Kind::Notarize, b"a")).unwrap();
+    let length = whole.state().durable.len();
+    for left in [0, 4096, 9000, length - 1] {
+        let cut = whole.copy();
+        cut.state().durable.truncate(left);
+        assert!(matches!(open(&cut, &key, &None), Err(GuardError::Damaged { .. })), "{left} of {length} bytes");
     }
 }
 
