@@ -7,7 +7,7 @@ use dolmen_tests::dolmen;
 use serde_json::Value;
 
 /// Keys of `dolmen bench chain` that programs which compare results rely on.
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 12] = [
     "boxes",
     "accel",
     "workload",
@@ -15,6 +15,8 @@ const KEYS: [&str; 10] = [
     "tps",
     "finality_ms.p50",
     "finality_ms.p99",
+    "blocks_per_second",
+    "cpu_us_per_block_per_box",
     "cpu_us_per_tx_per_box",
     "rss_mb_max",
     "machine.cpu",
@@ -48,6 +50,8 @@ fn a_short_run_reports_what_the_chain_did() {
         assert!(!value(key).is_null(), "no `{key}` in {result:#}");
     }
     assert_eq!(value("boxes"), 4);
+    assert_eq!(value("followers"), 0);
+    assert!(value("comparison").is_null());
     assert_eq!(value("workload"), "erc20");
     assert_eq!(value("rate"), 50);
     assert_eq!(value("failed"), 0);
@@ -55,11 +59,45 @@ fn a_short_run_reports_what_the_chain_did() {
     assert!(number("transactions") > 0.0);
     assert!(number("tps") > 0.0);
     assert!(number("cpu_us_per_tx_per_box") > 0.0);
+    assert!(number("cpu_us_per_block_per_box") > 0.0);
     assert!(number("rss_mb_max") > 0.0);
     assert!(number("finality_ms.p50") <= number("finality_ms.p99"));
     for row in ["throughput", "finality", "CPU time", "memory"] {
         assert!(out.lines().any(|line| line.starts_with(row)), "no `{row}` in\n{out}");
     }
+}
+
+#[test]
+fn followers_are_measured_beside_the_boxes_that_vote() {
+    let (result, out) =
+        chain_result("chain --boxes 4 --followers 2 --workload transfer --seconds 3 --rate 20 --accounts 40");
+    for (key, expected) in [("boxes", 4), ("followers", 2), ("rate", 20), ("failed", 0)] {
+        assert_eq!(result[key], expected, "{key}");
+    }
+    let by_box = result["cpu_us_per_tx_by_box"].as_array().expect("a list");
+    assert_eq!(by_box.len(), 4, "followers are not among the boxes");
+    let comparison = &result["comparison"];
+    for key in ["cpu_us_per_block_per_follower", "cpu_ratio", "height"] {
+        assert!(comparison[key].as_f64() > Some(0.0), "`{key}` in {result:#}");
+    }
+    assert!(comparison["behind_blocks_max"].is_u64(), "{result:#}");
+    let without = comparison["without"].as_array().expect("a list");
+    assert_eq!(without.len(), 2, "before the followers and after them");
+    for window in without.iter().chain([&result]) {
+        for key in ["blocks_per_second", "cpu_us_per_block_per_box"] {
+            assert!(window[key].as_f64() > Some(0.0), "`{key}` in {result:#}");
+        }
+    }
+    for row in ["followers", "without them"] {
+        assert!(out.lines().any(|line| line.starts_with(row)), "no `{row}` in\n{out}");
+    }
+}
+
+#[test]
+fn followers_take_a_steady_load() {
+    let output = Command::new(dolmen()).args(["bench", "chain", "--followers", "1"]).output().expect("dolmen starts");
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && err.contains("--rate"), "{}\n{err}", output.status);
 }
 
 /// Figures of a join, each above zero.

@@ -1,4 +1,8 @@
-//! The phases of a run: start, set up, calibrate, sign, warm up, measure, drain, check, report.
+//! The phases of a run: start, set up, calibrate, sign, warm up, measure, drain, check, report. With followers,
+//! `chain/followers.rs` signs, warms up, measures and drains three times. `chain/figures.rs` makes the figures.
+
+mod figures;
+mod followers;
 
 use std::{
     convert::Infallible,
@@ -8,14 +12,16 @@ use std::{
 
 use anyhow::{bail, ensure};
 
+use self::figures::Window;
 use super::{
     ChainArgs,
     client::Rpc,
-    cpu,
     devnet::{Description, Devnet, Place},
+    follower::Follower,
     load::{self, Flight, LANES_PER_BOX, Lane, Load, Pace},
     machine::Machine,
-    report::{PROFILE, Percentiles, Progress, Report, megabytes, round, write_json},
+    process::Process,
+    report::{Progress, Report, write_json},
     watch::{Log, Watcher},
     workload::{Setup, failed_receipts},
 };
@@ -42,13 +48,26 @@ const POLL: Duration = Duration::from_millis(20);
 /// Measures a chain under load, prints the result and writes it where `args` says. Fails where a transaction was
 /// refused, failed or is missing.
 pub(crate) async fn chain(args: ChainArgs) -> anyhow::Result<()> {
+    ensure!(
+        args.followers == 0 || args.rate.is_some(),
+        "--followers compares the CPU time of blocks under the same load without and with followers; say with --rate how \
+         many transactions to send per second"
+    );
     let progress = Progress::new();
     let machine = Machine::read();
+    let place = Place::of(&args.devnet);
+    let followers = if args.followers > 0 {
+        place.ensure_new()?;
+        followers::create(&args, &place.dir)?
+    } else {
+        Vec::new()
+    };
+    let peers: Vec<_> = followers.iter().map(|follower| follower.peer.clone()).collect();
     progress.say(format!("starting {} boxes", args.devnet.boxes));
-    let devnet = Devnet::start(&args.devnet, Place::of(&args.devnet), &[]).await?;
+    let devnet = Devnet::start(&args.devnet, place, &peers).await?;
     let machine = machine.writing_to(&devnet.dir);
     let description = devnet.description.clone();
-    let (report, problems) = devnet.during(&progress, run(&args, &description, machine, &progress)).await?;
+    let (report, problems) = devnet.during(&progress, run(&args, &description, &followers, machine, &progress)).await?;
     drop(progress);
     report.print();
     if let Some(path) = &args.json {
@@ -61,6 +80,7 @@ pub(crate) async fn chain(args: ChainArgs) -> anyhow::Result<()> {
 async fn run(
     args: &ChainArgs,
     description: &Description,
+    followers: &[Follower],
     machine: Machine,
     progress: &Progress,
 ) -> anyhow::Result<(Report, Vec<String>)> {
@@ -77,7 +97,7 @@ async fn run(
     let watcher = Watcher::open(&description.boxes, boxes[0].clone(), flight.clone()).await?;
     let log = watcher.log.clone();
     let pids = description.boxes.iter().map(|node| node.pid).collect();
-    let run = Run { args, boxes, pids, pace, setup: Arc::new(setup), flight, log, progress };
+    let run = Run { args, boxes, pids, followers, pace, setup: Arc::new(setup), flight, log, progress };
     tokio::select! {
         result = run.phases(machine) => result,
         result = watcher.follow() => result.map(|never: Infallible| match never {}),
@@ -87,21 +107,15 @@ async fn run(
 /// A run after its set-up.
 struct Run<'a> {
     args: &'a ChainArgs,
+    /// Those that vote.
     boxes: Vec<Rpc>,
     pids: Vec<u32>,
+    followers: &'a [Follower],
     pace: Pace,
     setup: Arc<Setup>,
     flight: Arc<Flight>,
     log: Arc<std::sync::Mutex<Log>>,
     progress: &'a Progress,
-}
-
-/// The processes at one time.
-struct Snapshot {
-    at: Instant,
-    boxes_cpu_us: Vec<u64>,
-    own_cpu_us: u64,
-    memory: Vec<cpu::Memory>,
 }
 
 impl Run<'_> {
@@ -115,12 +129,22 @@ impl Run<'_> {
                 rate * MARGIN
             }
         };
-        let lanes = self.supply(lanes, rate).await?;
-        let (start, end, lanes) = self.window(lanes).await?;
-        self.progress.say("waiting for the last transactions".to_owned());
+        let (window, lanes, comparison) = if self.followers.is_empty() {
+            let (window, lanes) = self.measure(lanes, rate, &[]).await?;
+            (window, lanes, None)
+        } else {
+            let (window, lanes, comparison) = self.compare(lanes, rate).await?;
+            (window, lanes, Some(comparison))
+        };
         self.drain().await;
         let (failed, problems) = self.check(&lanes).await?;
-        Ok((self.report(&start, &end, failed, machine)?, problems))
+        Ok((self.report(&window, comparison, failed, machine)?, problems))
+    }
+
+    /// Signs, warms up and measures while these followers run.
+    async fn measure(&self, lanes: Vec<Lane>, rate: f64, followers: &[Process]) -> anyhow::Result<(Window, Vec<Lane>)> {
+        let lanes = self.supply(lanes, rate).await?;
+        self.window(lanes, followers).await
     }
 
     /// Runs the chain at saturation for a moment; returns the lanes and the transactions a second.
@@ -165,8 +189,8 @@ impl Run<'_> {
         load::supply(&self.setup, lanes, count).await
     }
 
-    /// Warms up and measures; returns the processes at both ends of the window.
-    async fn window(&self, lanes: Vec<Lane>) -> anyhow::Result<(Snapshot, Snapshot, Vec<Lane>)> {
+    /// Warms up and measures.
+    async fn window(&self, lanes: Vec<Lane>, followers: &[Process]) -> anyhow::Result<(Window, Vec<Lane>)> {
         self.progress.say("warming up".to_owned());
         let mut load = Load::start(lanes, &self.flight, self.pace);
         if let Ok(ended) = tokio::time::timeout(WARM_UP, load.ended()).await {
@@ -177,30 +201,26 @@ impl Run<'_> {
                 reasons.join("\n  ")
             );
         }
-        let start = self.snapshot()?;
+        let with = match followers.len() {
+            0 => String::new(),
+            count => format!(" with {count} followers"),
+        };
+        let start = self.snapshot(followers)?;
         for second in 0..self.args.seconds {
-            self.progress.say(format!("measuring, {} s left", self.args.seconds - second));
+            self.progress.say(format!("measuring{with}, {} s left", self.args.seconds - second));
             if let Ok(ended) = tokio::time::timeout(Duration::from_secs(1), load.ended()).await {
                 ended?;
                 tracing::warn!(second, "the window ends early: no signed transactions are left, or one was refused");
                 break;
             }
         }
-        let end = self.snapshot()?;
-        Ok((start, end, load.stop(&self.flight).await?))
-    }
-
-    fn snapshot(&self) -> anyhow::Result<Snapshot> {
-        Ok(Snapshot {
-            at: Instant::now(),
-            boxes_cpu_us: self.pids.iter().map(|pid| cpu::cpu_us(*pid)).collect::<Result<_, _>>()?,
-            own_cpu_us: cpu::cpu_us(std::process::id())?,
-            memory: self.pids.iter().map(|pid| cpu::memory(*pid)).collect::<Result<_, _>>()?,
-        })
+        let end = self.snapshot(followers)?;
+        Ok((Window { start, end }, load.stop(&self.flight).await?))
     }
 
     /// Waits until everything that was sent is finalized, for a bounded time.
     async fn drain(&self) {
+        self.progress.say("waiting for the last transactions".to_owned());
         let start = Instant::now();
         while self.flight.len() > 0 && start.elapsed() < DRAIN_MAX {
             tokio::time::sleep(POLL).await;
@@ -257,58 +277,5 @@ impl Run<'_> {
             );
             tokio::time::sleep(POLL).await;
         }
-    }
-
-    fn report(&self, start: &Snapshot, end: &Snapshot, failed: u64, machine: Machine) -> anyhow::Result<Report> {
-        let log = self.log.lock().expect("no holder of the lock panics");
-        let within = |at: Instant| (start.at..end.at).contains(&at);
-        let blocks: Vec<_> = log.blocks.iter().filter(|block| within(block.at)).collect();
-        let transactions: usize = blocks.iter().map(|block| block.transactions).sum();
-        ensure!(transactions > 0, "no transaction was finalized in the measured window");
-        let gas: u64 = blocks.iter().map(|block| block.gas_used).sum();
-        let seconds = (end.at - start.at).as_secs_f64();
-        let finality: Vec<_> = log.finality.iter().filter(|sample| within(sample.at)).map(|sample| sample.ms).collect();
-        let known: Vec<_> = finality.iter().flatten().copied().collect();
-        let client = log.client.iter().filter(|(at, _)| within(*at)).map(|(_, ms)| *ms).collect();
-        let intervals = log.arrivals.windows(2).filter(|pair| within(pair[0].1) && pair[1].0 == pair[0].0 + 1);
-        let apart = |pair: &[(u64, Instant)]| (pair[1].0, (pair[1].1 - pair[0].1).as_secs_f64() * 1000.0);
-        let (first, others): (Vec<_>, Vec<_>) =
-            intervals.map(apart).partition(|(number, _)| number.is_multiple_of(self.args.devnet.epoch_blocks));
-        let times = |intervals: Vec<(u64, f64)>| Percentiles::of(intervals.into_iter().map(|(_, ms)| ms).collect());
-        let each = |us: u64| us as f64 / transactions as f64;
-        let by_box: Vec<_> =
-            end.boxes_cpu_us.iter().zip(&start.boxes_cpu_us).map(|(end, start)| each(end - start)).collect();
-        Ok(Report {
-            version: env!("CARGO_PKG_VERSION"),
-            profile: PROFILE,
-            boxes: self.boxes.len(),
-            accel: self.args.devnet.accel.name(),
-            workload: self.args.workload.name(),
-            seconds: round(seconds),
-            rate: self.args.rate.map(std::num::NonZeroU32::get),
-            accounts: self.setup.plan.accounts.len(),
-            in_flight: match self.pace {
-                Pace::Saturate { in_flight } => Some(in_flight),
-                Pace::Rate(_) => None,
-            },
-            tps: round(transactions as f64 / seconds),
-            gas_per_second: round(gas as f64 / seconds),
-            transactions,
-            blocks: blocks.len(),
-            failed,
-            finality_samples: known.len(),
-            finality_missing: finality.len() - known.len(),
-            finality_ms: Percentiles::of(known),
-            client_ms: Percentiles::of(client),
-            epochs: first.len(),
-            interval_ms: times(others),
-            first_of_epoch_ms: times(first),
-            cpu_us_per_tx_per_box: round(by_box.iter().sum::<f64>() / by_box.len() as f64),
-            cpu_us_per_tx_by_box: by_box.into_iter().map(round).collect(),
-            client_cpu_us_per_tx: round(each(end.own_cpu_us - start.own_cpu_us)),
-            rss_mb_max: megabytes(end.memory.iter().map(|memory| memory.peak).max().unwrap_or(0)),
-            rss_mb_start: megabytes(start.memory.iter().map(|memory| memory.resident).max().unwrap_or(0)),
-            machine,
-        })
     }
 }

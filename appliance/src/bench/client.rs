@@ -75,6 +75,12 @@ impl Rpc {
         Ok(height.to())
     }
 
+    /// The hash of its block at a height.
+    pub(super) async fn block_hash(&self, height: u64) -> anyhow::Result<B256> {
+        let block: Value = self.call("eth_getBlockByNumber", json!([format!("{height:#x}"), false])).await?;
+        serde_json::from_value(block["hash"].clone()).with_context(|| format!("{} has no block {height}", self.name))
+    }
+
     /// Calls one method with each of the parameter lists; fails if one call does. Results in order.
     pub(super) async fn batch(&self, method: &str, params: Vec<Value>) -> anyhow::Result<Vec<Value>> {
         let mut results = Vec::with_capacity(params.len());

@@ -101,6 +101,17 @@ impl Place {
             }
         }
     }
+
+    /// Fails where it holds a chain: boxes that join find the others by its genesis file, which must be of this run, and
+    /// accounts are to be new.
+    pub(super) fn ensure_new(&self) -> anyhow::Result<()> {
+        ensure!(
+            !self.dir.join("genesis.json").exists(),
+            "{} holds a chain already, and this benchmark begins one of its own; choose another --dir",
+            self.dir.display()
+        );
+        Ok(())
+    }
 }
 
 /// A running devnet. [`Devnet::during`] ends it in order; dropped, it is killed, and its boxes stop by themselves.

@@ -3,18 +3,20 @@
 //!
 //! [`chain::chain`] starts a devnet of real processes on this machine, loads it through the boxes' JSON-RPC as
 //! applications would, and reports what the chain finalized, how long that took and what it cost. `chain.rs` has the
-//! phases. [`sync::sync`] does so with boxes that join such a chain. [`crypto`] measures engines and libraries in this
-//! process.
+//! phases. [`sync::sync`] does so with boxes that join such a chain. Boxes beside the devnet's are made in `follower.rs`
+//! and run by `process.rs`. [`crypto`] measures engines and libraries in this process.
 
 mod chain;
 mod client;
 mod cpu;
 mod crypto;
 mod devnet;
+mod follower;
 mod key;
 mod load;
 mod machine;
 mod metrics;
+mod process;
 mod report;
 mod sign;
 mod sync;
@@ -35,6 +37,8 @@ use crate::{
 
 /// Boxes of a benchmark at most: they share this machine.
 const BOXES_MAX: i64 = 32;
+/// Boxes beside them that follow the chain at most, for the same reason.
+const FOLLOWERS_MAX: i64 = 32;
 /// Longest measured window: bounds the transactions signed in advance, which lie in memory.
 const SECONDS_MAX: i64 = 600;
 /// Sending accounts at most: each is funded by a transaction before the measurement.
@@ -130,7 +134,8 @@ pub(crate) struct DevnetSettings {
 /// Settings of `dolmen bench chain`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n  dolmen bench chain\n  \
-    dolmen bench chain --boxes 7 --workload transfer --rate 500 --seconds 10 --json result.json")]
+    dolmen bench chain --boxes 7 --workload transfer --rate 500 --seconds 10 --json result.json\n  \
+    dolmen bench chain --workload transfer --rate 90 --followers 10")]
 pub(crate) struct ChainArgs {
     #[command(flatten)]
     pub(crate) devnet: DevnetSettings,
@@ -143,6 +148,10 @@ pub(crate) struct ChainArgs {
     /// Transactions sent per second. Without it, as many as the chain finalizes.
     #[arg(long)]
     pub(crate) rate: Option<NonZeroU32>,
+    /// Boxes that follow the chain without a vote, beside `--boxes`. The chain is measured before they start, with them
+    /// and after they have stopped, each time for `--seconds`. Takes `--rate`.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=FOLLOWERS_MAX))]
+    pub(crate) followers: u32,
     /// Accounts that send, each through one box.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(2..=ACCOUNTS_MAX))]
     pub(crate) accounts: u32,

@@ -20,8 +20,10 @@ pub(super) struct Report {
     pub(super) version: &'static str,
     /// `release` or `debug`; figures of a debug build say nothing about speed.
     pub(super) profile: &'static str,
-    /// Boxes of the chain, all on this machine.
+    /// Boxes of the chain that vote, all on this machine. What is said of boxes is said of these alone.
     pub(super) boxes: usize,
+    /// Boxes that follow the chain without a vote, on this machine too.
+    pub(super) followers: usize,
     /// What checked signatures in the boxes.
     pub(super) accel: &'static str,
     /// `transfer` or `erc20`.
@@ -58,6 +60,11 @@ pub(super) struct Report {
     pub(super) interval_ms: Percentiles,
     /// The same from an epoch's last block to the next one's first.
     pub(super) first_of_epoch_ms: Percentiles,
+    /// The window's blocks, with or without transactions.
+    #[serde(flatten)]
+    pub(super) block_cost: BlockCost,
+    /// The window beside others without followers, where there are followers.
+    pub(super) comparison: Option<Comparison>,
     /// CPU time, user and system, of a box for each transaction; the mean of the boxes.
     pub(super) cpu_us_per_tx_per_box: f64,
     /// The same for each box.
@@ -70,6 +77,30 @@ pub(super) struct Report {
     pub(super) rss_mb_start: f64,
     /// Where it was measured.
     pub(super) machine: Machine,
+}
+
+/// The blocks of a window, with or without transactions, and what they took.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct BlockCost {
+    /// How many a second.
+    pub(super) blocks_per_second: f64,
+    /// CPU time, user and system, of a box for each; the mean of the boxes that vote.
+    pub(super) cpu_us_per_block_per_box: f64,
+}
+
+/// What followers took, and the boxes that vote with and without them.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Comparison {
+    /// CPU time, user and system, of a follower for each block; the mean of the followers.
+    pub(super) cpu_us_per_block_per_follower: f64,
+    /// How many blocks the slowest follower was behind when the window ended.
+    pub(super) behind_blocks_max: u64,
+    /// Block up to which every follower had the chain after the load.
+    pub(super) height: u64,
+    /// The same load before there were followers, and after they had stopped.
+    pub(super) without: [BlockCost; 2],
+    /// `cpu_us_per_block_per_box` with followers, relative to the mean without them.
+    pub(super) cpu_ratio: f64,
 }
 
 /// The median and the 99th percentile, by nearest rank, in milliseconds; `null` without samples.
@@ -143,10 +174,18 @@ impl Report {
             let ms = |value: Option<f64>| value.map_or("unknown".to_owned(), |ms| format!("{ms:.1} ms"));
             format!("p50 {}, p99 {}", ms(p50), ms(p99))
         };
-        vec![
-            ("chain", format!("{} boxes on this machine, signatures: {}", self.boxes, self.accel)),
+        let chain = format!("{} boxes and {} followers on this machine", self.boxes, self.followers);
+        let BlockCost { blocks_per_second, cpu_us_per_block_per_box } = self.block_cost;
+        let mut rows = vec![
+            ("chain", format!("{chain}, signatures: {}", self.accel)),
             ("load", format!("{} from {} accounts, {load}", self.workload, self.accounts)),
-            ("window", format!("{:.1} s: {} transactions in {} blocks", self.seconds, self.transactions, self.blocks)),
+            (
+                "window",
+                format!(
+                    "{:.1} s: {} transactions in {} blocks, {blocks_per_second:.1} blocks/s with the empty ones",
+                    self.seconds, self.transactions, self.blocks
+                ),
+            ),
             ("throughput", format!("{:.0} transactions/s, {:.1} Mgas/s", self.tps, self.gas_per_second / 1_000_000.0)),
             ("finality", format!("{}, proposal to durable commit", pair(self.finality_ms))),
             ("client", format!("{}, sent to seen finalized", pair(self.client_ms))),
@@ -155,7 +194,8 @@ impl Report {
             (
                 "CPU time",
                 format!(
-                    "{:.1} us a transaction and box; load generator {:.1} us a transaction",
+                    "{:.1} us a transaction and box, {cpu_us_per_block_per_box:.0} us a block and box; load generator \
+                     {:.1} us a transaction",
                     self.cpu_us_per_tx_per_box, self.client_cpu_us_per_tx
                 ),
             ),
@@ -164,6 +204,36 @@ impl Report {
                 format!("at most {:.0} MB a box, {:.0} MB at the window's start", self.rss_mb_max, self.rss_mb_start),
             ),
             ("failed", self.failed.to_string()),
+        ];
+        rows.extend(self.comparison.iter().flat_map(Comparison::rows));
+        rows
+    }
+}
+
+impl Comparison {
+    fn rows(&self) -> [(&'static str, String); 2] {
+        let [before, after] = self.without;
+        [
+            (
+                "followers",
+                format!(
+                    "{:.0} us of CPU a block and follower; at most {} blocks behind at the window's end, then all had \
+                     block {}",
+                    self.cpu_us_per_block_per_follower, self.behind_blocks_max, self.height
+                ),
+            ),
+            (
+                "without them",
+                format!(
+                    "{:.0} us of CPU a block and box before at {:.1} blocks/s, {:.0} us after at {:.1} blocks/s; with \
+                     them {:.3} times the mean",
+                    before.cpu_us_per_block_per_box,
+                    before.blocks_per_second,
+                    after.cpu_us_per_block_per_box,
+                    after.blocks_per_second,
+                    self.cpu_ratio
+                ),
+            ),
         ]
     }
 }

@@ -4,30 +4,24 @@
 //! | file | does |
 //! |---|---|
 //! | `fill.rs` | makes the accounts |
-//! | `follower.rs` | a box that joins: its key, settings and ports |
-//! | `process.rs` | its process, and what its log says |
 //! | `join.rs` | one join, measured |
 //! | `report.rs` | the figures |
 
 mod fill;
-mod follower;
 mod join;
-mod process;
 mod report;
 
 use std::{path::Path, sync::Arc};
 
-use anyhow::ensure;
-
 use self::{
     fill::Fill,
-    follower::{Follower, Ports},
     join::{Kills, Site},
     report::Report,
 };
 use super::{
     SyncArgs, Workload,
     devnet::{Description, Devnet, Place},
+    follower::{Follower, Ports},
     load::{Flight, LANES_PER_BOX, Pace, keep_up},
     machine::Machine,
     report::{Progress, write_json},
@@ -44,12 +38,7 @@ pub(super) async fn sync(args: SyncArgs) -> anyhow::Result<()> {
     let progress = Progress::new();
     let machine = Machine::read();
     let place = Place::of(&args.devnet);
-    // The genesis file is to say where the boxes are, and the accounts are to be new.
-    ensure!(
-        !place.dir.join("genesis.json").exists(),
-        "{} holds a chain already, and this benchmark begins one of its own; choose another --dir",
-        place.dir.display()
-    );
+    place.ensure_new()?;
     let followers = followers(&args, &place.dir)?;
     let peers = followers.each_ref().map(|follower| follower.peer.clone());
     progress.say(format!("starting {} boxes", args.devnet.boxes));

@@ -82,6 +82,17 @@ pub(super) struct Log {
     pub(super) sample: Vec<B256>,
 }
 
+impl Log {
+    /// How many blocks came between two times, with or without transactions.
+    pub(super) fn blocks(&self, start: Instant, end: Instant) -> u64 {
+        let within = self.arrivals.iter().filter(|(_, at)| (start..end).contains(at));
+        let mut numbers = within.map(|(number, _)| *number);
+        // By their numbers: a slow reader misses events.
+        let Some(first) = numbers.next() else { return 0 };
+        numbers.next_back().unwrap_or(first) - first + 1
+    }
+}
+
 /// Follows the chain.
 pub(super) struct Watcher {
     /// What was seen so far.
@@ -237,6 +248,17 @@ mod tests {
             assert_eq!(parser.buffer, b"event: bl");
         }
         assert!(EventParser::default().push(&vec![b'x'; EVENT_BYTES_MAX + 1]).is_err());
+    }
+
+    #[test]
+    fn blocks_count_by_their_numbers_wherever_an_event_was_missed() {
+        let start = Instant::now();
+        let at = |ms: u64| start + Duration::from_millis(ms);
+        let log = Log { arrivals: vec![(1, at(0)), (2, at(1)), (5, at(2)), (6, at(3))], ..Log::default() };
+        assert_eq!(log.blocks(at(0), at(4)), 6);
+        assert_eq!(log.blocks(at(1), at(3)), 4);
+        assert_eq!(log.blocks(at(1), at(2)), 1);
+        assert_eq!(log.blocks(at(4), at(5)), 0);
     }
 
     #[test]

@@ -2,17 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use alloy_primitives::B256;
 use anyhow::{Context as _, ensure};
-use serde_json::{Value, json};
 
-use super::{fill::Fill, follower::Follower, process::Process, report::Join};
+use super::{fill::Fill, report::Join};
 use crate::{
     bench::{
         client::Rpc,
         cpu,
         devnet::{BoxDescription, Description},
+        follower::Follower,
         metrics::Metrics,
+        process::Process,
         report::{Progress, megabytes, round},
     },
     config::SyncFrom,
@@ -22,8 +22,6 @@ use crate::{
 const SYNC_SENT: &str = "dolmen_sync_sent_bytes_total";
 /// What a box received since its consensus started.
 const RECEIVED: &str = "runtime_inbound_bandwidth_total";
-/// Blocks that a box may be behind the others and still have caught up: those of a tenth of a second under load.
-const LAG_MAX: u64 = 2;
 /// How long the boxes are watched while nobody joins.
 const QUIET: Duration = Duration::from_secs(10);
 /// How long a box may take to connect with another: a killed one is let in again after a second or two.
@@ -140,7 +138,8 @@ impl<'a> Site<'a> {
         let (before, start) = (self.look().await?, Instant::now());
         let mut used = Used::default();
         let mut process = self.begin(follower, kills, &mut used).await?;
-        let height = self.catch_up(follower, &mut process, start).await?;
+        let max = JOIN_MAX + JOIN_MAX_EACH * self.fill.accounts;
+        let height = follower.catch_up(&mut process, &self.boxes[0], (start, max), self.progress).await?;
         let seconds = start.elapsed().as_secs_f64();
         used.add(&process)?;
         let after = self.look().await?;
@@ -158,7 +157,7 @@ impl<'a> Site<'a> {
         );
         let fetch = said.connected.map_or(Duration::ZERO, |connected| state_at.saturating_duration_since(connected));
         let join = Join {
-            name: follower.name,
+            name: follower.name.clone(),
             starts: used.starts,
             resumed: used.resumed,
             states: used.states,
@@ -202,34 +201,9 @@ impl<'a> Site<'a> {
         Ok(process)
     }
 
-    /// Waits until the box answers and has what the others have; returns its height.
-    async fn catch_up(&self, follower: &Follower, process: &mut Process, start: Instant) -> anyhow::Result<u64> {
-        let max = JOIN_MAX + JOIN_MAX_EACH * self.fill.accounts;
-        loop {
-            let head = self.boxes[0].height().await?;
-            let is_serving = process.look()?.is_serving;
-            // Without a state it does not answer.
-            let own = if is_serving { Some(follower.rpc.height().await?) } else { None };
-            if let Some(own) = own.filter(|own| own + LAG_MAX >= head) {
-                return Ok(own);
-            }
-            let place = own.map_or("without a state".to_owned(), |own| format!("at block {own} of {head}"));
-            ensure!(
-                start.elapsed() < max,
-                "{} is {place} after {} s; see {}",
-                follower.name,
-                max.as_secs(),
-                follower.log().display()
-            );
-            self.progress.say(format!("{}: {place} after {} s", follower.name, start.elapsed().as_secs()));
-            tokio::time::sleep(POLL).await;
-        }
-    }
-
     /// Checks that the box has the chain's block at a height, and its accounts.
     async fn check(&self, follower: &Follower, height: u64) -> anyhow::Result<()> {
-        let (own, theirs) = (block_hash(&follower.rpc, height).await?, block_hash(&self.boxes[0], height).await?);
-        ensure!(own == theirs, "block {height} is {own} on {}, not {theirs}; please report this", follower.name);
+        follower.check_block(&self.boxes[0], height).await?;
         self.fill.check(&follower.rpc).await
     }
 
@@ -246,9 +220,4 @@ impl<'a> Site<'a> {
         let blocks = (after.height - before.height).max(1) * self.boxes.len() as u64;
         round((after.cpu_us - before.cpu_us) as f64 / blocks as f64)
     }
-}
-
-async fn block_hash(rpc: &Rpc, height: u64) -> anyhow::Result<B256> {
-    let block: Value = rpc.call("eth_getBlockByNumber", json!([format!("{height:#x}"), false])).await?;
-    serde_json::from_value(block["hash"].clone()).with_context(|| format!("{} has no block {height}", rpc.name))
 }

@@ -49,7 +49,7 @@ pub(super) struct Report {
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Join {
     /// `snapshot`, `interrupted` or `replay`.
-    pub(super) name: &'static str,
+    pub(super) name: String,
     /// Starts: one more than it was killed.
     pub(super) starts: u32,
     /// Starts that went on with a part of a state.
@@ -182,8 +182,8 @@ impl Report {
             ("others' CPU a block and box, us", |join| join.cpu_us_per_block_per_box),
         ];
         let [snapshot, interrupted, replay] = &self.joins;
-        let names = [snapshot, interrupted, replay].map(|join| join.name);
-        let mut lines = vec![line("", names.map(str::to_owned), "replay / snapshot")];
+        let names = [snapshot, interrupted, replay].map(|join| join.name.clone());
+        let mut lines = vec![line("", names, "replay / snapshot")];
         for (name, figure) in figures {
             let values = [snapshot, interrupted, replay].map(figure);
             let ratio = ratio(values[2], values[0]).map_or("-".to_owned(), |ratio| format!("{ratio:.2}"));

@@ -1,19 +1,19 @@
-//! A box that is not of the devnet: its key, its settings, its ports, and what it has on the disk.
+//! A box that follows the devnet's chain and is not of the devnet: its key, settings and ports, and how far it is.
 
 use std::{
     fs,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     ops::RangeInclusive,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use dolmen_node::public_key;
 
-use super::process::Process;
+use super::{DevnetSettings, client::Rpc, metrics::Metrics, process::Process, report::Progress};
 use crate::{
     backends::{Backend, keys::Keys},
-    bench::{DevnetSettings, client::Rpc, metrics::Metrics},
     config::{self, Admin, BoxConfig, History, KeySettings, Log, P2p, PeerConfig, SyncFrom, SyncSettings},
     logging::LogFormat,
     run::consensus_key,
@@ -25,11 +25,15 @@ const DATA: &str = "data";
 const PORT_STEP: u32 = 10;
 /// Where free ports are looked for: Linux gives those from 32,768 on to connections, and takes none below.
 const QUIET_PORTS: (u32, u32) = (20_000, 10_000);
+/// Blocks that a box may be behind the others and still have caught up: those of a tenth of a second under load.
+const LAG_MAX: u64 = 2;
+/// Between two looks at a box that catches up.
+const POLL: Duration = Duration::from_millis(20);
 
 /// A box that joins the devnet's chain.
 pub(super) struct Follower {
     /// Its name.
-    pub(super) name: &'static str,
+    pub(super) name: String,
     /// Where it begins.
     pub(super) from: SyncFrom,
     /// How the other boxes list it.
@@ -46,7 +50,7 @@ impl Follower {
     /// Writes the files of a box beside the devnet's own in `place`, and makes its key.
     pub(super) fn create(
         place: &Path,
-        (name, from): (&'static str, SyncFrom),
+        (name, from): (&str, SyncFrom),
         ports: &mut Ports,
         accel: Backend,
     ) -> anyhow::Result<Self> {
@@ -75,12 +79,49 @@ impl Follower {
         fs::write(&path, toml::to_string(&settings)?).with_context(|| format!("cannot write {}", path.display()))?;
         let peer = PeerConfig { public_key, address: p2p };
         let metrics = Metrics::new(name, &format!("http://{admin}/metrics"), None)?;
-        Ok(Self { name, from, peer, rpc: Rpc::new(name, &format!("http://{rpc}"))?, metrics, dir, accel })
+        let rpc = Rpc::new(name, &format!("http://{rpc}"))?;
+        Ok(Self { name: name.to_owned(), from, peer, rpc, metrics, dir, accel })
     }
 
     /// Starts it.
     pub(super) fn start(&self) -> anyhow::Result<Process> {
-        Process::start(self.name, &self.dir.join("box.toml"), &self.log(), self.accel)
+        Process::start(&self.name, &self.dir.join("box.toml"), &self.log(), self.accel)
+    }
+
+    /// Waits until it answers and has what `chain`'s box has, for at most `max` after `start`; returns its height.
+    pub(super) async fn catch_up(
+        &self,
+        process: &mut Process,
+        chain: &Rpc,
+        (start, max): (Instant, Duration),
+        progress: &Progress,
+    ) -> anyhow::Result<u64> {
+        loop {
+            let head = chain.height().await?;
+            let is_serving = process.look()?.is_serving;
+            // Without a state it does not answer.
+            let own = if is_serving { Some(self.rpc.height().await?) } else { None };
+            if let Some(own) = own.filter(|own| own + LAG_MAX >= head) {
+                return Ok(own);
+            }
+            let place = own.map_or("without a state".to_owned(), |own| format!("at block {own} of {head}"));
+            ensure!(
+                start.elapsed() < max,
+                "{} is {place} after {} s; see {}",
+                self.name,
+                max.as_secs(),
+                self.log().display()
+            );
+            progress.say(format!("{}: {place} after {} s", self.name, start.elapsed().as_secs()));
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Checks that it has the block of `chain`'s box at a height.
+    pub(super) async fn check_block(&self, chain: &Rpc, height: u64) -> anyhow::Result<()> {
+        let (own, theirs) = (self.rpc.block_hash(height).await?, chain.block_hash(height).await?);
+        ensure!(own == theirs, "block {height} is {own} on {}, not {theirs}; please report this", self.name);
+        Ok(())
     }
 
     /// Its log.

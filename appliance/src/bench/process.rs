@@ -1,4 +1,4 @@
-//! The process of a box that joins, and what its log says.
+//! The process of a box beside the devnet's, and what its log says.
 
 use std::{
     collections::VecDeque,
@@ -13,10 +13,8 @@ use anyhow::{Context as _, bail};
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
-use crate::{
-    backends::Backend,
-    bench::{cpu, devnet::stop_process},
-};
+use super::{cpu, devnet::stop_process};
+use crate::backends::Backend;
 
 /// Between two looks at the log: far shorter than any state takes, so that a box is killed when it is to be.
 const POLL: Duration = Duration::from_millis(5);
@@ -60,7 +58,7 @@ impl Said {
 
 /// A box that runs; dropped, it is killed.
 pub(super) struct Process {
-    name: &'static str,
+    name: String,
     child: Child,
     pid: u32,
     log: File,
@@ -72,7 +70,7 @@ pub(super) struct Process {
 
 impl Process {
     /// Starts a box that logs JSON.
-    pub(super) fn start(name: &'static str, settings: &Path, log: &Path, accel: Backend) -> anyhow::Result<Self> {
+    pub(super) fn start(name: &str, settings: &Path, log: &Path, accel: Backend) -> anyhow::Result<Self> {
         let open = || format!("cannot open {}", log.display());
         let output = OpenOptions::new().create(true).append(true).open(log).with_context(open)?;
         let mut reader = File::open(log).with_context(open)?;
@@ -90,7 +88,7 @@ impl Process {
             .with_context(|| format!("cannot start {name}"))?;
         let pid = child.id().with_context(|| format!("{name} ended at once; see {}", log.display()))?;
         let (line, last, said) = (Vec::new(), VecDeque::new(), Said::default());
-        Ok(Self { name, child, pid, log: reader, line, last, said })
+        Ok(Self { name: name.to_owned(), child, pid, log: reader, line, last, said })
     }
 
     /// What its log has said by now. Fails where the process has ended.
@@ -150,7 +148,7 @@ impl Process {
 
     /// Asks it to stop.
     pub(super) async fn stop(mut self) -> anyhow::Result<()> {
-        stop_process(&mut self.child, self.name).await
+        stop_process(&mut self.child, &self.name).await
     }
 }
 
