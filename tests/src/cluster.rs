@@ -15,7 +15,10 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{BoxInfo, Chain, EPOCH_BLOCKS, PATIENCE, dolmen, process, wait_for};
+use crate::{
+    BOXES, BoxInfo, Chain, EPOCH_BLOCKS, Load, PATIENCE, check_receipts, check_same_blocks, check_state, dolmen,
+    process, wait_for,
+};
 
 /// Makes the key that a box looks for in this directory; returns its public half.
 fn make_key(dir: &Path) -> String {
@@ -244,6 +247,18 @@ impl Cluster {
                 self.stop(index);
             }
         }
+    }
+
+    /// Ends a load and the boxes, all of which run: they agree, on everything that was confirmed too.
+    pub fn finish(&mut self, load: Load) {
+        load.wait_for_more(50, PATIENCE);
+        let acknowledged = load.finish(PATIENCE);
+        self.wait_for_progress(1);
+        let (boxes, height) = (&self.chain.boxes, self.heights().0);
+        check_receipts(boxes, &acknowledged);
+        check_same_blocks(boxes, 0..=height);
+        check_state(boxes, height, &self.chain.accounts[..BOXES]);
+        self.stop_all();
     }
 
     /// Fails the test where a box that should run has ended by itself.

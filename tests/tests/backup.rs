@@ -5,7 +5,7 @@ use std::fs;
 use dolmen_tests::{
     Acknowledged, BOXES, Cluster, Load, PATIENCE,
     archive::{self, assert_clean},
-    check_receipts, check_same_blocks, check_state, damage, wait_for,
+    damage, wait_for,
 };
 
 /// Transfers a second to each validator: no block is empty.
@@ -64,7 +64,7 @@ fn another_box_begins_with_a_backup_that_was_made_under_load() {
     cluster.wait_for_progress(ALIVE);
     cluster.wait_for_progress(ALIVE);
     wait_for("the box to be ready", PATIENCE, || (own.get("/readyz").status == 200).then_some(()));
-    finish(&mut cluster, load);
+    cluster.finish(load);
     let log = fs::read_to_string(own.log()).expect("the log can be read");
     assert!(log.contains(&format!("{FLOOR} height={to} ")), "it began with the backup's last block");
     assert!(!log.contains(FETCHED), "it fetched what it had");
@@ -96,18 +96,6 @@ fn a_validator_comes_back_with_another_boxes_backup() {
         assert_eq!(fence, "0", "it is fenced");
         (signed != "0").then_some(())
     });
-    finish(&mut cluster, load);
+    cluster.finish(load);
     assert_clean(&archive::verify(&own));
-}
-
-/// All boxes run and agree, on all that was confirmed too; then they are stopped.
-fn finish(cluster: &mut Cluster, load: Load) {
-    load.wait_for_more(50, PATIENCE);
-    let acknowledged = load.finish(PATIENCE);
-    cluster.wait_for_progress(1);
-    let (boxes, height) = (&cluster.chain.boxes, cluster.heights().0);
-    check_receipts(boxes, &acknowledged);
-    check_same_blocks(boxes, 0..=height);
-    check_state(boxes, height, &cluster.chain.accounts[..BOXES]);
-    cluster.stop_all();
 }

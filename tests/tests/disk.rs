@@ -10,7 +10,7 @@ use std::{
 use dolmen_tests::{
     BOXES, BoxInfo, Cluster, Load, PATIENCE, SmallDisk,
     archive::{self, assert_clean},
-    check_receipts, check_same_blocks, check_state, damage, dolmen,
+    check_same_blocks, damage, dolmen,
     http::RpcError,
     process, wait_for,
 };
@@ -44,7 +44,8 @@ fn a_full_disk_stops_the_box_and_nothing_else() {
     disk.free();
     assert_clean(&verify_on(&disk, cluster.node(VICTIM)));
     cluster.restart(VICTIM);
-    finish(&mut cluster, load);
+    cluster.wait_for_progress(ALIVE);
+    cluster.finish(load);
     assert_clean(&verify_on(&disk, cluster.node(VICTIM)));
 }
 
@@ -67,7 +68,8 @@ fn a_disk_that_takes_no_writes_stops_the_box() {
     assert_clean(&verify_on(&disk, cluster.node(VICTIM)));
     disk.set_read_only(false);
     cluster.restart(VICTIM);
-    finish(&mut cluster, load);
+    cluster.wait_for_progress(ALIVE);
+    cluster.finish(load);
     assert_clean(&verify_on(&disk, cluster.node(VICTIM)));
 }
 
@@ -117,7 +119,8 @@ fn a_damaged_database_shows_no_wrong_block() {
     assert!(verified.output.contains("move db/ out of data_dir and start the box"), "{}", verified.output);
     fs::rename(own.dir().join("data/db"), own.dir().join("db.damaged")).expect("it can be moved");
     cluster.restart(VICTIM);
-    finish(&mut cluster, load);
+    cluster.wait_for_progress(ALIVE);
+    cluster.finish(load);
     assert_clean(&archive::verify(&own));
 }
 
@@ -155,7 +158,8 @@ fn what_consensus_keeps_is_fetched_again_and_a_damaged_log_of_votes_is_silent() 
         let status: Value = serde_json::from_str(&own.get("/api/status").body).expect("JSON");
         (status["alarms"][0]["id"] == "votes_fenced").then_some(())
     });
-    finish(&mut cluster, load);
+    cluster.wait_for_progress(ALIVE);
+    cluster.finish(load);
     assert!(said(&own).contains("no vote is signed until the chain has passed this"));
     assert_clean(&archive::verify(&own));
 }
@@ -191,19 +195,6 @@ fn assert_ended(cluster: &mut Cluster, words: &[&str]) {
 
 fn said(own: &BoxInfo) -> String {
     fs::read_to_string(own.log()).expect("the log can be read")
-}
-
-/// All boxes run and agree, on all that was confirmed too; then they are stopped.
-fn finish(cluster: &mut Cluster, load: Load) {
-    cluster.wait_for_progress(ALIVE);
-    load.wait_for_more(50, PATIENCE);
-    let acknowledged = load.finish(PATIENCE);
-    cluster.wait_for_progress(1);
-    let (boxes, height) = (&cluster.chain.boxes, cluster.heights().0);
-    check_receipts(boxes, &acknowledged);
-    check_same_blocks(boxes, 0..=height);
-    check_state(boxes, height, &cluster.chain.accounts[..BOXES]);
-    cluster.stop_all();
 }
 
 /// `dolmen verify` where the disk can be seen.
