@@ -44,6 +44,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::{
     Application,
     adapter::Tip,
+    audience::{Certificates, ToVoters},
     block::{Payload, to_digest},
     hushed::Hushed,
     member::{MAILBOX, VIEW_RETENTION, WRITE_BUFFER},
@@ -253,9 +254,14 @@ where
                 track_historical_votes: false,
             },
         );
-        let (certificates_out, certificates_in) = channels.certificates;
+        let voters: Arc<[PublicKey]> =
+            scheme.participants().iter().filter(|key| *key != config.sets.own()).cloned().collect();
+        let ((votes_out, votes_in), (certificates_out, certificates_in)) = (channels.votes, channels.certificates);
+        let votes = (ToVoters::new(votes_out, voters.clone()), votes_in);
+        let application = config.application.clone();
+        let certificates_out = Certificates::new(certificates_out, voters, move || application.peers());
         let certificates = (Hushed::new(certificates_out, config.guard.clone()), certificates_in);
-        Some(Active(engine.start(channels.votes, certificates, channels.resolver)))
+        Some(Active(engine.start(votes, certificates, channels.resolver)))
     }
 
     /// The hash of an applied block: marshal has those since it began, the application may have earlier ones.

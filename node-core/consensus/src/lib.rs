@@ -24,6 +24,7 @@
 //! the peers in turns (`fair.rs`).
 
 mod adapter;
+mod audience;
 mod block;
 mod engine;
 mod epochs;

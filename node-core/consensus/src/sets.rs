@@ -47,6 +47,11 @@ impl<A: Application> Sets<A> {
         Self { application, genesis, own, guard, engine, kept: Arc::default() }
     }
 
+    /// The key of this box.
+    pub(crate) const fn own(&self) -> &ed25519::PublicKey {
+        &self.own
+    }
+
     /// The scheme of an epoch; `None` where this box does not know yet who votes in it.
     pub(crate) fn scheme(&self, epoch: Epoch) -> Option<Arc<Scheme>> {
         let known = |kept: &Kept| kept.iter().find(|(of, _)| *of == epoch).map(|(_, scheme)| scheme.clone());
