@@ -58,7 +58,7 @@ impl Backend {
         let mut looked_at = 0;
         for number in (newest + 1 - count..=newest).rev() {
             if number > 0 && number < self.store().first_block() {
-                // This box started from a later block's state: the answer is shorter.
+                // This box does not have it, or has it no more: the answer is shorter.
                 break;
             }
             let (header, _) = self.header(number.into())?.ok_or(RpcError::HeaderNotFound)?;
