@@ -44,7 +44,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::{
     Application,
     adapter::Tip,
-    audience::{Certificates, ToVoters},
+    audience::{Certificates, ToVoters, Turns},
     block::{Payload, to_digest},
     hushed::Hushed,
     member::{MAILBOX, VIEW_RETENTION, WRITE_BUFFER},
@@ -259,7 +259,8 @@ where
         let ((votes_out, votes_in), (certificates_out, certificates_in)) = (channels.votes, channels.certificates);
         let votes = (ToVoters::new(votes_out, voters.clone()), votes_in);
         let application = config.application.clone();
-        let certificates_out = Certificates::new(certificates_out, voters, move || application.peers());
+        let turns = Turns::of(&scheme)?;
+        let certificates_out = Certificates::new(certificates_out, voters, turns, move || application.peers());
         let certificates = (Hushed::new(certificates_out, config.guard.clone()), certificates_in);
         Some(Active(engine.start(votes, certificates, channels.resolver)))
     }
