@@ -99,6 +99,9 @@ has_python_venv() { python3 -c 'import ensurepip, venv'; }
 # The one that the tests start.
 has_browser() { [[ -x ${CHROMIUM-/usr/bin/chromium} ]]; }
 
+# An administrator's tool, which not everybody has on the PATH.
+has_admin() { PATH=$PATH:/usr/sbin:/sbin has "$1"; }
+
 node_ok() { at_least "$node_major_min.0.0" "$(version_of node --version)"; }
 
 # --- build -------------------------------------------------------------------------------------------------------
@@ -218,6 +221,9 @@ setup_test() {
   need gnutls-bin "signs those certificates" has certtool
   need tpm2-tools "says whether a TPM's statements hold" has tpm2_checkquote
   need softhsm2 "a PKCS#11 token of software" has softhsm2-util
+  need fdisk "makes and checks partition tables" has_admin sfdisk
+  need gdisk "checks them too" has_admin sgdisk
+  need cryptsetup-bin "makes and checks hash trees" has_admin veritysetup
   need mount "a small disk for a box, to be filled" has mount
   need curl "asks a box for its health" has curl
   need ca-certificates "curl, npm and pip check servers with it" test -d /etc/ssl/certs

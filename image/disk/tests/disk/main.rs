@@ -1,0 +1,7 @@
+//! Disks that tools of others made and check, that lose power, and that hold what nobody meant.
+
+mod hostile;
+mod power;
+mod sfdisk;
+mod support;
+mod veritysetup;
