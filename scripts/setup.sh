@@ -224,6 +224,12 @@ setup_test() {
   need fdisk "makes and checks partition tables" has_admin sfdisk
   need gdisk "checks them too" has_admin sgdisk
   need cryptsetup-bin "makes and checks hash trees" has_admin veritysetup
+  need sbsigntool "signs and verifies boot files, as ours have to be" has sbverify
+  need osslsigncode "the same, by others" has osslsigncode
+  need efitools "makes the lists of certificates that firmware has" has cert-to-efi-sig-list
+  need systemd "predicts what boot files leave in a TPM" test -x /usr/lib/systemd/systemd-measure
+  need systemd-boot-efi "the stub that boot files begin with" test -f /usr/lib/systemd/boot/efi/linuxx64.efi.stub
+  need openssl "verifies their signatures too" has openssl
   need mount "a small disk for a box, to be filled" has mount
   need curl "asks a box for its health" has curl
   need ca-certificates "curl, npm and pip check servers with it" test -d /etc/ssl/certs
