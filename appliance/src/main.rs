@@ -10,6 +10,7 @@ mod archive;
 mod backends;
 mod backup;
 mod bench;
+mod boot;
 mod config;
 mod devnet;
 mod evm;
@@ -23,6 +24,7 @@ mod logging;
 mod restore;
 mod run;
 mod status;
+mod supervisor;
 mod verify;
 
 /// Dolmen, the box that joins a chain: a permissioned Ethereum node with Byzantine fault tolerant finality.
@@ -37,6 +39,8 @@ struct Cli {
 enum Command {
     /// Run one box until it is stopped.
     Run(run::RunArgs),
+    /// Run the box of this machine, as its image does; a box that has no settings yet gets its keys and a chain first.
+    Boot(boot::BootArgs),
     /// Run several boxes of a new or existing development chain on this machine.
     Devnet(devnet::DevnetArgs),
     /// Create and check genesis files.
@@ -91,6 +95,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         .context("cannot start the runtime's threads")?;
     let passed = match command {
         Command::Run(args) => runtime.block_on(run::run(args)).map(|()| true),
+        Command::Boot(args) => runtime.block_on(boot::boot(args)).map(|()| true),
         Command::Devnet(args) => runtime.block_on(devnet::devnet(args)).map(|()| true),
         Command::Genesis(command) => genesis::genesis(command).map(|()| true),
         Command::Keys(args) => keys::keys(*args),

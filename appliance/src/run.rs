@@ -21,7 +21,7 @@ use crate::{
         keys::{self, Keys},
     },
     config::{BoxConfig, SyncFrom, VoteCounter, load_genesis},
-    logging,
+    logging, supervisor,
 };
 
 /// Arguments of `dolmen run`.
@@ -30,13 +30,13 @@ use crate::{
 pub(crate) struct RunArgs {
     /// The box's settings.
     #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    pub(crate) config: PathBuf,
     /// What checks signatures. All accept the same ones; `off` is one call into a library for each, to compare with.
     #[arg(long, value_enum, default_value_t = Backend::Cpu)]
-    accel: Backend,
+    pub(crate) accel: Backend,
     /// Stop when standard input ends: a parent that dies takes the box with it.
     #[arg(long, hide = true)]
-    stop_on_stdin_eof: bool,
+    pub(crate) stop_on_stdin_eof: bool,
 }
 
 /// What `web3_clientVersion` answers.
@@ -133,11 +133,13 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
     let admin = admin::Server::start(&config, &genesis, node.clone(), keys).await?;
     let (height, rpc, ui) = (node.head().block.number(), node.rpc_address(), admin.address());
     tracing::info!(height, %rpc, %ui, certificate, "serving");
+    supervisor::ready();
     let outcome = tokio::select! {
         result = wait(&mut signals, &node, &config.data_dir) => result,
         () = &mut eof, if args.stop_on_stdin_eof => Ok(()),
     };
     tracing::info!("stopping");
+    supervisor::stopping();
     tokio::join!(admin.stop(), node.stop());
     tracing::info!("stopped");
     outcome
@@ -208,6 +210,7 @@ async fn wait(signals: &mut StopSignals, node: &Node, data_dir: &Path) -> anyhow
                 if !node.is_running() {
                     return Err(consensus_stopped(data_dir));
                 }
+                supervisor::alive();
             }
         }
     }
