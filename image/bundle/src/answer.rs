@@ -105,7 +105,7 @@ pub enum AnswerError {
     #[error("{0:?} is no name of a disk; give a serial number, a name in /dev/disk/by-id or a path, and sign again")]
     Disk(String),
     /// It cannot be written.
-    #[error("the answer file cannot be written; give fewer bytes as min_bytes")]
+    #[error("the answer file cannot be written; write it by hand and sign it")]
     Write(#[source] toml::ser::Error),
     /// The key did not sign.
     #[error("the release key does not sign; look at its device")]
@@ -146,7 +146,7 @@ impl Answer {
     ///
     /// # Errors
     ///
-    /// [`AnswerError::Disk`], and [`AnswerError::Write`] where a number does not fit TOML.
+    /// [`AnswerError::Disk`] and [`AnswerError::Write`].
     pub fn to_toml(&self) -> Result<String, AnswerError> {
         self.check()?;
         toml::to_string(self).map_err(AnswerError::Write)

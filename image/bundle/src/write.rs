@@ -11,8 +11,8 @@ pub(crate) const MAGIC: [u8; 8] = *b"DOLMENB1";
 const BLOCK_BYTES: u64 = 4096;
 
 /// Bytes that fill the block in which `bytes` bytes end.
-pub(crate) const fn padding(bytes: u64) -> usize {
-    ((BLOCK_BYTES - bytes % BLOCK_BYTES) % BLOCK_BYTES) as usize
+pub(crate) fn padding(bytes: u64) -> usize {
+    usize::try_from(bytes.next_multiple_of(BLOCK_BYTES) - bytes).expect("less than a block")
 }
 
 impl Manifest {
@@ -75,5 +75,5 @@ fn write_part(out: &mut dyn Write, part: &Part, content: &mut dyn Read) -> Resul
 }
 
 fn pad(out: &mut dyn Write, bytes: u64) -> io::Result<()> {
-    out.write_all(&[0; BLOCK_BYTES as usize][..padding(bytes)])
+    out.write_all(&vec![0; padding(bytes)])
 }
