@@ -396,9 +396,11 @@ impl<D: Disk> Core<D> {
         self.fence(self.after(round).max(end(self.log.header().lease)), None)
     }
 
-    /// Leaves the counter ahead of every copy of the disk that was made while votes were signed.
+    /// Leaves the counter ahead of every copy of the disk that was made while votes were signed; and of those that are
+    /// like this one was before others showed that it is old.
     pub(crate) fn close(&mut self) -> Result<(), GuardError> {
-        if self.counter.is_some() && self.log.has_used_lease() { self.renew(self.log.reached()) } else { Ok(()) }
+        let copies_pass = self.log.has_used_lease() || self.log.header().fence.is_some();
+        if self.counter.is_some() && copies_pass { self.renew(self.log.reached()) } else { Ok(()) }
     }
 
     fn fenced(&mut self, until: Round, stamp: Lease) -> Result<(), GuardError> {

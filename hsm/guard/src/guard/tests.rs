@@ -304,6 +304,30 @@ fn a_vote_that_the_log_does_not_have_fences_it() {
     }
 }
 
+/// Restored twice, and only the first time do others show what it had signed.
+#[test]
+fn a_copy_that_was_found_out_is_old_for_good() {
+    for killed in [false, true] {
+        let (key, counter, disk) = (Key::new(), Some(Arc::new(Counter::default())), Memory::new());
+        let mut guard = open(&disk, &key, &counter).unwrap();
+        guard.sign(vote(9, Kind::Notarize, b"a")).unwrap();
+        guard.close().unwrap();
+        let copy = disk.copy();
+        guard.sign(vote(10, Kind::Notarize, b"a")).unwrap();
+        let restored = copy.copy();
+        let mut guard = open(&restored, &key, &counter).unwrap();
+        assert_eq!(fence(&guard), None, "it looks like a crash");
+        guard.observe(vote(10, Kind::Notarize, b"a")).unwrap();
+        if killed {
+            guard = open(&restored.crash(), &key, &counter).unwrap();
+        }
+        assert!(fence(&guard).is_some());
+        guard.close().unwrap();
+        let mut guard = open(&copy, &key, &counter).unwrap();
+        assert!(matches!(guard.sign(vote(10, Kind::Notarize, b"b")), Err(GuardError::Fenced { .. })), "{killed}");
+    }
+}
+
 /// Two copies that run at the same time sign in different leases.
 #[test]
 fn a_copy_beside_the_original_is_noticed_with_the_next_lease() {
