@@ -4,7 +4,10 @@ use std::{
     net::{Ipv4Addr, TcpListener, TcpStream},
     path::Path,
     process::{Child, Command, Stdio},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -110,12 +113,16 @@ impl Drop for Swtpm {
     }
 }
 
-/// Two free ports, one after the other.
+/// Two free ports, one after the other: below those that the system gives out, and other ones than those of the tests
+/// that run beside this one.
 fn ports() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    const PAIRS: u32 = 5_000;
     loop {
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let port = free.local_addr().expect("it has one").port();
-        if port < u16::MAX && TcpListener::bind((Ipv4Addr::LOCALHOST, port + 1)).is_ok() {
+        let pair = (std::process::id() * 16 + u32::from(NEXT.fetch_add(1, Ordering::Relaxed))) % PAIRS;
+        let port = 10_000 + u16::try_from(pair * 2).expect("below 10,000");
+        let free = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+        if free(port) && free(port + 1) {
             return port;
         }
     }
