@@ -5,12 +5,13 @@ use std::{
     io::{self, Write as _},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use anyhow::Context as _;
 use clap::Args;
 use dolmen_hsm_api::{Algorithm, Domain, KeySpec, KeyUri, LeaseCounter, Signer};
-use dolmen_node::{Node, NodeConfig, Peer, StartFrom, public_key};
+use dolmen_node::{Closing, Node, NodeConfig, Peer, StartFrom, public_key};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -44,6 +45,9 @@ pub(crate) const CLIENT_VERSION: &str = concat!("dolmen/v", env!("CARGO_PKG_VERS
 
 /// The log of votes, beside the keys: the chain's data may be removed and fetched again, this must not.
 const VOTE_LOG: &str = "votes";
+
+/// How long a stopped box waits for threads that still have the database.
+const CLOSE_MAX: Duration = Duration::from_secs(2);
 
 /// Written to see whether the disk takes it: several times what consensus writes at once.
 const PROBE_BYTES: usize = 1 << 20;
@@ -140,7 +144,12 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
     };
     tracing::info!("stopping");
     supervisor::stopping();
+    let closing = node.closing();
     tokio::join!(admin.stop(), node.stop());
+    drop(node);
+    if tokio::time::timeout(CLOSE_MAX, closed(&closing)).await.is_err() {
+        tracing::warn!("the database is still in use; what was finalized is on disk");
+    }
     tracing::info!("stopped");
     outcome
 }
@@ -202,7 +211,7 @@ impl StopSignals {
 
 /// Returns on a signal to stop, or fails when consensus ended by itself.
 async fn wait(signals: &mut StopSignals, node: &Node, data_dir: &Path) -> anyhow::Result<()> {
-    let mut check = tokio::time::interval(std::time::Duration::from_secs(1));
+    let mut check = tokio::time::interval(Duration::from_secs(1));
     loop {
         tokio::select! {
             () = signals.received() => return Ok(()),
@@ -240,6 +249,13 @@ fn try_to_write(dir: &Path) -> io::Result<()> {
     fs::remove_file(&path)?;
     file.write_all(&vec![0_u8; PROBE_BYTES])?;
     file.sync_all()
+}
+
+/// Returns when nobody has the database open any more.
+async fn closed(database: &Closing) {
+    while !database.is_closed() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 /// Returns when standard input ends.

@@ -17,6 +17,7 @@ pub use dolmen_consensus::{GuardStatus, Peer, PeerStatus, public_key};
 pub use dolmen_execution::{OriginError, origin};
 pub use dolmen_pool::PoolStatus;
 pub use dolmen_rpc::{Finalized, SyncStatus};
+pub use dolmen_store::Closing;
 pub use join::StartFrom;
 pub use metrics::{BlockSummary, Finality, Metrics};
 pub use node::release_votes;

@@ -16,7 +16,7 @@ use dolmen_governance::{EpochRecord, Parameters, Permission};
 use dolmen_hsm_api::{LeaseCounter, Signer};
 use dolmen_pool::{AccountView, Pool, PoolConfig, PoolStatus, SenderCache, Signatures, StateSource};
 use dolmen_rpc::{AllowedHosts, Backend, BackendParts, RpcLimits, RpcServer, SyncSource, SyncStatus};
-use dolmen_store::{Head, Options, Origin, StateReader as _, Store, StoreError, snapshot::Pivots};
+use dolmen_store::{Closing, Head, Options, Origin, StateReader as _, Store, StoreError, snapshot::Pivots};
 use dolmen_sync::{DriveError, Server};
 use dolmen_types::{Genesis, PublicKey};
 use parking_lot::Mutex;
@@ -236,6 +236,11 @@ impl Node {
         } else if tokio::time::timeout(limits::CONSENSUS_GRACE, end).await.is_err() {
             tracing::warn!("consensus did not stop in time and ends with the process");
         }
+    }
+
+    /// Tells when the database is closed: some time after this is dropped, as threads end on their own.
+    pub fn closing(&self) -> Closing {
+        self.pipeline.store.closing()
     }
 
     /// Where JSON-RPC is served, with the port that was bound.

@@ -1,6 +1,9 @@
 //! The database's column families, key layouts and options.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Weak},
+};
 
 use alloy_primitives::B256;
 use rocksdb::{
@@ -91,9 +94,27 @@ pub(crate) type Entry = (Box<[u8]>, Box<[u8]>);
 pub(crate) struct Db {
     db: DB,
     path: PathBuf,
+    /// Dropped after the database: see [`Closing`].
+    open: Arc<()>,
+}
+
+/// Tells when a database is closed. Whoever ends the process before that ends it in the middle of RocksDB's own threads,
+/// whose library then aborts it.
+#[derive(Clone, Debug)]
+pub struct Closing(Weak<()>);
+
+impl Closing {
+    /// Whether nobody has it open any more.
+    pub fn is_closed(&self) -> bool {
+        self.0.strong_count() == 0
+    }
 }
 
 impl Db {
+    pub(crate) fn closing(&self) -> Closing {
+        Closing(Arc::downgrade(&self.open))
+    }
+
     /// Opens the database in `path`, creating it where there is none. A database of another format is refused before
     /// anything in it is changed: opening adds the column families that it lacks.
     pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
@@ -125,7 +146,7 @@ impl Db {
         let cache = Cache::new_lru_cache(BLOCK_CACHE_BYTES);
         let families = cf::ALL.map(|name| ColumnFamilyDescriptor::new(name, family_options(name, &cache)));
         match DB::open_cf_descriptors(&options, path, families) {
-            Ok(db) => Ok(Self { db, path: path.to_owned() }),
+            Ok(db) => Ok(Self { db, path: path.to_owned(), open: Arc::default() }),
             Err(source) if says_in_use(source.as_ref()) => Err(StoreError::Locked(path.to_owned())),
             Err(source) => Err(failed("open", path, source)),
         }
@@ -147,7 +168,7 @@ impl Db {
         let cache = Cache::new_lru_cache(BLOCK_CACHE_BYTES);
         let families = cf::ALL.map(|name| ColumnFamilyDescriptor::new(name, family_options(name, &cache)));
         match DB::open_cf_descriptors_read_only(&options, path, families, false) {
-            Ok(db) => Ok(Self { db, path: path.to_owned() }),
+            Ok(db) => Ok(Self { db, path: path.to_owned(), open: Arc::default() }),
             Err(source) => Err(failed("open for reading", path, source)),
         }
     }

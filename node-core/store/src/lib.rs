@@ -25,6 +25,7 @@ mod trie;
 pub use audit::damage;
 pub use audit::{AccountWithSlots, Family, ReadOnly, Record, Rewind, StateRecord};
 pub use chain::TransactionPosition;
+pub use db::Closing;
 pub use history::PROOF_DEPTH_MAX;
 pub use load::{LoadError, Loader, StateHasher};
 pub use logs::{LogFilter, LogLimit, LogLimits, LogMatch, LogPage};

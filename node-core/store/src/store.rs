@@ -16,7 +16,7 @@ use dolmen_types::{Block, Certificate, Genesis, Receipt, receipt};
 use parking_lot::RwLock;
 
 use crate::{
-    Account, AccountChange, SlotChange, State, StateDiff, StoreError,
+    Account, AccountChange, Closing, SlotChange, State, StateDiff, StoreError,
     code::CodeStore,
     db::{self, Batch, Db, cf, damaged, height_key, history_key, meta, slot_key},
     history::history_family,
@@ -110,6 +110,11 @@ pub struct Store {
 }
 
 impl Store {
+    /// Tells when the database is closed, after all who share it have let go of it.
+    pub fn closing(&self) -> Closing {
+        self.db.closing()
+    }
+
     /// Opens the database in `path`, creating it with block zero where there is none, and rebuilds the state
     /// trie. Fails where the database belongs to another chain or format, or the state does not match the head.
     pub fn open(path: &Path, origin: &Origin, options: Options) -> Result<Self, StoreError> {
