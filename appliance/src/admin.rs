@@ -12,7 +12,7 @@ use axum::{
         IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
     },
-    routing::get,
+    routing::{get, post},
 };
 use dolmen_hsm_api::Signer;
 use dolmen_node::{BlockSummary, Finality, Node};
@@ -25,14 +25,16 @@ use tokio::{
     task::JoinHandle,
 };
 
-use self::signed::Answers;
 pub(crate) use self::tls::Tls;
+use self::{claim::Claim, signed::Answers, update::Updates};
 use crate::config::BoxConfig;
 
+mod claim;
 mod hosts;
 mod serve;
 mod signed;
 mod tls;
+mod update;
 
 /// Between two `status` events.
 const STATUS_INTERVAL: Duration = Duration::from_secs(2);
@@ -119,6 +121,7 @@ struct Page {
     genesis_hash: alloy_primitives::B256,
     keys: Vec<KeyView>,
     answers: Answers,
+    updates: Option<Updates>,
     streams: Arc<Semaphore>,
     stop: watch::Receiver<bool>,
 }
@@ -214,6 +217,10 @@ impl Page {
             keys.tls.as_ref().map(|(key, _)| ("tls", key)),
             keys.api.as_ref().map(|key| ("api", key)),
         ];
+        let updates = config.update.clone().map(|update| {
+            let claim = Claim::load(&update.claim_code)?;
+            Updates::new(update, claim)
+        });
         Ok(Self {
             name: config.name.clone(),
             chain_id: settings.chain_id,
@@ -221,6 +228,7 @@ impl Page {
             node,
             keys: views.into_iter().flatten().map(|(used_for, key)| KeyView::new(used_for, &**key)).collect(),
             answers: Answers::new(keys.api)?,
+            updates: updates.transpose()?,
             streams: Arc::new(Semaphore::new(EVENT_STREAMS_MAX)),
             stop,
         })
@@ -305,6 +313,8 @@ fn router(page: Arc<Page>) -> Router {
     let mut router = Router::new()
         .route("/api/status", get(status))
         .route("/api/events", get(events))
+        .route("/api/update", get(update::show).post(update::take))
+        .route("/api/update/rollback", post(update::roll_back))
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz));

@@ -37,6 +37,8 @@ pub(crate) struct BoxConfig {
     pub sync: SyncSettings,
     #[serde(default)]
     pub history: History,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update: Option<UpdateSettings>,
     #[serde(default)]
     pub log: Log,
 }
@@ -198,6 +200,20 @@ pub(crate) enum SyncFrom {
     Blocks,
 }
 
+/// Updates of the image over the web page's interface.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UpdateSettings {
+    /// Where a bundle is left for the system to apply it.
+    pub spool: PathBuf,
+    /// The public keys, PEM, that sign bundles.
+    pub release_keys: PathBuf,
+    /// What the system wrote last about its slots.
+    pub report: PathBuf,
+    /// What entitles to an update, in a file of mode 0600.
+    pub claim_code: PathBuf,
+}
+
 /// Logs.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -228,6 +244,11 @@ impl BoxConfig {
         let base = path.parent().unwrap_or(Path::new("."));
         for file in [&mut config.genesis, &mut config.data_dir] {
             *file = base.join(&*file);
+        }
+        if let Some(UpdateSettings { spool, release_keys, report, claim_code }) = &mut config.update {
+            for path in [spool, release_keys, report, claim_code] {
+                *path = base.join(&*path);
+            }
         }
         config.keys.devices.resolve(base);
         Ok(config)

@@ -25,6 +25,7 @@ mod restore;
 mod run;
 mod status;
 mod supervisor;
+mod update;
 mod verify;
 
 /// Dolmen, the box that joins a chain: a permissioned Ethereum node with Byzantine fault tolerant finality.

@@ -72,6 +72,7 @@ impl Follower {
             admin: Admin { listen: admin, ..Default::default() },
             sync: SyncSettings { from: Some(from) },
             history: History::default(),
+            update: None,
             // It is read here.
             log: Log { format: LogFormat::Json },
         };

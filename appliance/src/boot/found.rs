@@ -15,15 +15,16 @@ use dolmen_hsm_api::private;
 use dolmen_node::public_key;
 use dolmen_types::{Genesis, GenesisFile, PublicKey, Validator, genesis::Governance};
 
-use super::{Home, NewBox};
+use super::{Home, NewBox, claim};
 use crate::{
     backends::keys::Keys,
-    config::{Admin, BoxConfig, History, KeySettings, Log, P2p, Rpc, SyncSettings, load_genesis},
+    config::{Admin, BoxConfig, History, KeySettings, Log, P2p, Rpc, SyncSettings, UpdateSettings, load_genesis},
     genesis,
     run::consensus_key,
+    update,
 };
 
-const SETTINGS: &str = "box.toml";
+pub(super) const SETTINGS: &str = "box.toml";
 const GENESIS: &str = "genesis.json";
 
 /// The settings' file of the box in a directory, which becomes a box where it is none.
@@ -45,8 +46,8 @@ fn found(directory: &Path, path: &Path, new: &NewBox) -> anyhow::Result<()> {
     let keys = KeySettings { consensus: key("consensus"), tls: Some(key("page")), ..KeySettings::default() };
     let mut devices = keys.devices.clone();
     devices.resolve(directory);
-    let key = consensus_key(&Keys::new(devices)?, &keys.consensus)
-        .context("this box has no key yet and cannot make one")?;
+    let key =
+        consensus_key(&Keys::new(devices)?, &keys.consensus).context("this box has no key yet and cannot make one")?;
     let public_key = public_key(&*key)?;
     let name = format!("box-{}", &public_key.to_string().trim_start_matches("0x")[..6]);
     open_or_write_genesis(&directory.join(GENESIS), &name, public_key)?;
@@ -60,6 +61,12 @@ fn found(directory: &Path, path: &Path, new: &NewBox) -> anyhow::Result<()> {
         admin: Admin { listen: new.page, ..Admin::default() },
         sync: SyncSettings::default(),
         history: History::default(),
+        update: Path::new(update::RELEASE_KEYS).exists().then(|| UpdateSettings {
+            spool: "/data/update".into(),
+            release_keys: update::RELEASE_KEYS.into(),
+            report: "/run/dolmen/update.json".into(),
+            claim_code: claim::FILE.into(),
+        }),
         log: Log::default(),
     };
     private::write_new(path, toml::to_string(&settings)?.as_bytes())

@@ -185,6 +185,7 @@ impl Layout {
                 admin: Admin { listen: own.admin, ..Default::default() },
                 sync: SyncSettings::default(),
                 history: History::default(),
+                update: None,
                 log: Log::default(),
             };
             fs::write(&own.config, toml::to_string(&config)?)

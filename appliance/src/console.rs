@@ -1,0 +1,210 @@
+//! `dolmen console`: what a box shows of itself on its screen and its serial line.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::Context as _;
+use clap::Args;
+use dolmen_image_console::{
+    Closed, Console, Front as _, Language, Place, RecoveryKey,
+    status::{Peers, Problem, State, Status, Update},
+};
+use nix::{ifaddrs::getifaddrs, net::if_::InterfaceFlags};
+use openssl::{hash::MessageDigest, x509::X509};
+use serde_json::Value;
+
+use crate::{
+    boot,
+    config::BoxConfig,
+    http,
+    update::{self, Report},
+};
+
+/// Arguments of `dolmen console`.
+#[derive(Args)]
+#[command(after_help = "Example:\n  dolmen console --dir /data/dolmen --tty /dev/ttyS0")]
+pub(crate) struct ConsoleArgs {
+    /// The directory of the box.
+    #[arg(long, value_name = "DIRECTORY", default_value = "/data/dolmen")]
+    dir: PathBuf,
+    /// The recovery key of the data, as long as it is shown.
+    #[arg(long, value_name = "FILE", default_value = "/run/dolmen/recovery-key")]
+    recovery_key: PathBuf,
+    /// A terminal to show it on instead of the screen and the first serial line.
+    #[arg(long, value_name = "DEVICE")]
+    tty: Option<PathBuf>,
+}
+
+/// Between two looks at the box.
+const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+/// A box that is busy may be late.
+const ANSWER_WAIT_MAX: Duration = Duration::from_secs(5);
+/// A clock before this was never set (2026-01-01).
+const CLOCK_SET_S: u64 = 1_767_225_600;
+
+/// Shows the box until SIGTERM or SIGINT.
+pub(crate) async fn console(args: ConsoleArgs) -> anyhow::Result<()> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let asked = stop.clone();
+    tokio::spawn(async move {
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        tokio::select! { _ = terminate.recv() => {}, _ = tokio::signal::ctrl_c() => {} }
+        asked.store(true, Ordering::Relaxed);
+        std::io::Result::Ok(())
+    });
+    let (tell, mut told) = tokio::sync::watch::channel(starting());
+    let shown = tokio::task::spawn_blocking(move || {
+        let places = args.tty.map_or_else(Place::of_machine, |terminal| vec![Place::Serial { terminal }]);
+        let mut console = Console::new(Language::English, places);
+        console.stop_on(stop);
+        loop {
+            let status = told.borrow_and_update().clone();
+            if let Err(Closed) = console.turn(&status, LOOK_INTERVAL) {
+                return;
+            }
+        }
+    });
+    let mut shown = shown;
+    loop {
+        tell.send_replace(look(&args.dir, &args.recovery_key).await);
+        tokio::select! {
+            ended = &mut shown => return ended.context("the screen's thread panicked"),
+            () = tokio::time::sleep(LOOK_INTERVAL) => {}
+        }
+    }
+}
+
+fn starting() -> Status {
+    Status::starting("Dolmen", env!("CARGO_PKG_VERSION"), "")
+}
+
+/// All that is known about the box now.
+async fn look(dir: &Path, recovery_key: &Path) -> Status {
+    let mut status = starting();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+    status.time = (now >= CLOCK_SET_S).then_some(now);
+    status.recovery_key = fs::read_to_string(recovery_key).ok().and_then(|key| RecoveryKey::parse(key.trim()).ok());
+    let Ok(config) = BoxConfig::load(&dir.join(boot::SETTINGS)) else { return status };
+    status.name.clone_from(&config.name);
+    status.pages = Some(pages(config.admin.listen));
+    if let Some(update) = &config.update {
+        status.claim_code = fs::read_to_string(&update.claim_code).ok().map(|code| code.trim().to_owned());
+        status.update = Report::load(&update.report).and_then(|report| what_became_of(&report));
+    }
+    let certificate = config.keys.tls.as_ref().map(|_| config.keys.devices.dir.join("tls.pem"));
+    status.fingerprint = certificate.as_deref().and_then(fingerprint);
+    match ask(&config, certificate.as_deref()).await {
+        Ok((answer, ready)) => understand(&answer, &ready, &mut status),
+        // It is there before it serves: a chain takes its time to open.
+        Err(error) => tracing::debug!(error = format!("{error:#}"), "the box does not answer yet"),
+    }
+    status
+}
+
+/// Where the page is: at each address of a real interface, those of version 4 first.
+fn pages(listen: SocketAddr) -> Vec<SocketAddr> {
+    if !listen.ip().is_unspecified() {
+        return vec![listen];
+    }
+    let Ok(interfaces) = getifaddrs() else { return Vec::new() };
+    let up = |flags: InterfaceFlags| flags.contains(InterfaceFlags::IFF_UP) && !flags.contains(InterfaceFlags::IFF_LOOPBACK);
+    let addresses = interfaces.filter(|interface| up(interface.flags)).filter_map(|interface| interface.address);
+    let mut pages: Vec<SocketAddr> = addresses
+        .filter_map(|address| address.as_sockaddr_in().map(|address| (address.ip(), listen.port()).into()))
+        .collect();
+    pages.sort();
+    pages
+}
+
+fn fingerprint(certificate: &Path) -> Option<[u8; 32]> {
+    let certificate = X509::from_pem(&fs::read(certificate).ok()?).ok()?;
+    certificate.digest(MessageDigest::sha256()).ok()?.as_ref().try_into().ok()
+}
+
+/// What the box says of itself, and whether it is ready: `ready`, or why it is not.
+async fn ask(config: &BoxConfig, certificate: Option<&Path>) -> anyhow::Result<(Value, String)> {
+    let scheme = if certificate.is_some() { "https" } else { "http" };
+    let listen = config.admin.listen;
+    let host = if listen.ip().is_unspecified() { "127.0.0.1".to_owned() } else { listen.ip().to_string() };
+    let base = format!("{scheme}://{host}:{}", listen.port());
+    let client = http::trusting(reqwest::Client::builder().timeout(ANSWER_WAIT_MAX), certificate)?.build()?;
+    let answer = client.get(format!("{base}/api/status")).send().await?.error_for_status()?.json().await?;
+    let ready = client.get(format!("{base}/readyz")).send().await?.text().await?;
+    Ok((answer, ready))
+}
+
+fn understand(answer: &Value, ready: &str, status: &mut Status) {
+    status.height = answer["height"].as_u64();
+    let peers = answer["peers"].as_array().map_or(&[][..], Vec::as_slice);
+    let connected = peers.iter().filter(|peer| peer["connected"].as_bool() == Some(true)).count();
+    status.peers = Some(Peers { connected, known: peers.len() });
+    let ready = ready.trim();
+    status.state = match answer["role"].as_str() {
+        _ if answer["syncing"].as_bool() == Some(true) => State::Joining(Some(ready.into())),
+        Some("validator") => State::Validator,
+        _ => State::Following,
+    };
+    let alarm = &answer["alarms"][0];
+    let problem = |cause: &str, next: &str| Some(Problem { cause: cause.into(), next: next.into() });
+    status.problem = match (alarm["cause"].as_str(), alarm["next"].as_str()) {
+        (Some(cause), Some(next)) => problem(cause, next),
+        _ if ready == "ready" || matches!(status.state, State::Joining(_)) => None,
+        // `cause: next step`, as the box words it.
+        _ => ready.split_once(": ").and_then(|(cause, next)| problem(cause, next)),
+    };
+}
+
+/// What the slots say of the last update.
+fn what_became_of(report: &Report) -> Option<Update> {
+    let update::Slots { running, other } = report.slots.as_ref()?;
+    if let Some(tries_left) = running.tries_left {
+        return Some(Update::OnTrial { version: running.version.clone(), tries_left });
+    }
+    // A newer one beside it that was tried and has no try left.
+    let failed = other.as_ref().filter(|other| other.tries_left == Some(0));
+    failed.map(|other| Update::FellBack { version: other.version.clone(), running: running.version.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_boxs_answer_becomes_a_screen() {
+        let mut status = starting();
+        let peers = json!([{ "connected": true }, { "connected": false }]);
+        let mut answer = json!({ "height": 7, "role": "validator", "syncing": false, "peers": peers, "alarms": [] });
+        understand(&answer, "ready\n", &mut status);
+        assert_eq!((status.height, status.peers), (Some(7), Some(Peers { connected: 1, known: 2 })));
+        assert_eq!((&status.state, &status.problem), (&State::Validator, &None));
+        understand(&answer, "no block finalized for 9 ms: check that a quorum is reachable\n", &mut status);
+        assert!(status.problem.is_some_and(|problem| problem.next == "check that a quorum is reachable".into()));
+        answer["alarms"] = json!([{ "cause": "votes are fenced", "next": "look for another box" }]);
+        answer["role"] = "follower".into();
+        understand(&answer, "ready\n", &mut status);
+        assert_eq!(status.state, State::Following);
+        assert!(status.problem.is_some_and(|problem| problem.cause == "votes are fenced".into()));
+        answer["syncing"] = true.into();
+        answer["alarms"] = json!([]);
+        understand(&answer, "catching up: block 3 of 9\n", &mut status);
+        assert_eq!((&status.state, &status.problem), (&State::Joining(Some("catching up: block 3 of 9".into())), &None));
+    }
+
+    #[test]
+    fn the_page_is_at_every_address_of_the_machine_or_at_its_own() {
+        let own = "192.0.2.1:443".parse().unwrap();
+        assert_eq!(pages(own), [own]);
+        let all = pages("0.0.0.0:443".parse().unwrap());
+        assert!(all.iter().all(|page| page.port() == 443 && !page.ip().is_loopback()), "{all:?}");
+    }
+}
