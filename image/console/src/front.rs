@@ -12,7 +12,7 @@ const TURN: Duration = Duration::from_secs(1);
 #[error("the console was closed before it had an answer; start it again")]
 pub struct Closed;
 
-/// Consoles as dialogs see them, such as the [`Script`](crate::Script) of a test.
+/// Consoles as dialogs see them: [`Console`](crate::Console) of a machine, or [`Script`](crate::Script) of a test.
 pub trait Front {
     /// Shows a view and waits for a key until time is up; `None` where none was pressed. A wait of zero still takes a key
     /// that was pressed before: who shows a progress does so now and then and drops the keys, so that an impatient Enter

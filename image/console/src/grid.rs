@@ -44,6 +44,11 @@ pub fn width_of(c: char) -> Option<u16> {
     }
 }
 
+/// A text without control characters: what is printed as a line stays one, and is no sequence.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).collect()
+}
+
 /// Columns that a text takes.
 pub fn width(text: &str) -> usize {
     text.chars().filter_map(width_of).map(usize::from).sum()

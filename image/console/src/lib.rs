@@ -6,11 +6,14 @@
 //! terminal, [`Keys`], and a [`Dialog`](widgets::Dialog) that takes them until it has an answer. All that is without
 //! IO and without a clock.
 //!
-//! Dialogs run before a [`Front`]; [`Script`] is that of tests.
+//! [`Console`] is where IO is: it shows one view on all consoles of a machine at once and takes keys from whichever of
+//! them somebody types on. Tests put a [`Script`] in its place, as both are a [`Front`].
 
 pub mod ansi;
 mod code;
+mod console;
 pub mod font;
+mod framebuffer;
 mod front;
 mod grid;
 mod keys;
@@ -21,18 +24,22 @@ pub mod plain;
 mod recovery_key;
 mod screen;
 mod script;
+mod seat;
 pub mod status;
+mod terminal;
 mod texts;
 pub mod widgets;
 mod words;
 mod wrap;
 
 pub use code::Code;
+pub use console::Console;
 pub use front::{Closed, Front, ask};
 pub use grid::{Cell, Grid, Part, Size, width, width_of};
 pub use keys::{Key, Keys};
 pub use recovery_key::{RecoveryKey, RecoveryKeyError};
 pub use screen::{Block, Line, Role, Screen, View};
 pub use script::Script;
+pub use seat::Place;
 pub use status::Status;
 pub use words::{Language, Phrase, Words, check};

@@ -18,6 +18,9 @@ pub(crate) const KEYS_MAX: usize = 256;
 /// Bytes that a text field takes. A recovery key with its dashes has 71.
 pub(crate) const FIELD_CHARS_MAX: usize = 128;
 
+/// Bytes that wait for a terminal: some frames of 80 by 24. A line that takes nothing for long loses the rest.
+pub(crate) const PENDING_BYTES_MAX: usize = 64 << 10;
+
 /// Bytes of a framebuffer's frame: 7680 by 4320 of 32 bits, and some air.
 pub(crate) const FRAME_BYTES_MAX: usize = 256 << 20;
 

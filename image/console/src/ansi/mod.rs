@@ -4,7 +4,7 @@
 //! what the kernel printed meanwhile, so the caller forgets now and then what it sent ([`Painter::forget`]).
 
 use crate::{
-    grid::{Cell, Grid},
+    grid::{Cell, Grid, printable},
     screen::Role,
 };
 
@@ -61,9 +61,8 @@ impl Painter {
     /// The bytes that print a line for those who log what the terminal gets: whole, on a row of its own, without
     /// colours, at the bottom, from where the terminal scrolls it up. The next frame is sent whole.
     pub fn print(&mut self, line: &str) -> Vec<u8> {
-        let line: String = line.chars().filter(|c| !c.is_control()).collect();
         let rows = self.shown.take().map_or(24, |grid| grid.size().rows());
-        format!("\x1b[0m\x1b[{rows};1H\x1b[2K{line}\r\n").into_bytes()
+        format!("\x1b[0m\x1b[{rows};1H\x1b[2K{}\r\n", printable(line)).into_bytes()
     }
 
     /// The bytes that give the terminal back as it was, but empty.
