@@ -19,13 +19,12 @@ use dolmen_image_console::{
 };
 use nix::{ifaddrs::getifaddrs, net::if_::InterfaceFlags};
 use openssl::{hash::MessageDigest, x509::X509};
-use serde_json::Value;
 
 use crate::{
     boot,
     config::BoxConfig,
-    http,
-    update::{self, Report},
+    status::{self, Answer},
+    update::Report,
 };
 
 /// Arguments of `dolmen console`.
@@ -45,8 +44,6 @@ pub(crate) struct ConsoleArgs {
 
 /// Between two looks at the box.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
-/// A box that is busy may be late.
-const ANSWER_WAIT_MAX: Duration = Duration::from_secs(5);
 /// A clock before this was never set (2026-01-01).
 const CLOCK_SET_S: u64 = 1_767_225_600;
 
@@ -99,10 +96,9 @@ async fn look(dir: &Path, recovery_key: &Path) -> Status {
         status.claim_code = fs::read_to_string(&update.claim_code).ok().map(|code| code.trim().to_owned());
         status.update = Report::load(&update.report).and_then(|report| what_became_of(&report));
     }
-    let certificate = config.keys.tls.as_ref().map(|_| config.keys.devices.dir.join("tls.pem"));
-    status.fingerprint = certificate.as_deref().and_then(fingerprint);
-    match ask(&config, certificate.as_deref()).await {
-        Ok((answer, ready)) => understand(&answer, &ready, &mut status),
+    status.fingerprint = status::certificate(&config).and_then(|path| fingerprint(&path));
+    match status::ask_own(&config).await {
+        Ok(answer) => understand(&answer, &mut status),
         // It is there before it serves: a chain takes its time to open.
         Err(error) => tracing::debug!(error = format!("{error:#}"), "the box does not answer yet"),
     }
@@ -115,7 +111,8 @@ fn pages(listen: SocketAddr) -> Vec<SocketAddr> {
         return vec![listen];
     }
     let Ok(interfaces) = getifaddrs() else { return Vec::new() };
-    let up = |flags: InterfaceFlags| flags.contains(InterfaceFlags::IFF_UP) && !flags.contains(InterfaceFlags::IFF_LOOPBACK);
+    let up =
+        |flags: InterfaceFlags| flags.contains(InterfaceFlags::IFF_UP) && !flags.contains(InterfaceFlags::IFF_LOOPBACK);
     let addresses = interfaces.filter(|interface| up(interface.flags)).filter_map(|interface| interface.address);
     let mut pages: Vec<SocketAddr> = addresses
         .filter_map(|address| address.as_sockaddr_in().map(|address| (address.ip(), listen.port()).into()))
@@ -129,26 +126,13 @@ fn fingerprint(certificate: &Path) -> Option<[u8; 32]> {
     certificate.digest(MessageDigest::sha256()).ok()?.as_ref().try_into().ok()
 }
 
-/// What the box says of itself, and whether it is ready: `ready`, or why it is not.
-async fn ask(config: &BoxConfig, certificate: Option<&Path>) -> anyhow::Result<(Value, String)> {
-    let scheme = if certificate.is_some() { "https" } else { "http" };
-    let listen = config.admin.listen;
-    let host = if listen.ip().is_unspecified() { "127.0.0.1".to_owned() } else { listen.ip().to_string() };
-    let base = format!("{scheme}://{host}:{}", listen.port());
-    let client = http::trusting(reqwest::Client::builder().timeout(ANSWER_WAIT_MAX), certificate)?.build()?;
-    let answer = client.get(format!("{base}/api/status")).send().await?.error_for_status()?.json().await?;
-    let ready = client.get(format!("{base}/readyz")).send().await?.text().await?;
-    Ok((answer, ready))
-}
-
-fn understand(answer: &Value, ready: &str, status: &mut Status) {
+fn understand(Answer { status: answer, ready, reason }: &Answer, status: &mut Status) {
     status.height = answer["height"].as_u64();
     let peers = answer["peers"].as_array().map_or(&[][..], Vec::as_slice);
     let connected = peers.iter().filter(|peer| peer["connected"].as_bool() == Some(true)).count();
     status.peers = Some(Peers { connected, known: peers.len() });
-    let ready = ready.trim();
     status.state = match answer["role"].as_str() {
-        _ if answer["syncing"].as_bool() == Some(true) => State::Joining(Some(ready.into())),
+        _ if answer["syncing"].as_bool() == Some(true) => State::Joining(Some(reason.as_str().into())),
         Some("validator") => State::Validator,
         _ => State::Following,
     };
@@ -156,21 +140,20 @@ fn understand(answer: &Value, ready: &str, status: &mut Status) {
     let problem = |cause: &str, next: &str| Some(Problem { cause: cause.into(), next: next.into() });
     status.problem = match (alarm["cause"].as_str(), alarm["next"].as_str()) {
         (Some(cause), Some(next)) => problem(cause, next),
-        _ if ready == "ready" || matches!(status.state, State::Joining(_)) => None,
+        _ if *ready || matches!(status.state, State::Joining(_)) => None,
         // `cause: next step`, as the box words it.
-        _ => ready.split_once(": ").and_then(|(cause, next)| problem(cause, next)),
+        _ => reason.split_once(": ").and_then(|(cause, next)| problem(cause, next)),
     };
 }
 
 /// What the slots say of the last update.
 fn what_became_of(report: &Report) -> Option<Update> {
-    let update::Slots { running, other } = report.slots.as_ref()?;
-    if let Some(tries_left) = running.tries_left {
-        return Some(Update::OnTrial { version: running.version.clone(), tries_left });
+    let running = report.running.clone();
+    match (report.tries_left, &report.other, report.other_tries_left) {
+        (Some(tries_left), ..) => Some(Update::OnTrial { version: running, tries_left }),
+        (None, Some(other), Some(0)) => Some(Update::FellBack { version: other.clone(), running }),
+        _ => None,
     }
-    // A newer one beside it that was tried and has no try left.
-    let failed = other.as_ref().filter(|other| other.tries_left == Some(0));
-    failed.map(|other| Update::FellBack { version: other.version.clone(), running: running.version.clone() })
 }
 
 #[cfg(test)]
@@ -183,21 +166,28 @@ mod tests {
     fn a_boxs_answer_becomes_a_screen() {
         let mut status = starting();
         let peers = json!([{ "connected": true }, { "connected": false }]);
-        let mut answer = json!({ "height": 7, "role": "validator", "syncing": false, "peers": peers, "alarms": [] });
-        understand(&answer, "ready\n", &mut status);
+        let status_json = json!({ "height": 7, "role": "validator", "syncing": false, "peers": peers, "alarms": [] });
+        let mut answer = Answer { status: status_json, ready: true, reason: "ready".into() };
+        understand(&answer, &mut status);
         assert_eq!((status.height, status.peers), (Some(7), Some(Peers { connected: 1, known: 2 })));
         assert_eq!((&status.state, &status.problem), (&State::Validator, &None));
-        understand(&answer, "no block finalized for 9 ms: check that a quorum is reachable\n", &mut status);
-        assert!(status.problem.is_some_and(|problem| problem.next == "check that a quorum is reachable".into()));
-        answer["alarms"] = json!([{ "cause": "votes are fenced", "next": "look for another box" }]);
-        answer["role"] = "follower".into();
-        understand(&answer, "ready\n", &mut status);
+        (answer.ready, answer.reason) = (false, "no block finalized for 9 ms: check that a quorum is reachable".into());
+        understand(&answer, &mut status);
+        assert!(
+            status.problem.as_ref().is_some_and(|problem| problem.next == "check that a quorum is reachable".into())
+        );
+        (answer.ready, answer.reason) = (true, "ready".into());
+        answer.status["alarms"] = json!([{ "cause": "votes are fenced", "next": "look for another box" }]);
+        answer.status["role"] = "follower".into();
+        understand(&answer, &mut status);
         assert_eq!(status.state, State::Following);
-        assert!(status.problem.is_some_and(|problem| problem.cause == "votes are fenced".into()));
-        answer["syncing"] = true.into();
-        answer["alarms"] = json!([]);
-        understand(&answer, "catching up: block 3 of 9\n", &mut status);
-        assert_eq!((&status.state, &status.problem), (&State::Joining(Some("catching up: block 3 of 9".into())), &None));
+        assert!(status.problem.as_ref().is_some_and(|problem| problem.cause == "votes are fenced".into()));
+        (answer.ready, answer.reason) = (false, "catching up: block 3 of 9".into());
+        answer.status["syncing"] = true.into();
+        answer.status["alarms"] = json!([]);
+        understand(&answer, &mut status);
+        assert_eq!(status.state, State::Joining(Some("catching up: block 3 of 9".into())));
+        assert_eq!(status.problem, None);
     }
 
     #[test]

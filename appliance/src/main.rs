@@ -12,6 +12,7 @@ mod backup;
 mod bench;
 mod boot;
 mod config;
+mod console;
 mod devnet;
 mod evm;
 mod export;
@@ -44,6 +45,10 @@ enum Command {
     Boot(boot::BootArgs),
     /// Run several boxes of a new or existing development chain on this machine.
     Devnet(devnet::DevnetArgs),
+    /// Show the box on its own screen and serial line.
+    Console(console::ConsoleArgs),
+    /// Write, keep and leave versions of the image on a box of it.
+    Update(update::UpdateArgs),
     /// Create and check genesis files.
     #[command(subcommand)]
     Genesis(genesis::GenesisCommand),
@@ -98,6 +103,8 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Run(args) => runtime.block_on(run::run(args)).map(|()| true),
         Command::Boot(args) => runtime.block_on(boot::boot(args)).map(|()| true),
         Command::Devnet(args) => runtime.block_on(devnet::devnet(args)).map(|()| true),
+        Command::Console(args) => runtime.block_on(console::console(args)).map(|()| true),
+        Command::Update(args) => runtime.block_on(update::update(args)),
         Command::Genesis(command) => genesis::genesis(command).map(|()| true),
         Command::Keys(args) => keys::keys(*args),
         Command::Gov(args) => runtime.block_on(gov::gov(*args)).map(|()| true),

@@ -1,12 +1,16 @@
 //! `dolmen status`: a running box in a few lines.
 
-use std::path::PathBuf;
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use clap::Args;
 use serde_json::Value;
 
-use crate::http;
+use crate::{config::BoxConfig, http};
 
 /// Arguments of `dolmen status`.
 #[derive(Args)]
@@ -23,17 +27,48 @@ pub(crate) struct StatusArgs {
     json: bool,
 }
 
-/// Prints the status; `false` where the box is not ready.
-pub(crate) async fn status(args: StatusArgs) -> anyhow::Result<bool> {
-    let base = args.url.trim_end_matches('/');
+/// A box's own words about itself.
+pub(crate) struct Answer {
+    /// `/api/status`.
+    pub(crate) status: Value,
+    /// Whether it has the latest blocks.
+    pub(crate) ready: bool,
+    /// `ready`, or why it is not: a cause, a colon and the next step.
+    pub(crate) reason: String,
+}
+
+/// Longest wait for an answer: a box that is busy may be late.
+const ANSWER_WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// Asks the box whose page is at an address, with its certificate where that is HTTPS.
+pub(crate) async fn ask(url: &str, certificate: Option<&Path>) -> anyhow::Result<Answer> {
+    let base = url.trim_end_matches('/');
     let hint = || format!("no box answers at {base}; give the address of its web page with --url");
-    let client = http::trusting(reqwest::Client::builder(), args.certificate.as_deref())?.build()?;
+    let client = http::trusting(reqwest::Client::builder().timeout(ANSWER_WAIT_MAX), certificate)?.build()?;
     let get = |path: &str| client.get(format!("{base}{path}")).send();
     let response = get("/api/status").await.with_context(hint)?;
-    let status: Value = response.error_for_status().with_context(hint)?.json().await.with_context(hint)?;
+    let status = response.error_for_status().with_context(hint)?.json().await.with_context(hint)?;
     let ready = get("/readyz").await.with_context(hint)?;
     let is_ready = ready.status().is_success();
-    let reason = ready.text().await.unwrap_or_default();
+    Ok(Answer { status, ready: is_ready, reason: ready.text().await.unwrap_or_default().trim().to_owned() })
+}
+
+/// Asks the box of these settings on this machine.
+pub(crate) async fn ask_own(config: &BoxConfig) -> anyhow::Result<Answer> {
+    let (listen, certificate) = (config.admin.listen, certificate(config));
+    let scheme = if certificate.is_some() { "https" } else { "http" };
+    let ip = if listen.ip().is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { listen.ip() };
+    ask(&format!("{scheme}://{}", SocketAddr::new(ip, listen.port())), certificate.as_deref()).await
+}
+
+/// The certificate of a box's page, where that is HTTPS.
+pub(crate) fn certificate(config: &BoxConfig) -> Option<PathBuf> {
+    config.keys.tls.as_ref().map(|_| config.keys.devices.dir.join("tls.pem"))
+}
+
+/// Prints the status; `false` where the box is not ready.
+pub(crate) async fn status(args: StatusArgs) -> anyhow::Result<bool> {
+    let Answer { status, ready: is_ready, reason } = ask(&args.url, args.certificate.as_deref()).await?;
     if args.json {
         anstream::println!("{}", serde_json::to_string_pretty(&status)?);
         return Ok(is_ready);
@@ -43,7 +78,7 @@ pub(crate) async fn status(args: StatusArgs) -> anyhow::Result<bool> {
         .as_array()
         .map_or(0, |peers| peers.iter().filter(|peer| peer["connected"].as_bool().unwrap_or(false)).count());
     anstream::println!("{} ({}, version {})", text("name"), text("role"), text("version"));
-    anstream::println!("  state     {}", reason.trim());
+    anstream::println!("  state     {}", reason);
     anstream::println!("  chain     {} (genesis {})", status["chain_id"], text("genesis_hash"));
     anstream::println!("  height    {} ({} ms ago)", status["height"], status["head_age_ms"]);
     match (status["finality_ms"]["p50"].as_f64(), status["finality_ms"]["p99"].as_f64()) {

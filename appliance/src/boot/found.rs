@@ -24,7 +24,7 @@ use crate::{
     update,
 };
 
-pub(super) const SETTINGS: &str = "box.toml";
+pub(crate) const SETTINGS: &str = "box.toml";
 const GENESIS: &str = "genesis.json";
 
 /// The settings' file of the box in a directory, which becomes a box where it is none.
@@ -62,9 +62,9 @@ fn found(directory: &Path, path: &Path, new: &NewBox) -> anyhow::Result<()> {
         sync: SyncSettings::default(),
         history: History::default(),
         update: Path::new(update::RELEASE_KEYS).exists().then(|| UpdateSettings {
-            spool: "/data/update".into(),
+            spool: update::SPOOL.into(),
             release_keys: update::RELEASE_KEYS.into(),
-            report: "/run/dolmen/update.json".into(),
+            report: update::REPORT.into(),
             claim_code: claim::FILE.into(),
         }),
         log: Log::default(),

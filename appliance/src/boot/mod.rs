@@ -13,6 +13,8 @@ use crate::{
 mod claim;
 mod found;
 
+pub(crate) use found::SETTINGS;
+
 /// Arguments of `dolmen boot`.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  dolmen boot\n  dolmen boot --dir /tmp/box --keys soft --rpc 127.0.0.1:8545")]
