@@ -27,7 +27,7 @@ const SEQUENCE: Duration = Duration::from_millis(50);
 /// How often everything is drawn anew: who plugs in a cable waits no longer than that.
 const REDRAW: Duration = Duration::from_secs(10);
 
-/// How often a device that is not there is tried: drivers are loaded late, and give way to others.
+/// How often devices are looked after: drivers are loaded late, and give way to others.
 const RETRY: Duration = Duration::from_secs(2);
 
 /// Where screens are shown, by paths of devices.
@@ -118,23 +118,28 @@ impl Seat {
             self.painter.forget();
             self.printer.forget();
         }
-        if let Place::Screen { framebuffer, .. } = &self.place {
-            if self.framebuffer.is_none() {
-                self.framebuffer = Framebuffer::open(framebuffer).ok();
+        let Place::Screen { framebuffer, .. } = &self.place else { return };
+        self.framebuffer = self.framebuffer.take().filter(Framebuffer::is_current);
+        let is_new = self.framebuffer.is_none();
+        if is_new {
+            self.framebuffer = Framebuffer::open(framebuffer).ok();
+        }
+        if let Some(terminal) = &mut self.terminal {
+            if is_new {
+                // A driver that took over meanwhile sets its video mode when the kernel's text comes back, and not before.
+                terminal.graphics(false);
             }
             // Again and again, as whoever resets the terminal takes it back.
-            if let Some(terminal) = &mut self.terminal {
-                terminal.graphics(self.framebuffer.is_some());
-            }
+            terminal.graphics(self.framebuffer.is_some());
         }
     }
 
     /// Draws everything with the next view.
     pub(crate) fn redraw(&mut self) {
         self.painter.forget();
-        // A mode that has changed needs a new frame.
-        self.framebuffer =
-            self.framebuffer.take().and_then(|mut framebuffer| framebuffer.forget().is_ok().then_some(framebuffer));
+        if let Some(framebuffer) = &mut self.framebuffer {
+            framebuffer.forget();
+        }
     }
 
     /// Shows a view. A device that refuses is gone until it is tried again.
