@@ -15,7 +15,7 @@ pub(crate) const SEQUENCE_BYTES_MAX: usize = 32;
 /// Keys that wait to be acted on. More were not typed by a person.
 pub(crate) const KEYS_MAX: usize = 256;
 
-/// Bytes that a text field takes. A recovery key with its dashes has 71.
+/// Characters that a text field takes. A recovery key with its dashes has 71.
 pub(crate) const FIELD_CHARS_MAX: usize = 128;
 
 /// Bytes that wait for a terminal: some frames of 80 by 24. A line that takes nothing for long loses the rest.

@@ -9,7 +9,7 @@ mod recovery;
 pub use confirm::{Confirm, last_four};
 pub use menu::{Item, Menu};
 pub use message::Message;
-pub use progress::{Meter, Progress};
+pub use progress::{Meter, Progress, bytes_text};
 pub use recovery::AskRecoveryKey;
 
 use crate::{

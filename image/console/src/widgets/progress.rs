@@ -100,10 +100,10 @@ impl View for Progress {
         let meter = &self.meter;
         screen.push(Block::Bar(meter.thousandths()));
         let percent = format!("{:3} %", meter.thousandths() / 10);
-        let bytes = texts::PROGRESS_BYTES.with(&[("done", &bytes(meter.done)), ("all", &bytes(meter.all))]);
+        let bytes = texts::PROGRESS_BYTES.with(&[("done", &bytes_text(meter.done)), ("all", &bytes_text(meter.all))]);
         let mut line = Line::new().strong(percent).text("  ").text(bytes.get(language));
         if let Some(speed) = meter.speed() {
-            line = line.text(format!("  {}/s", bytes_of_speed(speed)));
+            line = line.text(format!("  {}/s", bytes_text(speed)));
         }
         screen.line(line);
         let time = match meter.left() {
@@ -116,7 +116,7 @@ impl View for Progress {
 }
 
 /// Bytes as people count them, by thousands as the makers of disks do: `412.0 MB`.
-pub(crate) fn bytes(count: u64) -> String {
+pub fn bytes_text(count: u64) -> String {
     const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
     if count < 1000 {
         return format!("{count} B");
@@ -131,10 +131,6 @@ pub(crate) fn bytes(count: u64) -> String {
         unit = next;
     }
     format!("{}.{} {unit}", tenths / 10, tenths % 10)
-}
-
-fn bytes_of_speed(speed: u64) -> String {
-    bytes(speed)
 }
 
 /// A time of minutes and seconds, or of hours: `4:05`, `1:00:00`.
@@ -190,7 +186,7 @@ mod tests {
 
     #[test]
     fn numbers_for_people() {
-        let texts = [0, 999, 1000, 999_999, 1_000_000, 412_040_000, 4_000_000_000_000, u64::MAX].map(bytes);
+        let texts = [0, 999, 1000, 999_999, 1_000_000, 412_040_000, 4_000_000_000_000, u64::MAX].map(bytes_text);
         assert_eq!(
             texts,
             ["0 B", "999 B", "1.0 kB", "999.9 kB", "1.0 MB", "412.0 MB", "4.0 TB", "18446.7 PB"].map(String::from)
