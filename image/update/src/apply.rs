@@ -31,8 +31,8 @@ impl<D: Disk, E: Esp> Updater<D, E> {
     ///
     /// Refusals change nothing: [`UpdateError::Bundle`], [`UpdateError::NotNewer`], [`UpdateError::SecurityVersion`],
     /// [`UpdateError::SlotTooSmall`], [`UpdateError::OnTrial`] and others. From then on
-    /// [`UpdateError::EspFull`], [`UpdateError::ReadBack`] and [`UpdateError::Io`] may leave the other slot empty. What
-    /// is running starts again in any case.
+    /// [`UpdateError::EspFull`], [`UpdateError::ReadBack`] and [`UpdateError::Io`] may leave the other slot empty, and
+    /// what is running starts again. After an error of the very last step, that may be the new version.
     pub fn apply(
         &mut self,
         bundle: &mut (impl Read + Seek),
@@ -59,7 +59,9 @@ impl<D: Disk, E: Esp> Updater<D, E> {
             self.esp.remove(&ukis::path(file)).map_err(UpdateError::io("remove a file from the ESP"))?;
         }
         self.esp.sync(ukis::FOLDER).map_err(UpdateError::io("remove a file from the ESP"))?;
-        self.remove_staged()
+        self.remove_staged()?;
+        // There is only one left to start. After a roll-back it was named; from here on the newest counts again.
+        self.pin(None)
     }
 
     /// Writes all parts where nobody looks for them yet, and reads them back.
@@ -138,9 +140,7 @@ impl<D: Disk, E: Esp> Updater<D, E> {
         }
         let version = plan.signed.manifest().version.clone();
         let name = EntryName { version, tries: Some(Tries { left: TRIES, done: 0 }) };
-        self.publish(ukis::FOLDER, &name.to_string())?;
-        // Until now a roll-back may have kept the running version ahead of newer ones.
-        self.pin(None)
+        self.publish(ukis::FOLDER, &name.to_string())
     }
 }
 

@@ -7,7 +7,8 @@
 //! [`Updater::apply`] goes one way:
 //!
 //! 1. look: the bundle's signature, all of its parts, versions, the table, the ESP. Nothing is changed yet.
-//! 2. clear: take the other slot's UKI away, so that nobody starts what is about to be overwritten.
+//! 2. clear: take the other slot's UKI away, so that nobody starts what is about to be overwritten, and the line of a
+//!    roll-back in `loader.conf`.
 //! 3. stage: boot loader and UKI onto the ESP, under names that nobody starts.
 //! 4. fill: hash tree and root file system into the other slot, sync, and read them back.
 //! 5. name: the slot's partitions get the GUIDs by which the root hash finds them.

@@ -1,6 +1,6 @@
 //! The same over files: an image of a disk, folders for the ESP and for firmware variables.
 
-use std::{fs, io::Cursor, path::Path};
+use std::{collections::BTreeMap, fs, io::Cursor, path::Path};
 
 use dolmen_image_update::{Paths, UpdateError, Updater};
 use tempfile::TempDir;
@@ -38,7 +38,7 @@ fn state(paths: &Paths) -> State {
             }
         }
     }
-    let mut state = State { disk: fs::read(&paths.disk).expect("the disk"), esp: std::collections::BTreeMap::new() };
+    let mut state = State { disk: fs::read(&paths.disk).expect("the disk"), esp: BTreeMap::new() };
     add(&mut state, &paths.esp, &paths.esp);
     state
 }

@@ -1,6 +1,6 @@
 //! What is not for this box is refused, says why, and changes nothing.
 
-use std::{error::Error, rc::Rc};
+use std::{cell::RefCell, error::Error, rc::Rc};
 
 use dolmen_image_bundle::{BundleError, PartName, Sign, SigningKey};
 use dolmen_image_update::{SlotName, UpdateError};
@@ -190,7 +190,7 @@ fn one_at_a_time() {
 }
 
 /// From here on the other slot may be lost, but nothing else.
-fn empties_the_other_slot(world: &Rc<std::cell::RefCell<World>>, running: &Image) -> UpdateError {
+fn empties_the_other_slot(world: &Rc<RefCell<World>>, running: &Image) -> UpdateError {
     let error = apply(world, running, &Image::new("3.0.0", 3).bundle(), &mut Tpm::default()).expect_err("an error");
     says_what_to_do(&error);
     let state = &mut world.borrow_mut().state;
@@ -222,5 +222,11 @@ fn a_disk_that_forgets_is_named() {
         world.borrow_mut().rots_at = Some(rots_at);
         let error = empties_the_other_slot(&world, &two());
         assert!(matches!(error, UpdateError::ReadBack { slot: SlotName::A, .. }), "{error}");
+    }
+    for rotten in ["EFI/BOOT/dolmen.new", "EFI/Linux/dolmen.new"] {
+        let world = World::new(before.clone());
+        world.borrow_mut().rotten = Some(rotten);
+        let error = empties_the_other_slot(&world, &two());
+        assert!(matches!(&error, UpdateError::EspReadBack(path) if path == rotten), "{error}");
     }
 }

@@ -51,6 +51,8 @@ pub(crate) struct World {
     pub(crate) esp_bytes: usize,
     /// A byte of the disk that flips once everything is on the medium.
     pub(crate) rots_at: Option<usize>,
+    /// A file of the ESP that loses its last byte once it is on the medium.
+    pub(crate) rotten: Option<&'static str>,
     pub(crate) locked: bool,
 }
 
@@ -188,8 +190,8 @@ fn synced(later: &[Event], path: &str) -> bool {
 
 impl World {
     pub(crate) fn new(state: State) -> Rc<RefCell<Self>> {
-        let (log, fails_at, rots_at) = (Vec::new(), None, None);
-        Rc::new(RefCell::new(Self { state, log, fails_at, esp_bytes: MIB, rots_at, locked: false }))
+        let (log, fails_at, rots_at, rotten) = (Vec::new(), None, None, None);
+        Rc::new(RefCell::new(Self { state, log, fails_at, esp_bytes: MIB, rots_at, rotten, locked: false }))
     }
 
     fn note(&mut self, event: Event) -> io::Result<()> {
@@ -310,7 +312,12 @@ impl Esp for FakeEsp {
         if bytes.len() > room {
             return Err(ErrorKind::StorageFull.into());
         }
-        world.note(Event::FileSync(path.to_owned()))
+        world.note(Event::FileSync(path.to_owned()))?;
+        if world.rotten == Some(path) {
+            bytes.pop();
+            world.state.put(path, &bytes);
+        }
+        Ok(())
     }
 
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
