@@ -2,6 +2,7 @@
 
 use std::{
     ffi::{OsStr, OsString},
+    fmt,
     io::{self, Read, Write as _},
     os::unix::process::ExitStatusExt as _,
     process::{Child, ExitStatus, Stdio},
@@ -49,18 +50,27 @@ pub enum CommandError {
         seconds: u64,
     },
     /// It said no.
-    #[error("{program} failed ({}): {}", describe(*.status), last_line(.message))]
+    #[error("{program} failed ({}): {}", describe(*.status), last_line(&.output.stderr))]
     Failed {
         /// Its name.
         program: String,
         /// How it ended.
         status: ExitStatus,
-        /// What it wrote to its standard error, the last part of it if it is long.
-        message: String,
+        /// What it wrote before.
+        output: Output,
     },
 }
 
 impl CommandError {
+    /// What a program wrote before it failed. The text of the error has the last line of its standard error.
+    #[must_use]
+    pub const fn output(&self) -> Option<&Output> {
+        match self {
+            Self::Failed { output, .. } => Some(output),
+            _ => None,
+        }
+    }
+
     /// The code that a program ended with, if it ran and ended by itself.
     #[must_use]
     pub fn code(&self) -> Option<i32> {
@@ -83,12 +93,26 @@ pub struct Command {
 }
 
 /// What a program wrote. It is overwritten when it is dropped: it may be a key.
-#[derive(Debug)]
 pub struct Output {
     /// To its standard output, the last part of it if it is long.
     pub stdout: Zeroizing<Vec<u8>>,
     /// To its standard error, likewise.
     pub stderr: String,
+}
+
+impl Output {
+    /// The standard output as text. What is no UTF-8 becomes `U+FFFD`.
+    #[must_use]
+    pub fn text(&self) -> Zeroizing<String> {
+        Zeroizing::new(String::from_utf8_lossy(&self.stdout).into_owned())
+    }
+}
+
+/// Nobody's log gets the standard output by accident.
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Output").field("stderr", &self.stderr).finish_non_exhaustive()
+    }
 }
 
 impl Command {
@@ -163,11 +187,8 @@ impl Command {
             output.recv_timeout(end.saturating_duration_since(Instant::now())).unwrap_or_default()
         };
         let (stdout, stderr) = (kept(stdout), kept(stderr));
-        let stderr = String::from_utf8_lossy(&stderr).into_owned();
-        if !status.success() {
-            return Err(CommandError::Failed { program: program(), status, message: stderr });
-        }
-        Ok(Output { stdout, stderr })
+        let output = Output { stdout, stderr: String::from_utf8_lossy(&stderr).into_owned() };
+        if status.success() { Ok(output) } else { Err(CommandError::Failed { program: program(), status, output }) }
     }
 
     fn spawn(&self) -> io::Result<Child> {
@@ -247,10 +268,16 @@ mod tests {
     fn failures_say_why() {
         let error = shell("echo first >&2; echo 'the reason' >&2; echo >&2; exit 3").run().unwrap_err();
         assert_eq!((error.to_string().as_str(), error.code()), ("sh failed (code 3): the reason", Some(3)));
+        let error = shell("echo secret; exit 1").run().unwrap_err();
+        assert_eq!(error.output().unwrap().text().as_str(), "secret\n");
+        assert!(!format!("{error} {error:?}").contains("secret"), "{error:?}");
         let error = shell("kill -9 $$").run().unwrap_err();
         assert_eq!(error.to_string(), "sh failed (signal 9): it says nothing");
         let error = Command::new("/nowhere/program").run().unwrap_err();
-        assert!(matches!(error, CommandError::Start { .. }) && error.code().is_none(), "{error}");
+        assert!(
+            matches!(error, CommandError::Start { .. }) && error.code().is_none() && error.output().is_none(),
+            "{error}"
+        );
     }
 
     #[test]

@@ -16,6 +16,23 @@ pub enum Power {
     Off,
 }
 
+impl Power {
+    /// What a child of the first process ends with, to have the machine left so. 0 is for going on.
+    #[must_use]
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Reboot => 10,
+            Self::Off => 11,
+        }
+    }
+
+    /// What such a child asked for. One that ended in any other way has failed.
+    #[must_use]
+    pub fn from_exit_code(code: i32) -> Option<Self> {
+        [Self::Reboot, Self::Off].into_iter().find(|power| i32::from(power.exit_code()) == code)
+    }
+}
+
 /// Writes what is not yet on the disks, and leaves the machine. Nobody is asked to end first: this is for the time when
 /// nothing else runs. Takes the capability `CAP_SYS_BOOT`.
 pub fn leave(power: Power) -> ! {
@@ -28,5 +45,17 @@ pub fn leave(power: Power) -> ! {
     let _ = reboot(command);
     loop {
         thread::sleep(Duration::from_secs(1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_none_that_programs_end_with_by_accident() {
+        assert_eq!([10, 11].map(Power::from_exit_code), [Some(Power::Reboot), Some(Power::Off)]);
+        // Success, failure, a panic, and a shell's for what it cannot run.
+        assert_eq!([0, 1, 2, 101, 126, 127].map(Power::from_exit_code), [None; 6]);
     }
 }

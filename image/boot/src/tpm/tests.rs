@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
@@ -196,4 +197,23 @@ fn answers_that_are_none_are_errors() {
     }
     let error = answered(&[0x80, 1, 0, 0, 0, 10, 0, 0, 1, 1]);
     assert!(matches!(error, TpmError::Refused { .. }), "{error}");
+}
+
+proptest! {
+    #[test]
+    fn whatever_it_answers_is_an_answer_or_an_error(
+        tag in 1..3_u8,
+        code in prop_oneof![Just(0), any::<u32>()],
+        rest in proptest::collection::vec(any::<u8>(), 0..64),
+    ) {
+        let size = u32::try_from(HEADER_BYTES + rest.len()).unwrap();
+        let header = [&[0x80, tag][..], &size.to_be_bytes(), &code.to_be_bytes()].concat();
+        let answer = [header, rest].concat();
+        let mut tpm = Tpm::over(Answers(answer.iter()));
+        let read = tpm.nv_read_bits(FLOOR_INDEX);
+        prop_assert!(code == 0 || read.is_err());
+        // And to the other shape of an answer.
+        let public = Tpm::over(Answers(answer.iter())).nv_public(FLOOR_INDEX);
+        prop_assert!(code == 0 || public.is_err());
+    }
 }
