@@ -1,0 +1,83 @@
+//! The image that was built.
+
+use std::{
+    env,
+    fs::File,
+    io::{BufReader, Read as _},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use dolmen_image_bundle::{Bundle, Manifest, ReleaseKey, SigningKey};
+
+/// What a build results in.
+pub(crate) struct Image {
+    directory: PathBuf,
+    pub(crate) manifest: Manifest,
+}
+
+impl Image {
+    /// The one that `DOLMEN_IMAGE` names. Where it names none, says so and nothing is tested.
+    pub(crate) fn find() -> Result<Option<Self>> {
+        let Some(directory) = env::var_os("DOLMEN_IMAGE").map(PathBuf::from) else {
+            eprintln!("\nSKIPPED: DOLMEN_IMAGE names no image to boot. Build one and test it: make image test-boot\n");
+            return Ok(None);
+        };
+        let path = directory.join("manifest.json");
+        let json = std::fs::read(&path).with_context(|| format!("no image in {}", directory.display()))?;
+        let manifest = Manifest::from_json(&json).with_context(|| format!("{} is no manifest", path.display()))?;
+        Ok(Some(Self { directory, manifest }))
+    }
+
+    /// The disk of a box.
+    pub(crate) fn disk(&self) -> PathBuf {
+        self.directory.join("dolmen.img")
+    }
+
+    /// The stick that installs it.
+    pub(crate) fn stick(&self) -> PathBuf {
+        self.directory.join("dolmen-usb.img")
+    }
+
+    /// The first eight digits of its root hash, as boxes print them.
+    pub(crate) fn root(&self) -> String {
+        self.manifest.root_hash.to_string()[..8].to_owned()
+    }
+
+    /// Its parts: boot loader, boot file, hash tree and root.
+    pub(crate) fn parts(&self) -> Result<[Vec<u8>; 4]> {
+        let path = self.directory.join(format!("dolmen-{}.bundle", self.manifest.version));
+        let file = File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
+        let mut bundle = Bundle::open(BufReader::new(file), &[release_key()?])?;
+        let mut parts = [const { Vec::new() }; 4];
+        for part in &mut parts {
+            bundle.next_part()?.context("a bundle has four parts")?.read_to_end(part)?;
+        }
+        Ok(parts)
+    }
+}
+
+/// A file among the test keys.
+fn test_key(name: &str) -> Result<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../keys/test").join(name);
+    std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// Who releases test images.
+pub(crate) fn release_key() -> Result<ReleaseKey> {
+    Ok(ReleaseKey::from_pem(&test_key("release.pem")?)?)
+}
+
+/// The same, to sign.
+pub(crate) fn signing_key() -> Result<SigningKey> {
+    Ok(SigningKey::from_pem(&test_key("release.key")?)?)
+}
+
+/// The key whose signature of register 11 opens the data, and its public half, PEM.
+pub(crate) fn pcr_keys() -> Result<(String, String)> {
+    Ok((test_key("pcr.key")?, test_key("pcr.pub")?))
+}
+
+/// Between two looks at a disk that a machine writes to.
+pub(crate) const LOOK: Duration = Duration::from_millis(100);
