@@ -27,6 +27,11 @@ BOXES ?= 4
 DEVNET_DIR ?= devnet
 BASE_PORT ?= 8545
 BENCH_ARGS ?=
+# Where `make image` leaves the image for the others, and what is passed on, e.g.
+# `make image IMAGE_ARGS="--production --keys /media/keys"` and `make boot VM_ARGS="--fresh --rpc-port 8545"`.
+IMAGE_DIR ?= out/image
+IMAGE_ARGS ?=
+VM_ARGS ?=
 # Settings of `make sim`: how many seeds, and from which one on.
 SEEDS ?= 10000
 FIRST ?= 0
@@ -35,6 +40,7 @@ MINUTES ?= 120
 REPORT ?=
 
 STEP := scripts/step.sh
+DOLMEN_IMAGE = "$(CARGO_TARGET_DIR)/debug/dolmen-image"
 # Targets call setup first and do their work in a second make: setup may install ccache, which the lines above look for.
 MAKEFLAGS += --no-print-directory
 
@@ -50,10 +56,21 @@ devnet:
 	@$(STEP) "build dolmen (dependencies optimised; the first time takes a while)" cargo build --locked -p dolmen
 	@exec "$(CARGO_TARGET_DIR)/debug/dolmen" devnet --boxes $(BOXES) --dir "$(DEVNET_DIR)" --base-port $(BASE_PORT)
 
+.PHONY: boot boot-run
+boot: ## Run the built image in a virtual machine until Ctrl-C, e.g. `make boot VM_ARGS="--fresh"`
+	@scripts/setup.sh all
+	@$(MAKE) boot-run
+
+# exec: Ctrl-C reaches the program, which asks the box to shut down.
+boot-run:
+	@$(STEP) "build the virtual machine" cargo build --locked -p dolmen-image-vmtest --bin dolmen-vm
+	@exec "$(CARGO_TARGET_DIR)/debug/dolmen-vm" --image "$(IMAGE_DIR)/dolmen.img" $(VM_ARGS)
+
 ##@ Test
 
-.PHONY: test lint fmt doc unit e2e sim soak churn fuzz
+.PHONY: test lint fmt doc unit e2e sim soak churn fuzz test-boot
 .PHONY: fmt-check clippy deny doc-run tests-build nextest unit-run e2e-run sim-run soak-run churn-run fuzz-run
+.PHONY: test-boot-run
 test: ## Everything: format, lints, documents, dependencies, all tests; ends with the test summary
 	@scripts/setup.sh all
 	@$(MAKE) fmt-check clippy doc-run deny nextest
@@ -136,6 +153,14 @@ fuzz: ## The differential tests of signatures, a hundred million cases (a millio
 fuzz-run: tests-build
 	@$(STEP) --last "fuzz" cargo nextest run --locked --workspace --profile soak -E 'package(dolmen-accel-cpu) and test(differential)'
 
+test-boot: ## Boot the built image in virtual machines, and break it in every way that we know (an hour or two)
+	@scripts/setup.sh all
+	@$(MAKE) test-boot-run
+
+test-boot-run:
+	@DOLMEN_IMAGE="$(abspath $(IMAGE_DIR))" $(STEP) --last "boot tests" \
+		cargo nextest run --locked -p dolmen-image-vmtest --test boot --profile boot --run-ignored only
+
 ##@ Measure
 
 .PHONY: bench bench-chain bench-sync bench-run bench-chain-run bench-sync-run
@@ -161,6 +186,35 @@ bench-sync: ## Boxes that join a chain of a million accounts, release profile: f
 bench-sync-run:
 	@$(STEP) "build dolmen (release)" cargo build --locked --release -p dolmen
 	@exec "$(CARGO_TARGET_DIR)/release/dolmen" bench sync $(BENCH_ARGS)
+
+##@ Image
+
+.PHONY: image usb image-lock image-build image-run usb-run image-lock-run
+image: ## The bootable image in out/image: disk, stick, update bundle, bill of materials (needs 150 MB from Debian, once)
+	@scripts/setup.sh image
+	@$(MAKE) image-run
+
+image-build:
+	@$(STEP) "build dolmen-image" cargo build --locked -p dolmen-image-builder
+
+image-run: image-build
+	@$(STEP) "build dolmen (release)" cargo build --locked --release -p dolmen
+	@$(STEP) --last "image" $(DOLMEN_IMAGE) build --dolmen "$(CARGO_TARGET_DIR)/release/dolmen" \
+		--out "$(IMAGE_DIR)" $(IMAGE_ARGS)
+
+usb: ## The stick alone, for the image in out/image
+	@scripts/setup.sh image
+	@$(MAKE) usb-run
+
+usb-run: image-build
+	@$(STEP) --last "stick" $(DOLMEN_IMAGE) usb --image "$(IMAGE_DIR)" $(IMAGE_ARGS)
+
+image-lock: ## Look up the image's Debian packages anew; commit what changes in image/recipes/box.lock
+	@scripts/setup.sh image
+	@$(MAKE) image-lock-run
+
+image-lock-run: image-build
+	@$(STEP) --last "lock" $(DOLMEN_IMAGE) lock
 
 ##@ Other
 

@@ -3,7 +3,8 @@
 #
 #   scripts/setup.sh build   what `make run` needs: compilers, linker, compiler cache
 #   scripts/setup.sh test    what `make test` needs on top of that: cargo tools, Node.js, a browser, Python packages
-#   scripts/setup.sh all     both
+#   scripts/setup.sh image   what `make image` needs on top of that: programs that install a root from Debian packages
+#   scripts/setup.sh all     build and test
 #
 # For Debian 12 and 13 with Rust installed, as root or with sudo, which may ask for its password; nothing else asks.
 # Downloads and caches lie in ${DOLMEN_CACHE:-$HOME/.cache/dolmen}; in the checkout it only writes
@@ -217,13 +218,20 @@ setup_test() {
   need python3 "runs web3.py and the link check" has python3
   need python3-venv "keeps web3.py and pytest away from the system's Python" has_python_venv
   need swtpm "a TPM of software for each test" has swtpm
+  need qemu-system-x86 "boots the image as a box does" has qemu-system-x86_64
+  need ovmf "the firmware that it boots with, for Secure Boot" test -f /usr/share/OVMF/OVMF_CODE_4M.secboot.fd
   need swtpm-tools "makes such a TPM with its maker's certificates" has swtpm_setup
   need gnutls-bin "signs those certificates" has certtool
   need tpm2-tools "says whether a TPM's statements hold" has tpm2_checkquote
   need softhsm2 "a PKCS#11 token of software" has softhsm2-util
   need fdisk "makes and checks partition tables" has_admin sfdisk
   need gdisk "checks them too" has_admin sgdisk
-  need cryptsetup-bin "makes and checks hash trees" has_admin veritysetup
+  need cryptsetup-bin "makes and checks hash trees and encrypted disks" has_admin veritysetup
+  need dosfstools "checks file systems that boxes start from" has_admin fsck.vfat
+  need mtools "reads them" has mcopy
+  need cpio "reads first file systems in memory" has cpio
+  need kmod "says which kernel modules need which" has_admin modprobe
+  need xz-utils "kernel modules are packed with it" has xz
   need sbsigntool "signs and verifies boot files, as ours have to be" has sbverify
   need osslsigncode "the same, by others" has osslsigncode
   need efitools "makes the lists of certificates that firmware has" has cert-to-efi-sig-list
@@ -243,14 +251,30 @@ setup_test() {
   setup_python
 }
 
+# --- image -------------------------------------------------------------------------------------------------------
+
+# Whether users may have ranges of user ids of their own, for a root that is not root's.
+can_map_users() { ((EUID == 0)) || has newuidmap; }
+
+# All else comes from the packages that image/recipes/box.lock names: erofs-utils, kmod, xz-utils.
+setup_image() {
+  need mmdebstrap "installs Debian packages into a root" has mmdebstrap
+  need uidmap "lets it do so without being root" can_map_users
+  need debian-archive-keyring "says which archive is Debian's" \
+    test -f /usr/share/keyrings/debian-archive-keyring.gpg
+  need dpkg "unpacks them" has dpkg-deb
+  need binutils "strips the node" has strip
+  install_missing
+}
+
 # -----------------------------------------------------------------------------------------------------------------
 
 main() {
   local part=${1:-}
   case $part in
-    build | test | all) ;;
+    build | test | image | all) ;;
     *)
-      echo "usage: scripts/setup.sh build|test|all" >&2
+      echo "usage: scripts/setup.sh build|test|image|all" >&2
       exit 2
       ;;
   esac
@@ -259,7 +283,8 @@ main() {
   exec 9>"$cache/setup.lock"
   flock 9
   if [[ $part != test ]]; then setup_build; fi
-  if [[ $part != build ]]; then setup_test; fi
+  if [[ $part == test || $part == all ]]; then setup_test; fi
+  if [[ $part == image ]]; then setup_image; fi
   say "$part: everything is there (${SECONDS} s)"
 }
 

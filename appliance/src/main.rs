@@ -27,6 +27,7 @@ mod run;
 mod status;
 mod supervisor;
 mod update;
+mod usb;
 mod verify;
 
 /// Dolmen, the box that joins a chain: a permissioned Ethereum node with Byzantine fault tolerant finality.
@@ -49,6 +50,8 @@ enum Command {
     Console(console::ConsoleArgs),
     /// Write, keep and leave versions of the image on a box of it.
     Update(update::UpdateArgs),
+    /// Write sticks that install the image.
+    Usb(usb::UsbArgs),
     /// Create and check genesis files.
     #[command(subcommand)]
     Genesis(genesis::GenesisCommand),
@@ -105,6 +108,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Devnet(args) => runtime.block_on(devnet::devnet(args)).map(|()| true),
         Command::Console(args) => runtime.block_on(console::console(args)).map(|()| true),
         Command::Update(args) => runtime.block_on(update::update(args)),
+        Command::Usb(args) => usb::usb(args).map(|()| true),
         Command::Genesis(command) => genesis::genesis(command).map(|()| true),
         Command::Keys(args) => keys::keys(*args),
         Command::Gov(args) => runtime.block_on(gov::gov(*args)).map(|()| true),
