@@ -40,7 +40,8 @@ MINUTES ?= 120
 REPORT ?=
 
 STEP := scripts/step.sh
-DOLMEN_IMAGE = "$(CARGO_TARGET_DIR)/debug/dolmen-image"
+IMAGE_TOOL = "$(CARGO_TARGET_DIR)/debug/dolmen-image"
+TEST_IMAGE = $(CARGO_TARGET_DIR)/test-image
 # Targets call setup first and do their work in a second make: setup may install ccache, which the lines above look for.
 MAKEFLAGS += --no-print-directory
 
@@ -69,7 +70,7 @@ boot-run:
 ##@ Test
 
 .PHONY: test lint fmt doc unit e2e sim soak churn fuzz test-boot
-.PHONY: fmt-check clippy deny doc-run tests-build nextest unit-run e2e-run sim-run soak-run churn-run fuzz-run
+.PHONY: fmt-check clippy deny doc-run tests-build test-image nextest unit-run e2e-run sim-run soak-run churn-run fuzz-run
 .PHONY: test-boot-run
 test: ## Everything: format, lints, documents, dependencies, all tests; ends with the test summary
 	@scripts/setup.sh all
@@ -106,15 +107,20 @@ doc-run:
 tests-build:
 	@$(STEP) "build the node and the tests" cargo build --locked --workspace --bins --tests
 
-nextest: tests-build
-	@$(STEP) --last "tests" cargo nextest run --locked --workspace
+nextest: tests-build test-image
+	@DOLMEN_IMAGE="$(TEST_IMAGE)" $(STEP) --last "tests" cargo nextest run --locked --workspace
+
+# An image with the node that the other tests use: one test boots it.
+test-image: tests-build
+	@$(STEP) "image of this node (150 MB from Debian, once)" $(IMAGE_TOOL) build \
+		--dolmen "$(CARGO_TARGET_DIR)/debug/dolmen" --out "$(TEST_IMAGE)"
 
 unit: ## The tests that need no running node
 	@scripts/setup.sh build
 	@$(MAKE) unit-run
 
 unit-run:
-	@$(STEP) --last "unit tests" cargo nextest run --locked --workspace -E 'not package(dolmen-tests)'
+	@$(STEP) --last "unit tests" cargo nextest run --locked --workspace -E 'not (package(dolmen-tests) or binary(=boot))'
 
 e2e: ## The end-to-end tests: real boxes, stock Ethereum tools, a browser
 	@scripts/setup.sh all
@@ -153,13 +159,14 @@ fuzz: ## The differential tests of signatures, a hundred million cases (a millio
 fuzz-run: tests-build
 	@$(STEP) --last "fuzz" cargo nextest run --locked --workspace --profile soak -E 'package(dolmen-accel-cpu) and test(differential)'
 
-test-boot: ## Boot the built image in virtual machines, and break it in every way that we know (an hour or two)
+test-boot: ## Boot the built image in virtual machines, and break it in every way that we know; build it twice (an hour)
 	@scripts/setup.sh all
 	@$(MAKE) test-boot-run
 
 test-boot-run:
 	@DOLMEN_IMAGE="$(abspath $(IMAGE_DIR))" $(STEP) --last "boot tests" \
-		cargo nextest run --locked -p dolmen-image-vmtest --test boot --profile boot --run-ignored only
+		cargo nextest run --locked -p dolmen-image-vmtest -p dolmen-image-builder --profile boot --run-ignored all \
+		-E 'binary(=boot) or test(two_builds)'
 
 ##@ Measure
 
@@ -199,7 +206,7 @@ image-build:
 
 image-run: image-build
 	@$(STEP) "build dolmen (release)" cargo build --locked --release -p dolmen
-	@$(STEP) --last "image" $(DOLMEN_IMAGE) build --dolmen "$(CARGO_TARGET_DIR)/release/dolmen" \
+	@$(STEP) --last "image" $(IMAGE_TOOL) build --dolmen "$(CARGO_TARGET_DIR)/release/dolmen" \
 		--out "$(IMAGE_DIR)" $(IMAGE_ARGS)
 
 usb: ## The stick alone, for the image in out/image
@@ -207,14 +214,14 @@ usb: ## The stick alone, for the image in out/image
 	@$(MAKE) usb-run
 
 usb-run: image-build
-	@$(STEP) --last "stick" $(DOLMEN_IMAGE) usb --image "$(IMAGE_DIR)" $(IMAGE_ARGS)
+	@$(STEP) --last "stick" $(IMAGE_TOOL) usb --image "$(IMAGE_DIR)" $(IMAGE_ARGS)
 
 image-lock: ## Look up the image's Debian packages anew; commit what changes in image/recipes/box.lock
 	@scripts/setup.sh image
 	@$(MAKE) image-lock-run
 
 image-lock-run: image-build
-	@$(STEP) --last "lock" $(DOLMEN_IMAGE) lock
+	@$(STEP) --last "lock" $(IMAGE_TOOL) lock
 
 ##@ Other
 

@@ -4,7 +4,7 @@
 #   scripts/setup.sh build   what `make run` needs: compilers, linker, compiler cache
 #   scripts/setup.sh test    what `make test` needs on top of that: cargo tools, Node.js, a browser, Python packages
 #   scripts/setup.sh image   what `make image` needs on top of that: programs that install a root from Debian packages
-#   scripts/setup.sh all     build and test
+#   scripts/setup.sh all     all of it
 #
 # For Debian 12 and 13 with Rust installed, as root or with sudo, which may ask for its password; nothing else asks.
 # Downloads and caches lie in ${DOLMEN_CACHE:-$HOME/.cache/dolmen}; in the checkout it only writes
@@ -127,7 +127,7 @@ setup_build() {
   need g++ "compiles C++: RocksDB" has g++
   need cmake "configures bundled C libraries" has cmake
   need pkg-config "finds system libraries" has pkg-config
-  need libssl-dev "OpenSSL, a peer in benchmarks of signatures" has_libssl
+  need libssl-dev "OpenSSL, a peer in benchmarks of signatures" pkg-config --exists openssl
   need libtss2-dev "reaches a TPM" pkg-config --exists tss2-esys tss2-tctildr
   need mold "links a node in a second" has mold
   need ccache "keeps compiled RocksDB when the target directory is lost" has ccache
@@ -284,7 +284,7 @@ main() {
   flock 9
   if [[ $part != test ]]; then setup_build; fi
   if [[ $part == test || $part == all ]]; then setup_test; fi
-  if [[ $part == image ]]; then setup_image; fi
+  if [[ $part == image || $part == all ]]; then setup_image; fi
   say "$part: everything is there (${SECONDS} s)"
 }
 

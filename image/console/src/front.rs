@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{keys::Key, screen::View, widgets::Dialog};
+use crate::{keys::Key, screen::View, widgets::Dialog, words::Language};
 
 /// How long a dialog waits for a key before it looks whether the consoles are still there.
 const TURN: Duration = Duration::from_secs(1);
@@ -25,6 +25,9 @@ pub trait Front {
 
     /// Prints a line for those who log a serial line: whole, on a row of its own. Screens come back with the next turn.
     fn print(&mut self, line: &str);
+
+    /// Shows what follows in this language, until somebody chooses another.
+    fn speak(&mut self, language: Language);
 }
 
 /// Shows a dialog until it has an answer.

@@ -74,4 +74,8 @@ impl Front for Script {
     fn print(&mut self, line: &str) {
         self.printed.push(line.to_owned());
     }
+
+    fn speak(&mut self, language: Language) {
+        self.language = language;
+    }
 }

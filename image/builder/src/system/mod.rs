@@ -31,6 +31,8 @@ const RELEASE_KEY: &str = "usr/lib/dolmen/release.pem";
 /// `/etc/os-release` is a link to it.
 const OS_RELEASE: &str = "usr/lib/os-release";
 const SHADOW: &str = "etc/shadow";
+/// Where a box mounts something before systemd runs. The root is read-only: nobody can make them then.
+const MOUNT_POINTS: [&str; 9] = ["data", "dev", "efi", "etc/machine-id", "proc", "run", "sys", "tmp", "var"];
 
 /// Why there is no system.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +61,9 @@ pub enum SystemError {
     /// Shared libraries.
     #[error(transparent)]
     Libraries(#[from] LibrariesError),
+    /// A box could not start.
+    #[error("the root has no {0}, where something is mounted: put {0}/.keep into the files laid over the root")]
+    MountPoint(&'static str),
     /// Somebody could log in.
     #[error("the account {0} has a password or none at all; nobody may log in to a box: lock it (`!*` in /etc/shadow)")]
     Login(String),
@@ -93,6 +98,7 @@ pub fn assemble(
     root.overlay(overlay)?;
     users::apply(root)?;
     check_logins(root)?;
+    check_mount_points(root)?;
     root.insert(OS_RELEASE, Node::file(os_release.text().into_bytes()))?;
     root.insert(RELEASE_KEY, Node::file(release_pem.as_bytes()))?;
     for (path, program) in [(DOLMEN, &programs.dolmen), (DOLMEN_DATA, &programs.dolmen_data)] {
@@ -122,9 +128,25 @@ fn check_logins(root: &Tree) -> Result<(), SystemError> {
     Ok(())
 }
 
+fn check_mount_points(root: &Tree) -> Result<(), SystemError> {
+    let missing = MOUNT_POINTS.into_iter().find(|path| root.get(path).is_none());
+    missing.map_or(Ok(()), |path| Err(SystemError::MountPoint(path)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_root_without_a_mount_point_is_refused() {
+        let mut root = Tree::default();
+        for path in MOUNT_POINTS {
+            let error = check_mount_points(&root).unwrap_err();
+            assert!(matches!(error, SystemError::MountPoint(missing) if missing == path));
+            root.insert(path, Node::folder()).unwrap();
+        }
+        check_mount_points(&root).unwrap();
+    }
 
     #[test]
     fn nobody_logs_in() {

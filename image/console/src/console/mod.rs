@@ -121,6 +121,10 @@ impl Front for Console {
             seat.print(line);
         }
     }
+
+    fn speak(&mut self, language: Language) {
+        self.language = language;
+    }
 }
 
 impl Drop for Console {

@@ -18,10 +18,10 @@ use std::{io::BufReader, time::Duration};
 use dolmen_image_boot::{power::Power, report::chain};
 use dolmen_image_bundle::{
     Bundle, ReleaseKey, SignedManifest,
-    answer::{Action, Answer, Then},
+    answer::{self, Action, Answer, Then},
 };
 use dolmen_image_console::{
-    Closed, Front, Role, Words, ask,
+    Closed, Front, Language, Role, Words, ask,
     widgets::{Message, Progress},
 };
 use dolmen_image_disk::gpt::Partition;
@@ -209,6 +209,11 @@ impl<M: Machine> Session<'_, M> {
         match answer {
             Ok(answer) => {
                 self.say(&format!("answer {:?}", answer.action));
+                match answer.language {
+                    Some(answer::Language::En) => self.front.speak(Language::English),
+                    Some(answer::Language::Zh) => self.front.speak(Language::Chinese),
+                    None => {}
+                }
                 Ok(Some(answer))
             }
             Err(why) => {

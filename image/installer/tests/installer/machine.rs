@@ -11,7 +11,7 @@ use std::{
 };
 
 use dolmen_image_bundle::answer;
-use dolmen_image_console::{Closed, Front, Key, Script, Size, View};
+use dolmen_image_console::{Closed, Front, Key, Language, Script, Size, View};
 use dolmen_image_disk::gpt::{
     Attributes, BlockSize, Geometry, Gpt, Identity as PartitionIdentity, Partition, PartitionName, PartitionType, Uuid,
 };
@@ -243,6 +243,10 @@ impl Front for Typist {
 
     fn print(&mut self, line: &str) {
         self.script.print(line);
+    }
+
+    fn speak(&mut self, language: Language) {
+        self.script.speak(language);
     }
 }
 

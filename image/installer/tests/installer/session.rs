@@ -373,3 +373,12 @@ fn everything_can_be_read_in_chinese() {
         assert!(text.contains(words), "{words}");
     }
 }
+
+#[test]
+fn an_answer_file_chooses_the_language() {
+    let image = Image::new("1.0.0", 1);
+    let mut machine = Memory::with(answering(&image, "action = \"install\"\nlanguage = \"zh\"\n"));
+    machine.put("nvme0n1", Medium::new(2 * GIB));
+    let (_, script) = machine.start("");
+    assert!(script.text().contains("安装完成"), "{}", script.text());
+}

@@ -60,7 +60,7 @@ struct Arguments {
     #[arg(long, default_value_t = 0)]
     rpc_port: u16,
     /// The box's own port of the web page.
-    #[arg(long, default_value_t = 80)]
+    #[arg(long, default_value_t = 443)]
     guest_web_port: u16,
     /// The box's own port of the Ethereum interface.
     #[arg(long, default_value_t = 8545)]
@@ -74,9 +74,8 @@ fn main() -> anyhow::Result<()> {
     let accelerator = Accelerator::choose()?;
     say(&format!("{} under {accelerator:?}; end with Ctrl-C", arguments.image.display()));
     let mut running = machine.start()?;
-    for (what, guest) in [("web page", arguments.guest_web_port), ("Ethereum", arguments.guest_rpc_port)] {
-        say(&format!("{what:8}  http://127.0.0.1:{}", running.port(guest)?));
-    }
+    say(&format!("web page  https://127.0.0.1:{}", running.port(arguments.guest_web_port)?));
+    say(&format!("Ethereum  http://127.0.0.1:{}", running.port(arguments.guest_rpc_port)?));
     say(&format!("the box's disk, TPM and firmware variables are in {}", arguments.dir.display()));
     let typed = typed();
     show(&mut running, &typed, &interrupts, 1, None)?;

@@ -18,16 +18,15 @@ pub(crate) struct Image {
 }
 
 impl Image {
-    /// The one that `DOLMEN_IMAGE` names. Where it names none, says so and nothing is tested.
-    pub(crate) fn find() -> Result<Option<Self>> {
-        let Some(directory) = env::var_os("DOLMEN_IMAGE").map(PathBuf::from) else {
-            eprintln!("\nSKIPPED: DOLMEN_IMAGE names no image to boot. Build one and test it: make image test-boot\n");
-            return Ok(None);
-        };
+    /// The one that `DOLMEN_IMAGE` names.
+    pub(crate) fn find() -> Result<Self> {
+        let directory = env::var_os("DOLMEN_IMAGE").map(PathBuf::from).context(
+            "DOLMEN_IMAGE names no image to boot: run `make test`, or `make image test-boot` for all of these tests",
+        )?;
         let path = directory.join("manifest.json");
         let json = std::fs::read(&path).with_context(|| format!("no image in {}", directory.display()))?;
         let manifest = Manifest::from_json(&json).with_context(|| format!("{} is no manifest", path.display()))?;
-        Ok(Some(Self { directory, manifest }))
+        Ok(Self { directory, manifest })
     }
 
     /// The disk of a box.

@@ -1,7 +1,7 @@
 //! The image itself in virtual machines, as it is booted, broken, updated and installed: `make test-boot`.
 //!
 //! `DOLMEN_IMAGE` is the directory that `dolmen-image` has built, with the test keys. Every test has machines of its own
-//! and never touches what is in there. They are ignored elsewhere: without KVM a boot takes a minute, and a test
+//! and never touches what is in there. All but one are ignored elsewhere: without KVM a boot takes a minute, and a test
 //! consists of several.
 //!
 //! What does not hold panics (`assert!`), while its machine is still there: then the machine's artefacts are kept.
@@ -13,8 +13,10 @@ mod r#box;
 mod image;
 mod machines;
 mod markers;
+mod node;
 mod release;
 mod sealing;
 mod secure_boot;
 mod slots;
 mod usb;
+mod web;

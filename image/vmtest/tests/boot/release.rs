@@ -34,8 +34,12 @@ pub(crate) enum Fault {
     None,
     /// No first process: the kernel panics.
     Panic,
+    /// systemd ends where it does when something that it needs fails.
+    Emergency,
     /// systemd starts neither the node nor what waits for it.
     NoNode,
+    /// The node finds no TPM, where its keys are, and so does not come up; all else does.
+    NoKeys,
 }
 
 impl Fault {
@@ -43,7 +47,9 @@ impl Fault {
         match self {
             Self::None => "",
             Self::Panic => " rdinit=/nothing-there",
+            Self::Emergency => " systemd.unit=emergency.target",
             Self::NoNode => " systemd.unit=basic.target",
+            Self::NoKeys => " systemd.setenv=TCTI=device:/dev/none",
         }
     }
 }

@@ -79,7 +79,7 @@ fn refuses(machine: &mut Machine, stick: Drive, word: &str) -> Result<()> {
 #[test]
 #[ignore = "boots the image: make test-boot"]
 fn installs_on_an_empty_disk() -> Result<()> {
-    let Some(image) = Image::find()? else { return Ok(()) };
+    let image = Image::find()?;
     for attachment in [Attachment::Virtio, Attachment::Nvme, Attachment::Ahci] {
         let mut machine = empty_machine("install")?;
         let disk = machine.remove(BOX)?.into_disk();
@@ -99,7 +99,7 @@ fn installs_on_an_empty_disk() -> Result<()> {
 #[test]
 #[ignore = "boots the image: make test-boot"]
 fn installs_a_machine_once() -> Result<()> {
-    let Some(image) = Image::find()? else { return Ok(()) };
+    let image = Image::find()?;
     let wipe = Answer { once: true, ..answer(Action::ReimageWipe) };
     let mut machine = empty_machine("once")?;
     let stick = work(&mut machine, stick(&image, &wipe)?, INSTALLED)?;
@@ -114,7 +114,7 @@ fn installs_a_machine_once() -> Result<()> {
 #[test]
 #[ignore = "boots the image: make test-boot"]
 fn starts_from_the_disk_after_the_installation() -> Result<()> {
-    let Some(image) = Image::find()? else { return Ok(()) };
+    let image = Image::find()?;
     let mut machine = empty_machine("reboot")?;
     let reboot = Answer { then: Then::Reboot, once: true, ..answer(Action::Install) };
     machine.insert(stick(&image, &reboot)?, true);
@@ -128,7 +128,7 @@ fn starts_from_the_disk_after_the_installation() -> Result<()> {
 #[test]
 #[ignore = "boots the image: make test-boot"]
 fn reimaging_keeps_the_data() -> Result<()> {
-    let Some(image) = Image::find()? else { return Ok(()) };
+    let image = Image::find()?;
     let (mut machine, _) = used_box("keep", &image)?;
     let before = luks_uuid(machine.disk(BOX)?)?;
     // Something that only a new image mends.
@@ -142,7 +142,7 @@ fn reimaging_keeps_the_data() -> Result<()> {
 #[test]
 #[ignore = "boots the image: make test-boot"]
 fn reimaging_can_wipe_the_data() -> Result<()> {
-    let Some(image) = Image::find()? else { return Ok(()) };
+    let image = Image::find()?;
     let (mut machine, old_key) = used_box("wipe", &image)?;
     let before = luks_uuid(machine.disk(BOX)?)?;
     work(&mut machine, stick(&image, &answer(Action::ReimageWipe))?, INSTALLED)?;
@@ -156,7 +156,7 @@ fn reimaging_can_wipe_the_data() -> Result<()> {
 #[test]
 #[ignore = "boots the image: make test-boot"]
 fn does_not_install_over_data() -> Result<()> {
-    let Some(image) = Image::find()? else { return Ok(()) };
+    let image = Image::find()?;
     let (mut machine, _) = used_box("over", &image)?;
     refuses(&mut machine, stick(&image, &answer(Action::Install))?, "data")?;
     boots(&mut machine, &image.root())
@@ -165,7 +165,7 @@ fn does_not_install_over_data() -> Result<()> {
 #[test]
 #[ignore = "boots the image: make test-boot"]
 fn verifies_without_writing() -> Result<()> {
-    let Some(image) = Image::find()? else { return Ok(()) };
+    let image = Image::find()?;
     let (mut machine, _) = used_box("verify", &image)?;
     let before = fingerprint(machine.disk(BOX)?.path())?;
     work(&mut machine, stick(&image, &answer(Action::Verify))?, " verified, ")?;
@@ -173,11 +173,55 @@ fn verifies_without_writing() -> Result<()> {
     Ok(())
 }
 
+/// Facts and logs for support come onto the stick, also where there is no answer file and somebody chooses.
+#[test]
+#[ignore = "boots the image: make test-boot"]
+fn support_is_told_what_is_there() -> Result<()> {
+    let image = Image::find()?;
+    let (mut machine, _) = used_box("support", &image)?;
+    let before = fingerprint(machine.disk(BOX)?.path())?;
+    let mut stick = work(&mut machine, stick(&image, &answer(Action::Support))?, "dolmen: support bundle ")?;
+    let names = stick.esp()?.list("dolmen")?;
+    assert!(names.iter().any(|name| name.starts_with("support-") && name.ends_with(".tar")), "{names:?}");
+    assert!(fingerprint(machine.disk(BOX)?.path())? == before);
+    Ok(())
+}
+
+/// Without an answer file a person chooses, on the screen and on the serial line alike, in two languages.
+#[test]
+#[ignore = "boots the image: make test-boot"]
+fn a_person_installs_by_the_menu() -> Result<()> {
+    let image = Image::find()?;
+    let mut machine = empty_machine("menu")?.screen();
+    machine.insert(Drive::new(STICK, Disk::copy_of(image.stick())?, Attachment::Usb), true);
+    let mut running = machine.start()?;
+    running.wait_for("Install on an empty disk")?;
+    running.send("\t")?;
+    running.wait_for("安装到空磁盘")?;
+    let menu = running.screenshot("menu")?;
+    assert!(std::fs::metadata(menu)?.len() > 1000);
+    running.send("1\r")?;
+    running.wait_for("选择哪个磁盘")?;
+    running.send("1\r")?;
+    running.wait_for("安装到此磁盘？")?;
+    running.send("2\r")?;
+    running.wait_for(INSTALLED)?;
+    running.wait_for("安装完成")?;
+    running.send("\r")?;
+    running.wait_for("安装到空磁盘")?;
+    running.send("6\r")?;
+    running.wait_for(POWER_OFF)?;
+    running.wait_until_off()?;
+    drop(running);
+    machine.remove(STICK)?;
+    first_boot(&mut machine, &image).map(drop)
+}
+
 /// A bit of the image, of its manifest or of its signature that changed on the stick.
 #[test]
 #[ignore = "boots the image: make test-boot"]
 fn a_damaged_bundle_is_refused() -> Result<()> {
-    let Some(image) = Image::find()? else { return Ok(()) };
+    let image = Image::find()?;
     let whole = image.manifest.parts.iter().map(|part| part.bytes).sum::<u64>();
     // The beginning of the manifest; and the middle of all parts.
     for at in [20, whole / 2] {
@@ -193,7 +237,7 @@ fn a_damaged_bundle_is_refused() -> Result<()> {
 #[test]
 #[ignore = "boots the image: make test-boot"]
 fn an_answer_of_another_signer_is_refused() -> Result<()> {
-    let Some(image) = Image::find()? else { return Ok(()) };
+    let image = Image::find()?;
     let pem = openssl::pkey::PKey::generate_ed25519()?.private_key_to_pem_pkcs8()?;
     let other = SigningKey::from_pem(&String::from_utf8(pem)?)?;
     let mut machine = empty_machine("other-signer")?;
@@ -203,7 +247,7 @@ fn an_answer_of_another_signer_is_refused() -> Result<()> {
 #[test]
 #[ignore = "boots the image: make test-boot"]
 fn a_disk_that_is_too_small_is_refused() -> Result<()> {
-    let Some(image) = Image::find()? else { return Ok(()) };
+    let image = Image::find()?;
     let mut machine = empty_box("small", Disk::empty(1 << 30)?)?;
     refuses(&mut machine, stick(&image, &answer(Action::Install))?, "disk")
 }
@@ -212,7 +256,7 @@ fn a_disk_that_is_too_small_is_refused() -> Result<()> {
 #[test]
 #[ignore = "boots the image: make test-boot"]
 fn pulled_and_put_in_again() -> Result<()> {
-    let Some(image) = Image::find()? else { return Ok(()) };
+    let image = Image::find()?;
     for moment in ["dolmen: answer ", "dolmen: step Slots", "dolmen: step Esp"] {
         let mut machine = empty_machine("pulled")?;
         machine.insert(stick(&image, &answer(Action::Install))?, true);
@@ -240,7 +284,7 @@ fn pulled_and_put_in_again() -> Result<()> {
 #[test]
 #[ignore = "boots the image: make test-boot"]
 fn power_fails_while_reimaging() -> Result<()> {
-    let Some(image) = Image::find()? else { return Ok(()) };
+    let image = Image::find()?;
     for moment in ["dolmen: step Slots", "dolmen: step Table", "dolmen: step Boot"] {
         let (mut machine, _) = used_box("power", &image)?;
         let before = luks_uuid(machine.disk(BOX)?)?;
