@@ -1,4 +1,4 @@
-//! `dolmen console`: what a box shows of itself on its screen and its serial line.
+//! `dolmen console`: what a box shows of itself on its screen and its serial line, and its power button.
 
 use std::{
     fs,
@@ -23,6 +23,7 @@ use openssl::{hash::MessageDigest, x509::X509};
 use crate::{
     boot,
     config::BoxConfig,
+    power_button,
     status::{self, Answer},
     update::Report,
 };
@@ -47,7 +48,7 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 /// A clock before this was never set (2026-01-01).
 const CLOCK_SET_S: u64 = 1_767_225_600;
 
-/// Shows the box until SIGTERM or SIGINT.
+/// Shows the box until SIGTERM or SIGINT. On the machine's own screen it also listens to the power button.
 pub(crate) async fn console(args: ConsoleArgs) -> anyhow::Result<()> {
     let stop = Arc::new(AtomicBool::new(false));
     let asked = stop.clone();
@@ -57,6 +58,9 @@ pub(crate) async fn console(args: ConsoleArgs) -> anyhow::Result<()> {
         asked.store(true, Ordering::Relaxed);
         std::io::Result::Ok(())
     });
+    if args.tty.is_none() {
+        tokio::spawn(power_button::serve());
+    }
     let (tell, mut told) = tokio::sync::watch::channel(starting());
     let shown = tokio::task::spawn_blocking(move || {
         let places = args.tty.map_or_else(Place::of_machine, |terminal| vec![Place::Serial { terminal }]);

@@ -22,6 +22,7 @@ mod http;
 mod import;
 mod keys;
 mod logging;
+mod power_button;
 mod restore;
 mod run;
 mod status;
