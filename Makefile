@@ -42,6 +42,7 @@ REPORT ?=
 STEP := scripts/step.sh
 IMAGE_TOOL = "$(CARGO_TARGET_DIR)/debug/dolmen-image"
 TEST_IMAGE = $(CARGO_TARGET_DIR)/test-image
+NEXT_IMAGE = $(CARGO_TARGET_DIR)/next-image
 # Targets call setup first and do their work in a second make: setup may install ccache, which the lines above look for.
 MAKEFLAGS += --no-print-directory
 
@@ -163,8 +164,11 @@ test-boot: ## Boot the built image in virtual machines, and break it in every wa
 	@scripts/setup.sh all
 	@$(MAKE) test-boot-run
 
-test-boot-run:
-	@DOLMEN_IMAGE="$(abspath $(IMAGE_DIR))" $(STEP) --last "boot tests" \
+# The version after the image's is the same node again.
+test-boot-run: image-build
+	@$(STEP) "the next image" $(IMAGE_TOOL) build --dolmen "$(CARGO_TARGET_DIR)/release/dolmen" \
+		--image-version 999.0.0 --no-usb --out "$(NEXT_IMAGE)"
+	@DOLMEN_IMAGE="$(abspath $(IMAGE_DIR))" DOLMEN_NEXT_IMAGE="$(NEXT_IMAGE)" $(STEP) --last "boot tests" \
 		cargo nextest run --locked -p dolmen-image-vmtest -p dolmen-image-builder --profile boot --run-ignored all \
 		-E 'binary(=boot) or test(two_builds)'
 

@@ -2,8 +2,7 @@
 
 use std::{
     env,
-    fs::File,
-    io::{BufReader, Read as _},
+    io::Read as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -20,9 +19,18 @@ pub(crate) struct Image {
 impl Image {
     /// The one that `DOLMEN_IMAGE` names.
     pub(crate) fn find() -> Result<Self> {
-        let directory = env::var_os("DOLMEN_IMAGE").map(PathBuf::from).context(
-            "DOLMEN_IMAGE names no image to boot: run `make test`, or `make image test-boot` for all of these tests",
-        )?;
+        Self::of("DOLMEN_IMAGE")
+    }
+
+    /// A later version of it, which `DOLMEN_NEXT_IMAGE` names.
+    pub(crate) fn next() -> Result<Self> {
+        Self::of("DOLMEN_NEXT_IMAGE")
+    }
+
+    fn of(variable: &str) -> Result<Self> {
+        let directory = env::var_os(variable).map(PathBuf::from).with_context(|| {
+            format!("{variable} names no image: run `make test`, or `make image test-boot` for all of these tests")
+        })?;
         let path = directory.join("manifest.json");
         let json = std::fs::read(&path).with_context(|| format!("no image in {}", directory.display()))?;
         let manifest = Manifest::from_json(&json).with_context(|| format!("{} is no manifest", path.display()))?;
@@ -44,11 +52,16 @@ impl Image {
         self.manifest.root_hash.to_string()[..8].to_owned()
     }
 
+    /// The update to it.
+    pub(crate) fn bundle(&self) -> Result<Vec<u8>> {
+        let path = self.directory.join(format!("dolmen-{}.bundle", self.manifest.version));
+        std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
+    }
+
     /// Its parts: boot loader, boot file, hash tree and root.
     pub(crate) fn parts(&self) -> Result<[Vec<u8>; 4]> {
-        let path = self.directory.join(format!("dolmen-{}.bundle", self.manifest.version));
-        let file = File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
-        let mut bundle = Bundle::open(BufReader::new(file), &[release_key()?])?;
+        let bundle = self.bundle()?;
+        let mut bundle = Bundle::open(&bundle[..], &[release_key()?])?;
         let mut parts = [const { Vec::new() }; 4];
         for part in &mut parts {
             bundle.next_part()?.context("a bundle has four parts")?.read_to_end(part)?;

@@ -1,11 +1,8 @@
-//! The next version of an image: the same root under another hash tree, so that it has a root hash of its own, and a
-//! boot file for it that may be broken. Signed by the test keys, as the builder does it.
-
-use std::io::Cursor;
+//! The next version of an image, whose boot file may be broken. Signed by the test keys, as the builder does it.
 
 use anyhow::{Context as _, Result, ensure};
 use dolmen_image_bundle::{Manifest, PART_NAMES, Part, SignedManifest, Version, write};
-use dolmen_image_disk::verity::{self, BLOCK_BYTES, RootHash, Salt, Superblock};
+use dolmen_image_disk::verity::RootHash;
 use dolmen_image_uki::{
     authenticode,
     key::PublicKey,
@@ -14,8 +11,6 @@ use dolmen_image_uki::{
 };
 use dolmen_image_vmtest::Keys;
 use openssl::pkey::PKey;
-use sha2::{Digest as _, Sha256};
-use uuid::Uuid;
 
 use crate::image::{Image, pcr_keys, signing_key};
 
@@ -55,29 +50,23 @@ impl Fault {
 }
 
 impl Release {
-    /// The patch version after the image's.
+    /// The version after the image's.
     pub(crate) fn after(image: &Image, fault: Fault) -> Result<Self> {
-        let mut version = image.manifest.version.clone();
-        version.patch += 1;
-        let [boot, old_uki, _, root] = image.parts()?;
-
-        let seed: [u8; 32] = Sha256::digest(version.to_string()).into();
-        let data_blocks = (root.len() / BLOCK_BYTES) as u64;
-        let salt = Salt::new(&seed).context("a salt of 32 bytes")?;
-        let superblock = Superblock { uuid: Uuid::from_slice(&seed[..16])?, data_blocks, salt };
-        let mut tree = Cursor::new(Vec::new());
-        let root_hash = verity::format(&mut &root[..], &mut tree, &superblock, &mut |_| {})?;
-        let tree = tree.into_inner();
-
-        let uki = boot_file(&old_uki, &image.manifest, &version, &root_hash.to_string(), fault)?;
+        let next = Image::next()?;
+        let version = next.manifest.version.clone();
+        ensure!(version > image.manifest.version, "{version} is to be the version after {}", image.manifest.version);
+        let [boot, mut uki, tree, root] = next.parts()?;
+        if fault != Fault::None {
+            uki = boot_file(&uki, fault)?;
+        }
         let contents = [&boot[..], &uki, &tree, &root];
         let mut parts = Vec::new();
         for (name, content) in PART_NAMES.into_iter().zip(contents) {
             parts.push(Part::of(name, content)?);
         }
         let parts = <[Part; 4]>::try_from(parts).map_err(|_| anyhow::anyhow!("a bundle has four parts"))?;
-        let manifest = Manifest { version: version.clone(), root_hash, parts, ..image.manifest.clone() };
-        let signed = SignedManifest::sign(manifest, &signing_key()?)?;
+        let root_hash = next.manifest.root_hash;
+        let signed = SignedManifest::sign(Manifest { parts, ..next.manifest }, &signing_key()?)?;
         let mut bundle = Vec::new();
         let [boot, uki, tree, root] = &mut contents.map(|content| content);
         write(&mut bundle, &signed, [boot, uki, tree, root])?;
@@ -85,21 +74,14 @@ impl Release {
     }
 }
 
-/// A boot file like another, for this root and with this fault, signed anew.
-fn boot_file(old: &[u8], of: &Manifest, version: &Version, root_hash: &str, fault: Fault) -> Result<Vec<u8>> {
+/// The same boot file with this fault, signed anew.
+fn boot_file(old: &[u8], fault: Fault) -> Result<Vec<u8>> {
     let mut file = authenticode::remove(old)?;
-    let text = |file: &[u8], section: &str| -> Result<String> {
-        let image = Pe::parse(file)?;
-        let section = image.section(section).with_context(|| format!("the boot file has no {section}"))?;
-        Ok(String::from_utf8(image.data(section).to_vec())?)
-    };
-    let (command_line, os_release) = (text(&file, ".cmdline")?, text(&file, ".osrel")?);
-    let old_hash = format!("roothash={}", of.root_hash);
-    ensure!(command_line.contains(&old_hash), "{command_line:?} has not {old_hash}");
-    let command_line = command_line.replace(&old_hash, &format!("roothash={root_hash}"));
+    let image = Pe::parse(&file)?;
+    let section = image.section(".cmdline").context("the boot file has no command line")?;
+    let command_line = String::from_utf8(image.data(section).to_vec())?;
     let command_line = format!("{}{}", command_line.trim_end_matches(['\0', '\n']), fault.words());
     replace(&mut file, ".cmdline", &command_line)?;
-    replace(&mut file, ".osrel", &os_release.replace(&of.version.to_string(), &version.to_string()))?;
 
     let (private, public) = pcr_keys()?;
     let measured = uki(&Pe::parse(&file)?)?;
