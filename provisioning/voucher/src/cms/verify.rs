@@ -1,0 +1,178 @@
+//! Taking a message apart.
+
+use cms::{
+    cert::CertificateChoices,
+    content_info::{CmsVersion, ContentInfo},
+    signed_data::{CertificateSet, SignedData, SignerIdentifier, SignerInfo},
+};
+use der::{Any, Decode, Encode, Tag, Tagged as _};
+use openssl::{error::ErrorStack, hash::MessageDigest, sign::Verifier};
+use sha2::{Digest as _, Sha256};
+
+use super::{CONTENT_TYPE, CmsError, DATA, ECDSA_SHA256, MESSAGE_DIGEST, ObjectIdentifier, is_sha256, outline, value};
+use crate::{
+    Certificate, Roots,
+    limits::{CERTIFICATES_MAX, CONTENT_BYTES_MAX},
+};
+
+/// What somebody signed for whom a trusted certificate vouches.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    content: Vec<u8>,
+    chain: Vec<Certificate>,
+    signer: Certificate,
+}
+
+impl Verified {
+    /// What was signed.
+    #[must_use]
+    pub fn content(&self) -> &[u8] {
+        &self.content
+    }
+
+    /// The certificate of the key that signed.
+    #[must_use]
+    pub const fn signer(&self) -> &Certificate {
+        &self.signer
+    }
+
+    /// The path from the signer's certificate to a trusted one, both included.
+    #[must_use]
+    pub fn chain(&self) -> &[Certificate] {
+        &self.chain
+    }
+}
+
+/// Takes a message in DER whose content is of a type, if a trusted certificate vouches for its signer. Validity periods
+/// of certificates and a signing time are not looked at: a box does not know the time.
+///
+/// Sizes are checked before anything is read, and the path of certificates last.
+///
+/// # Errors
+///
+/// [`CmsError`].
+pub fn verify(der: &[u8], content_type: ObjectIdentifier, roots: &Roots) -> Result<Verified, CmsError> {
+    outline::check(der)?;
+    let signed_data = decode(der)?;
+    let content = content(&signed_data, content_type)?;
+    let signer_info = signer_info(&signed_data, content_type)?;
+    let certificates = certificates(signed_data.certificates.as_ref())?;
+    let mut named = certificates.iter().filter(|certificate| is_named(&signer_info.sid, certificate));
+    let (Some(signer), None) = (named.next(), named.next()) else { return Err(CmsError::NoSigner) };
+    signer.p256_key().ok_or(CmsError::SignerKey)?;
+    if !signer.may_sign() {
+        return Err(CmsError::KeyUsage);
+    }
+    let message = signed_attributes(signer_info, content_type, content)?;
+    if !verify_signature(signer, &message, signer_info.signature.as_bytes())? {
+        return Err(CmsError::Signature);
+    }
+    let chain = roots.path(signer, &certificates).map_err(CmsError::Path)?;
+    Ok(Verified { content: content.to_vec(), chain, signer: signer.clone() })
+}
+
+/// DER alone: what is read is what would be written.
+fn decode(der: &[u8]) -> Result<SignedData, CmsError> {
+    let error = CmsError::der("the message");
+    let info = ContentInfo::from_der(der).map_err(&error)?;
+    let signed_data: SignedData = info.content.decode_as().map_err(&error)?;
+    let content = Any::encode_from(&signed_data).map_err(&error)?;
+    let again = ContentInfo { content_type: info.content_type, content }.to_der().map_err(&error)?;
+    if again == der { Ok(signed_data) } else { Err(CmsError::NotDer) }
+}
+
+fn content(signed_data: &SignedData, expected: ObjectIdentifier) -> Result<&[u8], CmsError> {
+    let found = signed_data.encap_content_info.econtent_type;
+    if found != expected {
+        return Err(CmsError::ContentType { found, expected });
+    }
+    let content = signed_data.encap_content_info.econtent.as_ref().ok_or(CmsError::Detached)?;
+    if content.tag() != Tag::OctetString {
+        return Err(CmsError::Unsupported("its content is not an OCTET STRING"));
+    }
+    match content.value().len() {
+        1..=CONTENT_BYTES_MAX => Ok(content.value()),
+        found => Err(CmsError::Bytes { what: "the content", found, limit: CONTENT_BYTES_MAX }),
+    }
+}
+
+/// The one who signs, by the algorithms that there are.
+fn signer_info(signed_data: &SignedData, content_type: ObjectIdentifier) -> Result<&SignerInfo, CmsError> {
+    let [signer] = signed_data.signer_infos.0.as_slice() else {
+        return Err(CmsError::Signers(signed_data.signer_infos.0.len()));
+    };
+    let digests = std::iter::once(&signer.digest_alg).chain(signed_data.digest_algorithms.iter());
+    if let Some(other) = digests.clone().find(|algorithm| !is_sha256(algorithm)) {
+        return Err(CmsError::Algorithm { what: "digest", found: other.oid });
+    }
+    if digests.count() != 2 {
+        return Err(CmsError::Unsupported("it has not one digest algorithm"));
+    }
+    let algorithm = &signer.signature_algorithm;
+    if algorithm.oid != ECDSA_SHA256 || algorithm.parameters.is_some() {
+        return Err(CmsError::Algorithm { what: "signature", found: algorithm.oid });
+    }
+    // RFC 5652 §5.1 and §5.3.
+    let by_key = matches!(signer.sid, SignerIdentifier::SubjectKeyIdentifier(_));
+    let signer_version = if by_key { CmsVersion::V3 } else { CmsVersion::V1 };
+    let version = if by_key || content_type != DATA { CmsVersion::V3 } else { CmsVersion::V1 };
+    if signer.version != signer_version || signed_data.version != version {
+        return Err(CmsError::Unsupported("its version is not the one of its fields"));
+    }
+    // Nobody vouches for them.
+    if signer.unsigned_attrs.is_some() {
+        return Err(CmsError::Unsupported("it has unsigned attributes"));
+    }
+    Ok(signer)
+}
+
+fn certificates(set: Option<&CertificateSet>) -> Result<Vec<Certificate>, CmsError> {
+    let found = set.map_or(&[][..], |set| set.0.as_slice());
+    if found.is_empty() || found.len() > CERTIFICATES_MAX {
+        return Err(CmsError::Certificates { found: found.len(), limit: CERTIFICATES_MAX });
+    }
+    let certificate = |choice: &CertificateChoices| match choice {
+        CertificateChoices::Certificate(certificate) => {
+            let der = certificate.to_der().map_err(CmsError::der("a certificate in the message"))?;
+            Certificate::from_der(der).map_err(CmsError::Certificate)
+        }
+        CertificateChoices::Other(_) => Err(CmsError::Unsupported("it has certificates that are not X.509")),
+    };
+    found.iter().map(certificate).collect()
+}
+
+fn is_named(signer: &SignerIdentifier, certificate: &Certificate) -> bool {
+    match signer {
+        SignerIdentifier::IssuerAndSerialNumber(id) => {
+            let certificate = certificate.parsed().tbs_certificate();
+            *certificate.issuer() == id.issuer && *certificate.serial_number() == id.serial_number
+        }
+        SignerIdentifier::SubjectKeyIdentifier(id) => certificate.subject_key_identifier().as_ref() == Some(id),
+    }
+}
+
+/// What was signed, if it is about this content.
+fn signed_attributes(signer: &SignerInfo, content_type: ObjectIdentifier, content: &[u8]) -> Result<Vec<u8>, CmsError> {
+    let attributes = signer.signed_attrs.as_ref().ok_or(CmsError::NoAttributes)?;
+    if value(attributes, CONTENT_TYPE).and_then(|value| value.decode_as().ok()) != Some(content_type) {
+        return Err(CmsError::Attribute("content-type"));
+    }
+    let digest = value(attributes, MESSAGE_DIGEST).filter(|digest| digest.tag() == Tag::OctetString);
+    let digest = digest.ok_or(CmsError::Attribute("message-digest"))?;
+    if digest.value() != &Sha256::digest(content)[..] {
+        return Err(CmsError::Digest);
+    }
+    attributes.to_der().map_err(CmsError::der("the message's signed attributes"))
+}
+
+/// Whether a certificate's key made a signature in DER by ECDSA with SHA-256.
+pub(super) fn verify_signature(signer: &Certificate, message: &[u8], signature: &[u8]) -> Result<bool, CmsError> {
+    // A point that is not on the curve.
+    let key = signer.x509().public_key().map_err(|_| CmsError::SignerKey)?;
+    let mut verifier = Verifier::new(MessageDigest::sha256(), &key).map_err(CmsError::OpenSsl)?;
+    // An error is a signature that is none.
+    let verdict = verifier.verify_oneshot(signature, message);
+    // OpenSSL leaves errors behind that the next caller would take for its own.
+    let _ = ErrorStack::get();
+    Ok(matches!(verdict, Ok(true)))
+}

@@ -1,0 +1,40 @@
+//! Vouchers: how a box learns whose it is. The authority that sold the box (the MASA) signs that the box with this
+//! serial number belongs to the organisation with this certificate.
+//!
+//! - [`Voucher`] and [`VoucherRequest`] are the texts, JSON (RFC 8366 §5.3, RFC 8995 §3).
+//! - [`cms`] signs them and checks signatures: CMS SignedData (RFC 5652), the same for every text that is passed on.
+//! - [`accept`] is the box's rule: which voucher it follows.
+//! - [`check_request`] is the rule of the authority: which request it answers with a voucher.
+//!
+//! A box that asks has made up a nonce, and the voucher repeats it. A voucher that was made without being asked, which
+//! is sold with the box or comes on a stick, has an [`OwnershipEpoch`] instead: the box keeps a counter in its TPM and
+//! follows only an epoch that is greater. So nothing rests on a clock: validity periods of certificates and the times
+//! in vouchers are for people, and no decision here looks at them.
+//!
+//! Nothing here does IO, reads a clock or has randomness: nonces and times are passed in. Bytes from anywhere may come
+//! in: the answer is a value or an error that says what does not hold. Bounds on what is read stand in `limits.rs`.
+
+mod base64;
+mod certificate;
+pub mod cms;
+mod json;
+mod limits;
+mod masa;
+mod pledge;
+mod prior;
+mod refusal;
+mod request;
+mod roots;
+mod values;
+mod voucher;
+
+pub use certificate::{Certificate, CertificateError};
+pub use json::JsonError;
+pub use masa::{VoucherBuilder, check_request};
+pub use pledge::{Accepted, Expectation, Registrar, RegistrarError, accept};
+pub use prior::PledgeRequest;
+pub use refusal::{Refusal, RequestRefusal, Whose};
+pub use request::{Form, VoucherRequest};
+pub use roots::{IdevidRoots, MasaRoots, OrganisationRoots, PathError, Roots, RootsError};
+pub use values::{KeyIdentifier, Nonce, OwnershipEpoch, SerialNumber, Timestamp, ValueError};
+pub use voucher::{Assertion, Freshness, Voucher};

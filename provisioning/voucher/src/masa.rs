@@ -1,0 +1,148 @@
+//! The rule of the authority that signs vouchers (MASA): which request it answers, and with what (RFC 8995 §5.5).
+
+use crate::{
+    Assertion, Certificate, Form, Freshness, IdevidRoots, JsonError, KeyIdentifier, Nonce, OrganisationRoots,
+    OwnershipEpoch, PledgeRequest, RequestRefusal, SerialNumber, Timestamp, Voucher, VoucherRequest, Whose,
+    cms::{JSON_VOUCHER, verify},
+    prior::check_issuer,
+};
+
+/// What a request that holds gets for an answer. Only [`check_request`] makes one. That the box was sold to this
+/// organisation is not known from a request: compare [`organisation`](Self::organisation) with the list of what was
+/// sold before [`build`](Self::build).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VoucherBuilder {
+    serial_number: SerialNumber,
+    idevid_issuer: Option<KeyIdentifier>,
+    nonce: Option<Nonce>,
+    organisation: Certificate,
+    registrar: Certificate,
+    pinned_domain_cert: Certificate,
+    assertion: Assertion,
+    epoch: Option<OwnershipEpoch>,
+    expires_on: Option<Timestamp>,
+}
+
+impl VoucherBuilder {
+    /// Which box.
+    #[must_use]
+    pub const fn serial_number(&self) -> &SerialNumber {
+        &self.serial_number
+    }
+
+    /// Who asks: the root certificate that vouches for the registrar.
+    #[must_use]
+    pub const fn organisation(&self) -> &Certificate {
+        &self.organisation
+    }
+
+    /// What asks: the registrar's certificate.
+    #[must_use]
+    pub const fn registrar(&self) -> &Certificate {
+        &self.registrar
+    }
+
+    /// Gives the box to this registrar alone, not to any of the organisation's.
+    #[must_use]
+    pub fn pin_registrar(self) -> Self {
+        Self { pinned_domain_cert: self.registrar.clone(), ..self }
+    }
+
+    /// What the authority knows. Without this it is `proximity` if box and registrar say so, else `logged`.
+    #[must_use]
+    pub fn assertion(self, assertion: Assertion) -> Self {
+        Self { assertion, ..self }
+    }
+
+    /// Makes the voucher count against others of the box: it has to be greater than that of any voucher before. Needed
+    /// where the box made up no nonce.
+    #[must_use]
+    pub fn ownership_epoch(self, epoch: OwnershipEpoch) -> Self {
+        Self { epoch: Some(epoch), ..self }
+    }
+
+    /// Until when whoever keeps the voucher should hand it to the box.
+    #[must_use]
+    pub fn expires_on(self, time: Timestamp) -> Self {
+        Self { expires_on: Some(time), ..self }
+    }
+
+    /// The voucher, whose JSON is to be signed.
+    ///
+    /// # Errors
+    ///
+    /// [`JsonError::Neither`] where there is neither a nonce nor an epoch.
+    pub fn build(self, created_on: Timestamp) -> Result<Voucher, JsonError> {
+        Ok(Voucher {
+            created_on,
+            expires_on: self.expires_on,
+            assertion: self.assertion,
+            serial_number: self.serial_number,
+            idevid_issuer: self.idevid_issuer,
+            pinned_domain_cert: self.pinned_domain_cert,
+            domain_cert_revocation_checks: Some(false),
+            freshness: Freshness::new(self.nonce, self.epoch).ok_or(JsonError::Neither)?,
+        })
+    }
+}
+
+/// Whether the authority answers a registrar's request, a message in DER, and with what:
+///
+/// 1. A registrar of an organisation that it knows signed it: its certificate is for registrars.
+/// 2. The box's request is in it, and a box of these makers signed that: it asks for itself.
+/// 3. Both say the same: serial number and nonce.
+/// 4. The box was connected to this registrar: it names the certificate that the registrar signed with.
+///
+/// # Errors
+///
+/// [`RequestRefusal`], by the first of these that does not hold.
+pub fn check_request(
+    message: &[u8],
+    organisations: &OrganisationRoots,
+    makers: &IdevidRoots,
+) -> Result<VoucherBuilder, RequestRefusal> {
+    let whose = Whose::Registrar;
+    let verified = verify(message, JSON_VOUCHER, &organisations.0).map_err(RequestRefusal::cms(whose))?;
+    let registrar = verified.signer();
+    if !registrar.is_registrar() {
+        return Err(RequestRefusal::RegistrarPurpose);
+    }
+    let request = VoucherRequest::from_json(verified.content());
+    let request = request.map_err(|source| RequestRefusal::Content { whose, source })?;
+    let Form::Registrar { prior_signed_voucher_request } = &request.form else {
+        return Err(RequestRefusal::Form(whose));
+    };
+    let pledge = PledgeRequest::verify(prior_signed_voucher_request, makers)?;
+    check_same(&request, &pledge)?;
+    if pledge.registrar() != Some(registrar) {
+        return Err(RequestRefusal::Proximity);
+    }
+    // A path has a certificate: the signer's.
+    let organisation = verified.chain().last().unwrap_or(registrar);
+    let both = [request.assertion, pledge.request().assertion];
+    let near = both.iter().all(|assertion| *assertion == Some(Assertion::Proximity));
+    Ok(VoucherBuilder {
+        serial_number: request.serial_number,
+        idevid_issuer: pledge.idevid().authority_key_identifier(),
+        nonce: request.nonce,
+        organisation: organisation.clone(),
+        registrar: registrar.clone(),
+        pinned_domain_cert: organisation.clone(),
+        assertion: if near { Assertion::Proximity } else { Assertion::Logged },
+        epoch: None,
+        expires_on: None,
+    })
+}
+
+/// Whether a registrar asks for what the box asked for.
+fn check_same(request: &VoucherRequest, pledge: &PledgeRequest) -> Result<(), RequestRefusal> {
+    let asked = pledge.request();
+    if request.serial_number != asked.serial_number {
+        let (registrar, pledge) = (request.serial_number.clone(), asked.serial_number.clone());
+        return Err(RequestRefusal::Serial { registrar, pledge });
+    }
+    if request.nonce != asked.nonce {
+        return Err(RequestRefusal::Nonce);
+    }
+    check_issuer(request, pledge.idevid(), Whose::Registrar)
+}
