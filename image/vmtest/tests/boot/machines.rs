@@ -117,7 +117,7 @@ pub(crate) fn wait_for_disk(
 
 /// Raises a TPM's floor, as a box does that has run an image of this security version.
 pub(crate) fn raise_floor(tpm: &mut Tpm, version: u8) -> Result<()> {
-    let attributes = "ownerread|ownerwrite|nt=bits";
+    let attributes = "ownerread|ownerwrite|authread|no_da|nt=bits";
     // It may be there.
     let _ = tpm.tool("tpm2_nvdefine", &[FLOOR, "-C", "o", "-s", "8", "-a", attributes])?;
     let bits = format!("{:#x}", 1_u64 << (version - 1));
