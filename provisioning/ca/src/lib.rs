@@ -1,0 +1,47 @@
+//! An organisation's certificate authority, and the messages by which boxes get certificates from it: requests
+//! (PKCS#10), certificates and revocation lists (RFC 5280), and EST (RFC 7030).
+//!
+//! ```text
+//! root, signed by itself
+//! └── issuing authority
+//!     ├── registrar: admits the organisation's boxes
+//!     └── ldevid: a box's identity in the organisation
+//! ```
+//!
+//! A maker has the like of it: a root, an authority, the idevids of its boxes, and a masa that signs vouchers.
+//!
+//! Nothing here reads, writes, looks at a clock or rolls dice: bytes, times and serial numbers are passed in. Keys are
+//! [`Signer`](dolmen_hsm_api::Signer)s, in a device or not, and every signature is checked before it is given out.
+//! Whatever comes in is bounded, is DER to the last bit, and is the same once it is written again: a structure has one
+//! form, and no bit of one can change unseen.
+
+pub mod alt_name;
+mod authority;
+mod certificate;
+pub mod chain;
+mod crl;
+pub mod est;
+mod key;
+mod limits;
+mod name;
+mod oid;
+mod profile;
+pub mod renewal;
+mod request;
+mod serial;
+mod time;
+
+pub use authority::{Authority, AuthorityError, IssueError, Order};
+pub use certificate::{Certificate, CertificateError};
+pub use crl::{Crl, CrlError, Revocation, RevocationList};
+pub use der::asn1::ObjectIdentifier;
+pub use key::{PublicKey, PublicKeyError, SignError};
+pub use name::{NameError, Subject};
+pub use profile::Profile;
+pub use request::{Request, RequestBuilder, RequestError};
+pub use serial::{Serial, SerialError};
+pub use time::{TimeError, UnixTime, Validity};
+pub use x509_cert::{
+    ext::pkix::{CrlReason, name::GeneralName},
+    name::Name,
+};
