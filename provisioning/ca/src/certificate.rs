@@ -11,13 +11,16 @@ use x509_cert::{
         Extension,
         pkix::{
             AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAltName, SubjectKeyIdentifier,
-            name::GeneralName,
+            name::{DirectoryString, GeneralName},
         },
     },
     name::Name,
 };
 
-use crate::{PublicKey, PublicKeyError, Serial, UnixTime, Validity, limits::CERTIFICATE_BYTES_MAX, name::shown};
+use crate::{
+    PublicKey, PublicKeyError, Serial, UnixTime, Validity, alt_name::BOX_URN, limits::CERTIFICATE_BYTES_MAX,
+    name::shown, oid::SERIAL_NUMBER,
+};
 
 /// A certificate (RFC 5280) in DER, whoever made it and with whatever key.
 ///
@@ -136,6 +139,25 @@ impl Certificate {
     #[must_use]
     pub fn alt_names(&self) -> &[GeneralName] {
         &self.extensions.alt_names.0
+    }
+
+    /// The serial number of the machine that its subject names (RFC 8995 §2.3.1), whoever issued it; none unless there
+    /// is exactly one.
+    #[must_use]
+    pub fn machine_serial(&self) -> Option<String> {
+        let mut serials = self.subject().iter().filter(|part| part.oid == SERIAL_NUMBER);
+        let serial = serials.next().filter(|_| serials.next().is_none())?;
+        serial.value.decode_as::<DirectoryString>().ok().map(|serial| serial.value().into_owned())
+    }
+
+    /// The serial number of the machine whose identity in its organisation this is; none for all but ldevids. A
+    /// registrar is a client of TLS too: this tells them apart.
+    #[must_use]
+    pub fn box_serial(&self) -> Option<&str> {
+        self.alt_names().iter().find_map(|name| match name {
+            GeneralName::UniformResourceIdentifier(uri) => uri.as_str().strip_prefix(BOX_URN),
+            _ => None,
+        })
     }
 
     /// Whether its subject may issue certificates: it is an authority's, and its key may sign them.

@@ -123,7 +123,7 @@ impl PublicKey {
         identifier
     }
 
-    /// Whether its other half signed this with ECDSA and SHA-256. One signature has one form in DER.
+    /// Whether its other half signed this with ECDSA and SHA-256. The numbers of a signature have one form in DER.
     pub(crate) fn verify(&self, algorithm: &AlgorithmIdentifierOwned, message: &[u8], signature: &BitString) -> bool {
         let signature = signature.as_bytes().and_then(from_der).filter(|_| *algorithm == ecdsa_sha256());
         signature.is_some_and(|signature| self.0.verify(message, &signature).is_ok())

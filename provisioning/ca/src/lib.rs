@@ -12,8 +12,9 @@
 //!
 //! Nothing here reads, writes, looks at a clock or rolls dice: bytes, times and serial numbers are passed in. Keys are
 //! [`Signer`](dolmen_hsm_api::Signer)s, in a device or not, and every signature is checked before it is given out.
-//! Whatever comes in is bounded, is DER to the last bit, and is the same once it is written again: a structure has one
-//! form, and no bit of one can change unseen.
+//! Whatever comes in is bounded, is DER to the last bit, and is the same once it is written again, so that what is
+//! signed has one form. Its signature has two: with `s` and `n - s` ECDSA holds for the same content (devices make
+//! either).
 
 pub mod alt_name;
 mod authority;

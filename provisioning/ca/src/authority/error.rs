@@ -52,12 +52,15 @@ pub enum IssueError {
         issuer: UnixTime,
     },
     /// An identity by a maker that ends.
-    #[error("an idevid has no end (IEEE 802.1AR, section 8.7), this one ends at {0}; end it at {max}", max = UnixTime::MAX)]
+    #[error("an idevid has no end (IEEE 802.1AR, section 8.7), this one ends at {0}; end it at 9999-12-31T23:59:59Z")]
     Ends(UnixTime),
     /// No machine, or one too many.
     #[error("the subject of an ldevid or idevid has a machine's serial number, others have none, and this is for {0}")]
     Machine(&'static str),
-    /// Names that the profile has no place for, or that nobody may ask for.
+    /// Names that the profile has no place for.
+    #[error("alternative names cannot be asked for in a certificate for {0}; leave them away")]
+    NoAltNames(&'static str),
+    /// Names that nobody may ask for.
     #[error("the alternative names are not issued")]
     AltNames(#[source] NameError),
     /// Whoever has the name could pass for the authority.

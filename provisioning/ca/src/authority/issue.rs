@@ -91,7 +91,7 @@ impl Authority {
         }
         alt_name::check_asked(&order.alt_names).map_err(IssueError::AltNames)?;
         if !order.alt_names.is_empty() && !profile.takes_alt_names() {
-            return Err(IssueError::AltNames(NameError::Kind("in a certificate that has none")));
+            return Err(IssueError::NoAltNames(profile.name()));
         }
         let subject = order.subject.encode().map_err(IssueError::Der)?;
         let own_key = self.certificate.public_key().is_ok_and(|key| key == order.key);

@@ -16,7 +16,7 @@ use crate::{
 /// At which time a path has to hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
-    /// At this one.
+    /// At this one. For OpenSSL a certificate's last second is over.
     At(UnixTime),
     /// At none: for boxes whose clock is not set. What has expired or not begun is taken; revocation still counts.
     Never,
@@ -120,9 +120,9 @@ impl Path {
 
 /// Says that one of `roots` vouches for `certificate`, through some of `others` if need be.
 ///
-/// OpenSSL builds the path and checks it, strictly by RFC 5280: signatures, names, path lengths, critical extensions and
-/// times. A root is whatever the caller trusts, be it signed by itself or not. Purposes and revocation are checked here,
-/// for all certificates but the root.
+/// OpenSSL builds the path and checks it, strictly by RFC 5280: signatures, names, path lengths, critical extensions
+/// and times. A root is whatever the caller trusts, be it signed by itself or not. Purposes and revocation are checked
+/// here, for all certificates but the root.
 ///
 /// # Errors
 ///

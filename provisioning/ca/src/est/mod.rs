@@ -1,10 +1,10 @@
 //! The messages of EST (RFC 7030), without HTTP: paths, media types and bodies.
 //!
-//! | operation | request | response |
-//! |---|---|---|
-//! | [`CaCerts`](Operation::CaCerts) | | [`cacerts`], read by [`read_certs`] |
-//! | [`SimpleEnroll`](Operation::SimpleEnroll) | [`write_request`], read by [`read_request`] | [`write_enrolled`], read by [`read_enrolled`] |
-//! | [`SimpleReenroll`](Operation::SimpleReenroll) | the same, and [`check_reenroll`] | the same |
+//! | operation | the box | the authority | the box |
+//! |---|---|---|---|
+//! | `cacerts` | | [`cacerts`] | [`read_certs`] |
+//! | `simpleenroll` | [`write_request`] | [`read_request`], [`write_enrolled`] | [`read_enrolled`] |
+//! | `simplereenroll` | [`write_request`] | the same, and [`check_reenroll`] | [`read_enrolled`] |
 //!
 //! Bodies are base64, in lines of 64 characters; on reading, lines may be of any length.
 
