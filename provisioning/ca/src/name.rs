@@ -158,7 +158,8 @@ mod tests {
         for subject in [plain, machine] {
             assert_eq!(Subject::read(&subject.encode().unwrap()), Ok(subject));
         }
-        for other in ["CN=box-1", "O=a,CN=b", "CN=b,O=a,C=DE", "serialNumber=1,CN=b+O=a"] {
+        for other in ["CN=box-1", "O=a,CN=b", "C=DE,CN=b,O=a", "serialNumber=1,CN=b+O=a", "CN=b+serialNumber=1234,O=a"]
+        {
             assert!(matches!(Subject::read(&other.parse().unwrap()), Err(NameError::Subject(_))), "{other}");
         }
     }

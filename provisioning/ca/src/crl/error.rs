@@ -30,6 +30,9 @@ pub enum CrlError {
         /// Whose certificate was given.
         taken: String,
     },
+    /// Nobody lets him sign lists.
+    #[error("the certificate of {0:?} does not allow its key to sign revocation lists; take an authority's that does")]
+    NotAllowed(String),
     /// The issuer's key is of another kind.
     #[error("the key of the revocation list's issuer is not accepted")]
     Key(#[source] PublicKeyError),

@@ -66,8 +66,11 @@ impl Crl {
         if content.version != Version::V2 || content.signature != list.signature_algorithm {
             return Err(CrlError::Malformed("its version is not 2, or it names two algorithms"));
         }
-        if content.issuer != *issuer.subject() || !issuer.is_authority() || !issuer.signs_crls() {
+        if content.issuer != *issuer.subject() {
             return Err(CrlError::OtherIssuer { issuer: shown(&content.issuer), taken: shown(issuer.subject()) });
+        }
+        if !issuer.is_authority() || !issuer.signs_crls() {
+            return Err(CrlError::NotAllowed(shown(issuer.subject())));
         }
         let key = issuer.public_key().map_err(CrlError::Key)?;
         let message = content.to_der().map_err(CrlError::Der)?;

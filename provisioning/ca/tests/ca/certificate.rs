@@ -9,7 +9,7 @@ use openssl::{
     x509::{X509Builder, X509Extension},
 };
 
-use crate::support::{BOX, Organisation, private_key};
+use crate::support::{BOX, Organisation, find, insert, private_key};
 
 /// What is wrong with one.
 struct Wrong {
@@ -83,4 +83,16 @@ fn a_certificate_has_one_form() {
     other[2..4].copy_from_slice(&length.to_be_bytes());
     let error = Certificate::from_der(&other).unwrap_err();
     assert!(matches!(error, CertificateError::Malformed(reason) if reason.contains("two algorithms")), "{error:?}");
+}
+
+/// What is not critical says nothing of it; whoever says so anyway writes another form of the same.
+#[test]
+fn defaults_are_not_written() {
+    let organisation = Organisation::new();
+    let der = organisation.ldevid.der();
+    let (place, _) = find(der, b"\x06\x03\x55\x1d\x11", 0);
+    let other = insert(der, place + 5, b"\x01\x01\x00");
+    assert_eq!(other.len(), der.len() + 3);
+    let error = Certificate::from_der(&other).unwrap_err();
+    assert!(matches!(error, CertificateError::Malformed("it is not in DER")), "{error:?}");
 }

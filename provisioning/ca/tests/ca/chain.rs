@@ -1,18 +1,16 @@
 //! Paths that hold, and those that do not: which certificate, and why.
 
-mod forge;
-
 use dolmen_provisioning_ca::{
     Authority, Certificate, Crl, Order, Profile, Validity,
     chain::{ChainError, Path, Purpose, Rules, When, verify},
 };
 use futures::executor::block_on;
 
+use crate::forge::{Forged, chain_of};
 use crate::support::{
     BOX, DAY, HARDWARE, ISSUING, Organisation, REGISTRAR, ROOT, START, STRANGER, YEAR, box_order, directory, forever,
     list, machine, openssl, order, serial, signer, subject, time, years,
 };
-use forge::{Forged, chain_of};
 
 const PURPOSES: [Purpose; 6] =
     [Purpose::Client, Purpose::Server, Purpose::Registrar, Purpose::Voucher, Purpose::IDevId, Purpose::Authority];
@@ -242,6 +240,15 @@ fn what_nobody_knows_and_is_critical_is_refused() {
             verify(&forged.make(), &organisation.others(), &organisation.roots(), &rules(during(), Purpose::Client));
         assert_eq!(verdict.err().map(|error| error.code()), expected);
     }
+}
+
+/// A key that agrees on others' keys makes no signature of TLS 1.3.
+#[test]
+fn keys_are_for_what_they_say() {
+    let organisation = Organisation::new();
+    let forged = Forged { agrees: true, ..Forged::under(organisation.issuing.certificate(), ISSUING) }.make();
+    let verdict = verify(&forged, &organisation.others(), &organisation.roots(), &rules(during(), Purpose::Client));
+    assert_eq!(refusal(verdict), ("purpose", Some(0)));
 }
 
 /// RFC 5280 §4.2.1.1: whoever issues names its key.

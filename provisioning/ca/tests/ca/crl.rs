@@ -5,9 +5,10 @@ use std::{collections::BTreeMap, fs, sync::Arc};
 use dolmen_provisioning_ca::{Authority, Crl, CrlError, CrlReason, Revocation, RevocationList, Serial, SignError};
 use futures::executor::block_on;
 
+use crate::forge::Forged;
 use crate::support::{
-    DAY, ISSUING, Liar, Organisation, START, STRANGER, box_order, directory, list, openssl, pem, private_key, serial,
-    signer, subject, time, years,
+    DAY, ISSUING, Liar, Organisation, ROOT, START, STRANGER, box_order, content, directory, find, insert, list,
+    openssl, pem, private_key, sealed, serial, signer, subject, time, years,
 };
 
 #[test]
@@ -152,4 +153,35 @@ fn other_lists_are_refused() {
     let long = "01".repeat(21);
     let error = made(&organisation, CONFIG, &ENTRY.replace("0A0B", &long)).unwrap_err();
     assert!(matches!(error, CrlError::Der(_) | CrlError::Malformed(_)), "{error:?}");
+}
+
+/// Its signature holds for the form that nobody wrote.
+#[test]
+fn a_list_has_one_form() {
+    let issuing = Organisation::new().issuing;
+    let crl = block_on(issuing.revoke(&list(&[serial(1)]))).unwrap();
+    let (place, _) = find(crl.der(), b"\x06\x03\x55\x1d\x15", 0);
+    let other = insert(crl.der(), place + 5, b"\x01\x01\x00");
+    let error = Crl::from_der(&other, issuing.certificate()).unwrap_err();
+    assert!(matches!(error, CrlError::Malformed("it is not in DER")), "{error:?}");
+}
+
+#[test]
+fn a_list_has_a_certificate_once() {
+    let issuing = Organisation::new().issuing;
+    let crl = block_on(issuing.revoke(&list(&[serial(1), serial(2)]))).unwrap();
+    let content = content(crl.der());
+    let (place, entry) = find(content, &[&[2, 16], serial(1).as_bytes()].concat(), 2);
+    let twice = sealed(&insert(content, place, entry), ISSUING);
+    let error = Crl::from_der(&twice, issuing.certificate()).unwrap_err();
+    assert!(matches!(error, CrlError::Malformed("it has a serial number twice")), "{error:?}");
+}
+
+#[test]
+fn not_every_authority_signs_lists() {
+    let root = Organisation::new().root;
+    let forged = Forged { authority: true, key: 20, ..Forged::under(root.certificate(), ROOT) }.make();
+    let authority = Authority::new(forged, Vec::new(), signer(20)).unwrap();
+    let error = block_on(authority.revoke(&list(&[]))).unwrap_err();
+    assert!(matches!(&error, CrlError::NotAllowed(name) if name == "CN=forged-20"), "{error:?}");
 }

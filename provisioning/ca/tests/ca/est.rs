@@ -79,6 +79,10 @@ fn what_is_signed_is_no_message_of_certificates() {
     openssl(directory.path(), sign).unwrap();
     let error = read_certs_only(&fs::read(directory.path().join("m.der")).unwrap()).unwrap_err();
     assert!(matches!(error, EstError::CertsOnly("it has a content or a signature")), "{error:?}");
+    // The same without the content.
+    openssl(directory.path(), &sign.replace("-nodetach ", "")).unwrap();
+    let error = read_certs_only(&fs::read(directory.path().join("m.der")).unwrap()).unwrap_err();
+    assert!(matches!(error, EstError::CertsOnly("it has a content or a signature")), "{error:?}");
     openssl(directory.path(), "cms -data_create -in m.txt -outform DER -out m.der").unwrap();
     let error = read_certs_only(&fs::read(directory.path().join("m.der")).unwrap()).unwrap_err();
     assert!(matches!(error, EstError::CertsOnly("it is no SignedData")), "{error:?}");

@@ -4,6 +4,7 @@ mod certificate;
 mod chain;
 mod crl;
 mod est;
+mod forge;
 mod frozen;
 mod issue;
 mod mutate;

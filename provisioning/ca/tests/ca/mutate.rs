@@ -6,10 +6,9 @@ use dolmen_provisioning_ca::{
     est::{self, EstError, read_certs, read_certs_only, read_enrolled, read_request},
 };
 use futures::executor::block_on;
-use openssl::{ecdsa::EcdsaSig, sha::sha256};
 
 use crate::support::{
-    BOX, ISSUING, Organisation, Random, list, machine, names, private_key, public_key, serial, signer,
+    BOX, ISSUING, Organisation, Random, content, list, machine, names, public_key, sealed, serial, signer,
 };
 
 /// Cases of each test; where one fails, its number is the seed that shows it again.
@@ -128,24 +127,6 @@ fn changed_bodies_of_requests_are_refused() {
         }
     }
     assert!(same < CASES / 10, "{same}");
-}
-
-/// `r` and `s` over a content, around which everything else is right.
-fn sealed(content: &[u8], key: u8) -> Vec<u8> {
-    let key = private_key(key).ec_key().expect("a key");
-    let signature =
-        EcdsaSig::sign(&sha256(content), &key).and_then(|signature| signature.to_der()).expect("a signature");
-    let algorithm = b"\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02";
-    let signature = [&[3, u8::try_from(signature.len() + 1).expect("short"), 0], &signature[..]].concat();
-    let inner = [content, algorithm, &signature].concat();
-    let length = u16::try_from(inner.len()).expect("short").to_be_bytes();
-    [&[0x30, 0x82], &length[..], &inner].concat()
-}
-
-/// The content of something that is sealed, whose lengths have two bytes.
-fn content(der: &[u8]) -> &[u8] {
-    assert_eq!((der[1], der[5]), (0x82, 0x82));
-    &der[4..8 + usize::from(u16::from_be_bytes([der[6], der[7]]))]
 }
 
 /// Changed before they were signed: what is behind the check of a signature holds too. What is read is what would be

@@ -8,7 +8,8 @@ use dolmen_provisioning_ca::{
 use futures::executor::block_on;
 
 use crate::support::{
-    BOX, ISSUING, Liar, Organisation, directory, machine, names, openssl, private_key, public_key, signer,
+    BOX, ISSUING, Liar, Organisation, content, directory, find, insert, machine, names, openssl, private_key,
+    public_key, sealed, signer,
 };
 
 fn request() -> Request {
@@ -107,8 +108,8 @@ fn possession_is_shown() {
     let second = made(CONFIG, P256);
     let third = made(&CONFIG.replace("CN = box-1", "CN = box-2"), P256);
     for other in [&second, &third] {
-        let content = content_length(&first);
-        let swapped = wrapped(&[&inner(&first)[..content], &inner(other)[content_length(other)..]].concat());
+        let signed_by_other = [content(&first), &inner(other)[content(other).len()..]].concat();
+        let swapped = wrapped(&signed_by_other);
         assert!(matches!(Request::from_der(&swapped), Err(RequestError::Possession)));
     }
     let directory =
@@ -122,24 +123,61 @@ fn possession_is_shown() {
     assert!(matches!(error, RequestError::Sign(SignError::WrongKey(_))), "{error}");
 }
 
-/// What is in a structure of at most 64 KiB.
+/// What is in a structure with a length of two bytes.
 fn inner(der: &[u8]) -> &[u8] {
-    &der[if der[1] == 0x82 { 4 } else { 3 }..]
-}
-
-/// Bytes of what is signed.
-fn content_length(der: &[u8]) -> usize {
-    let content = inner(der);
-    match content[1] {
-        0x82 => 4 + usize::from(u16::from_be_bytes([content[2], content[3]])),
-        0x81 => 3 + usize::from(content[2]),
-        short => 2 + usize::from(short),
-    }
+    assert_eq!(der[1], 0x82);
+    &der[4..]
 }
 
 fn wrapped(content: &[u8]) -> Vec<u8> {
     let length = u16::try_from(content.len()).expect("a short one").to_be_bytes();
     [&[0x30, 0x82], &length[..], content].concat()
+}
+
+const CHALLENGE: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x09\x07";
+const EXTENSIONS: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x09\x0e";
+const ALT_NAME: &[u8] = b"\x06\x03\x55\x1d\x11";
+
+/// Attributes in another order than DER's: the signature over the right order holds, and the bytes are others.
+#[test]
+fn a_request_has_one_form() {
+    let request = request();
+    let der = request.der();
+    let (first, challenge) = find(der, CHALLENGE, 2);
+    let (second, extensions) = find(der, EXTENSIONS, 2);
+    let begin = first.min(second);
+    let swapped = if first < second { [extensions, challenge] } else { [challenge, extensions] }.concat();
+    let mut other = der.to_vec();
+    other[begin..begin + swapped.len()].copy_from_slice(&swapped);
+    let error = Request::from_der(&other).unwrap_err();
+    assert!(matches!(error, RequestError::Malformed("it is not in DER")), "{error:?}");
+}
+
+#[test]
+fn nothing_is_said_twice() {
+    let plain = RequestBuilder::new(&machine(), names()).unwrap();
+    let plain = block_on(plain.sign(&*signer(BOX))).unwrap();
+    for (request, oid, reason) in [
+        (request(), CHALLENGE, "it has an attribute twice"),
+        (plain.clone(), EXTENSIONS, "it has an attribute twice"),
+        (plain, ALT_NAME, "it has alternative names twice"),
+    ] {
+        let content = content(request.der());
+        let (place, part) = find(content, oid, 2);
+        let error = Request::from_der(&sealed(&insert(content, place, part), BOX)).unwrap_err();
+        assert!(matches!(error, RequestError::Malformed(found) if found == reason), "{reason}: {error:?}");
+    }
+}
+
+/// An attribute has a set of values, and one of these may have none or two.
+#[test]
+fn attributes_have_one_value() {
+    let request = request();
+    let content = content(request.der());
+    let (place, value) = find(content, b"\x13\x2cBwcHBwc", 0);
+    let more = sealed(&insert(content, place, value), BOX);
+    let error = Request::from_der(&more).unwrap_err();
+    assert!(matches!(error, RequestError::Malformed("an attribute has not one value")), "{error:?}");
 }
 
 #[test]

@@ -12,8 +12,10 @@ use futures::{executor::block_on, future::BoxFuture};
 use openssl::{
     bn::BigNum,
     ec::{EcGroup, EcKey, EcPoint},
+    ecdsa::EcdsaSig,
     nid::Nid,
     pkey::{PKey, Private},
+    sha::sha256,
     x509::X509,
 };
 
@@ -183,6 +185,68 @@ pub(crate) fn openssl(directory: &Path, arguments: &str) -> Result<String, Strin
     let output = output.expect("openssl; scripts/setup.sh installs it");
     let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
     if output.status.success() { Ok(text) } else { Err(text) }
+}
+
+/// `r` and `s` over a content, around which everything else is right.
+pub(crate) fn sealed(content: &[u8], key: u8) -> Vec<u8> {
+    let key = private_key(key).ec_key().expect("a key");
+    let signature =
+        EcdsaSig::sign(&sha256(content), &key).and_then(|signature| signature.to_der()).expect("a signature");
+    let algorithm = b"\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x02";
+    let signature = [&[3, u8::try_from(signature.len() + 1).expect("short"), 0], &signature[..]].concat();
+    let inner = [content, algorithm, &signature].concat();
+    let length = u16::try_from(inner.len()).expect("short").to_be_bytes();
+    [&[0x30, 0x82], &length[..], &inner].concat()
+}
+
+/// The content of something that is sealed.
+pub(crate) fn content(der: &[u8]) -> &[u8] {
+    let inner = &der[bounds(der).0..];
+    &inner[..bounds(inner).1]
+}
+
+/// Where the content of a structure begins, and where it ends.
+fn bounds(der: &[u8]) -> (usize, usize) {
+    let (begin, length) = match der[1] {
+        0x82 => (4, usize::from(u16::from_be_bytes([der[2], der[3]]))),
+        0x81 => (3, usize::from(der[2])),
+        short => (2, usize::from(short)),
+    };
+    (begin, begin + length)
+}
+
+/// With some bytes more at a place, and all lengths around it raised.
+pub(crate) fn insert(der: &[u8], at: usize, bytes: &[u8]) -> Vec<u8> {
+    let (begin, end) = bounds(der);
+    let mut inner = Vec::new();
+    let mut place = begin;
+    while place < end {
+        let next = place + bounds(&der[place..]).1;
+        if place == at {
+            inner.extend_from_slice(bytes);
+        }
+        if (place + 1..next).contains(&at) {
+            inner.extend(insert(&der[place..next], at - place, bytes));
+        } else {
+            inner.extend_from_slice(&der[place..next]);
+        }
+        place = next;
+    }
+    let length = inner.len();
+    let [high, low] = u16::try_from(length).expect("short").to_be_bytes();
+    let header = match length {
+        0..0x80 => vec![der[0], low],
+        0x80..0x100 => vec![der[0], 0x81, low],
+        _ => vec![der[0], 0x82, high, low],
+    };
+    [header, inner].concat()
+}
+
+/// The structure that has these bytes at an offset in it, and its place.
+pub(crate) fn find<'a>(der: &'a [u8], bytes: &[u8], offset: usize) -> (usize, &'a [u8]) {
+    let found = der.windows(bytes.len()).position(|window| window == bytes).expect("these bytes");
+    let place = found - offset;
+    (place, &der[place..place + bounds(&der[place..]).1])
 }
 
 /// Numbers that seem random and are the same every time (splitmix64).

@@ -14,28 +14,41 @@ use openssl::{
 use crate::support::{START, YEAR, private_key};
 
 /// A certificate with these peculiarities, for ten years from the start on.
-pub(super) struct Forged {
+pub(crate) struct Forged {
     /// Its issuer; none for one that is signed by itself.
-    pub(super) issuer: Option<(X509, u8)>,
+    pub(crate) issuer: Option<(X509, u8)>,
     /// The key that signs in the place of the issuer's.
-    pub(super) signed_by: Option<u8>,
-    pub(super) key: u8,
-    pub(super) authority: bool,
-    pub(super) server_only: bool,
+    pub(crate) signed_by: Option<u8>,
+    pub(crate) key: u8,
+    pub(crate) authority: bool,
+    pub(crate) server_only: bool,
     /// An extension that nobody knows, critical or not.
-    pub(super) unknown: Option<bool>,
+    pub(crate) unknown: Option<bool>,
     /// Whether it names its key and its issuer's.
-    pub(super) names_keys: bool,
+    pub(crate) names_keys: bool,
+    /// Whether its key is for agreements alone.
+    pub(crate) agrees: bool,
 }
 
 impl Forged {
+    /// Signed by itself, with nothing peculiar.
+    const NONE: Self = Self {
+        issuer: None,
+        signed_by: None,
+        key: 30,
+        authority: false,
+        server_only: false,
+        unknown: None,
+        names_keys: true,
+        agrees: false,
+    };
+
     /// Issued by the certificate with this key.
-    pub(super) fn under(issuer: &Certificate, key: u8) -> Self {
-        let issuer = Some((X509::from_der(issuer.der()).expect("a certificate"), key));
-        Self { issuer, signed_by: None, key: 30, authority: false, server_only: false, unknown: None, names_keys: true }
+    pub(crate) fn under(issuer: &Certificate, key: u8) -> Self {
+        Self { issuer: Some((X509::from_der(issuer.der()).expect("a certificate"), key)), ..Self::NONE }
     }
 
-    pub(super) fn make(&self) -> Certificate {
+    pub(crate) fn make(&self) -> Certificate {
         let der = self.build().and_then(|certificate| certificate.to_der()).expect("a certificate");
         Certificate::from_der(&der).expect("a certificate")
     }
@@ -69,6 +82,8 @@ impl Forged {
         if self.authority {
             builder.append_extension(constraints.critical().ca().build()?)?;
             builder.append_extension(usage.critical().key_cert_sign().build()?)?;
+        } else if self.agrees {
+            builder.append_extension(usage.critical().key_agreement().build()?)?;
         } else {
             builder.append_extension(usage.critical().digital_signature().build()?)?;
         }
@@ -97,16 +112,8 @@ impl Forged {
 }
 
 /// A certificate, so many authorities, and a root without limits.
-pub(super) fn chain_of(between: u8) -> Vec<Certificate> {
-    let root = Forged {
-        issuer: None,
-        signed_by: None,
-        key: 40,
-        authority: true,
-        server_only: false,
-        unknown: None,
-        names_keys: true,
-    };
+pub(crate) fn chain_of(between: u8) -> Vec<Certificate> {
+    let root = Forged { key: 40, authority: true, ..Forged::NONE };
     let mut path = vec![root.make()];
     for key in 41..41 + between {
         path.insert(0, Forged { authority: true, key, ..Forged::under(&path[0], key - 1) }.make());
