@@ -10,11 +10,11 @@
 //!
 //! A maker has the like of it: a root, an authority, the idevids of its boxes, and a masa that signs vouchers.
 //!
-//! Nothing here reads, writes, looks at a clock or rolls dice: bytes, times and serial numbers are passed in. Keys are
-//! [`Signer`](dolmen_hsm_api::Signer)s, in a device or not, and every signature is checked before it is given out.
-//! Whatever comes in is bounded, is DER to the last bit, and is the same once it is written again, so that what is
-//! signed has one form. Its signature has two: with `s` and `n - s` ECDSA holds for the same content (devices make
-//! either).
+//! Nothing here reads or writes files, looks at a clock or draws random numbers: bytes, times and serial numbers are
+//! passed in. Keys are [`Signer`](dolmen_hsm_api::Signer)s, in a device or not, and every signature is checked before it
+//! is given out. Whatever comes in is bounded, is DER to the last bit, and is the same once it is written
+//! again, so that what is signed has one form. Its signature has two: with `s` and `n - s` ECDSA holds for the same
+//! content (devices make either).
 
 pub mod alt_name;
 mod authority;

@@ -41,7 +41,8 @@ pub enum Profile {
     LDevId,
     /// Who admits an organisation's boxes (RFC 8995 §5.5.4).
     Registrar,
-    /// Who signs a maker's vouchers (RFC 8995 §2.3).
+    /// Who signs a maker's vouchers (RFC 8995 §2.3). It says so, lest a box's key under the same root could sign them.
+    /// `openssl cms -verify` takes them with `-purpose any`.
     Masa,
     /// A box's identity by its maker (IEEE 802.1AR §8). It has no end, and its subject has the machine's serial number.
     IDevId {

@@ -271,6 +271,9 @@ fn an_authority_can_be_for_one_purpose() {
         |purpose| verify(&last, std::slice::from_ref(&servers), &organisation.roots(), &rules(during(), purpose));
     assert!(judge(Purpose::Server).is_ok());
     assert_eq!(refusal(judge(Purpose::Client)), ("purpose", Some(1)));
+    // And is no server itself.
+    let verdict = verify(&servers, &[], &organisation.roots(), &rules(during(), Purpose::Server));
+    assert_eq!(refusal(verdict), ("purpose", Some(0)));
 }
 
 fn revoke(authority: &Authority, certificate: &Certificate) -> Crl {

@@ -177,6 +177,23 @@ fn a_list_has_a_certificate_once() {
     assert!(matches!(error, CrlError::Malformed("it has a serial number twice")), "{error:?}");
 }
 
+/// Two algorithms, and an end before the beginning.
+#[test]
+fn a_list_is_sound() {
+    let issuing = Organisation::new().issuing;
+    let crl = block_on(issuing.revoke(&list(&[serial(1)]))).unwrap();
+    for (before, after, reason) in [
+        (&b"\x2a\x86\x48\xce\x3d\x04\x03\x02"[..], &b"\x2a\x86\x48\xce\x3d\x04\x03\x03"[..], "two algorithms"),
+        (b"270216080000Z", b"270116080000Z", "until when"),
+    ] {
+        let mut content = content(crl.der()).to_vec();
+        let at = content.windows(before.len()).position(|window| window == before).unwrap();
+        content[at..at + after.len()].copy_from_slice(after);
+        let error = Crl::from_der(&sealed(&content, ISSUING), issuing.certificate()).unwrap_err();
+        assert!(matches!(error, CrlError::Malformed(found) if found.contains(reason)), "{reason}: {error:?}");
+    }
+}
+
 #[test]
 fn not_every_authority_signs_lists() {
     let root = Organisation::new().root;

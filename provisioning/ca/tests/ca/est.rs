@@ -96,6 +96,10 @@ fn messages_are_bounded() {
     assert!(matches!(read_certs_only(&vec![0x30; (256 << 10) + 1]), Err(EstError::Bytes { .. })));
     assert!(matches!(read_request(&vec![b'A'; 32 << 10]), Err(EstError::Bytes { .. })));
     assert!(matches!(read_request(b"AAAA AAAA"), Err(EstError::Base64)));
+    let directory = directory(&[("c.pem", &pem(&ldevid).repeat(17))]);
+    openssl(directory.path(), "crl2pkcs7 -nocrl -certfile c.pem -outform DER -out c.p7b").unwrap();
+    let many = fs::read(directory.path().join("c.p7b")).unwrap();
+    assert!(matches!(read_certs_only(&many), Err(EstError::TooMany(17))));
     let der = certs_only(&[ldevid]).unwrap();
     assert!(matches!(read_certs_only(&[&der[..], &[0]].concat()), Err(EstError::Der(_))));
 }

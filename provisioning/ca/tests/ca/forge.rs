@@ -81,7 +81,7 @@ impl Forged {
         let mut usage = KeyUsage::new();
         if self.authority {
             builder.append_extension(constraints.critical().ca().build()?)?;
-            builder.append_extension(usage.critical().key_cert_sign().build()?)?;
+            builder.append_extension(usage.critical().key_cert_sign().digital_signature().build()?)?;
         } else if self.agrees {
             builder.append_extension(usage.critical().key_agreement().build()?)?;
         } else {

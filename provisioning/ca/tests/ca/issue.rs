@@ -9,6 +9,7 @@ use dolmen_provisioning_ca::{
 };
 use futures::executor::block_on;
 
+use crate::forge::Forged;
 use crate::support::{
     BOX, DAY, HARDWARE, ISSUING, Liar, Organisation, REGISTRAR, ROOT, START, STRANGER, YEAR, box_order, forever,
     machine, names, order, public_key, serial, signer, signer_of, subject, time, years,
@@ -125,6 +126,8 @@ fn an_authority_is_one() {
     assert!(matches!(new(issuing, &organisation.others(), ISSUING), Err(AuthorityError::Chain(0))));
     assert!(matches!(new(issuing, &[root.clone(), issuing.clone()], ISSUING), Err(AuthorityError::Chain(1))));
     assert!(matches!(new(issuing, &vec![root.clone(); 6], ISSUING), Err(AuthorityError::TooLong(6))));
+    let unnamed = Forged { authority: true, key: 20, names_keys: false, ..Forged::under(root, ROOT) }.make();
+    assert!(matches!(new(&unnamed, &[], 20), Err(AuthorityError::NoAuthority)));
     // Another root of the same name.
     let other = block_on(Authority::root(signer(STRANGER), subject("root"), years(20), serial(1))).unwrap();
     assert!(matches!(new(issuing, &[other.certificate().clone()], ISSUING), Err(AuthorityError::Chain(0))));

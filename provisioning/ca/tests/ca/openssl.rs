@@ -1,6 +1,6 @@
 //! `openssl verify` takes what we issue, and refuses what we refuse.
 
-use std::path::Path;
+use std::{fs, path::Path};
 
 use dolmen_provisioning_ca::{Authority, Certificate, Profile};
 use futures::executor::block_on;
@@ -8,7 +8,7 @@ use openssl::x509::X509Crl;
 
 use crate::support::{
     HARDWARE, Organisation, REGISTRAR, ROOT, START, YEAR, directory, forever, list, machine, openssl, order, pem,
-    serial, signer, subject, years,
+    private_key, serial, signer, subject, years,
 };
 
 fn files(organisation: &Organisation, certificate: &Certificate) -> tempfile::TempDir {
@@ -58,6 +58,25 @@ fn it_takes_a_registrar_and_a_masa() {
     }
 }
 
+/// As vouchers are checked by hand.
+#[test]
+fn it_takes_what_a_masa_signs() {
+    let organisation = Organisation::new();
+    let order = order(Profile::Masa, subject("masa"), REGISTRAR, years(1));
+    let masa = block_on(organisation.issuing.issue(&order)).unwrap();
+    let directory = files(&organisation, &masa);
+    let key = private_key(REGISTRAR).private_key_to_pem_pkcs8().unwrap();
+    for (name, content) in [("k.pem", &key[..]), ("v.json", b"{}")] {
+        fs::write(directory.path().join(name), content).unwrap();
+    }
+    let sign = "cms -sign -binary -nodetach -in v.json -signer c.pem -inkey k.pem -certfile issuing.pem -outform DER";
+    openssl(directory.path(), &format!("{sign} -out v.cms")).unwrap();
+    let verify = "cms -verify -binary -inform DER -in v.cms -CAfile root.pem -out v.txt -attime";
+    let verify = |more: &str| openssl(directory.path(), &format!("{verify} {} {more}", START + 1));
+    assert!(verify("-purpose any").unwrap().contains("Verification successful"));
+    assert!(verify("").unwrap_err().contains("certificate purpose"));
+}
+
 #[test]
 fn it_takes_a_box_by_its_maker() {
     let maker = Authority::root(signer(ROOT), subject("maker"), forever(), serial(1));
@@ -77,7 +96,7 @@ fn it_refuses_what_was_revoked() {
     let directory = files(&organisation, &organisation.ldevid);
     let crl = block_on(organisation.issuing.revoke(&list(&[organisation.ldevid.serial().clone()]))).unwrap();
     let crl = X509Crl::from_der(crl.der()).and_then(|crl| crl.to_pem()).unwrap();
-    std::fs::write(directory.path().join("crl.pem"), crl).unwrap();
+    fs::write(directory.path().join("crl.pem"), crl).unwrap();
     let verdict = verify(directory.path(), START + YEAR / 12, "-crl_check -CRLfile crl.pem");
     assert!(verdict.unwrap_err().contains("certificate revoked"));
 }
