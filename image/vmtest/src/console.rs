@@ -102,7 +102,9 @@ impl Console {
                     self.next += 1;
                     return Waited::Seen(seen);
                 }
-                if forbidden.iter().any(|pattern| line.seen(pattern).is_some()) {
+                // A line that is still being written may turn out to be what is awaited.
+                let decided = line.ended || !awaited.is_of_whole_lines();
+                if decided && forbidden.iter().any(|pattern| line.seen(pattern).is_some()) {
                     return Waited::Forbidden(line.text());
                 }
                 if !line.ended {

@@ -40,6 +40,11 @@ impl Pattern {
         Self { expression, ..Self::any() }
     }
 
+    /// Whether it is seen in lines that have ended alone.
+    pub(crate) const fn is_of_whole_lines(&self) -> bool {
+        self.whole_lines
+    }
+
     /// Whether a line shows it, and what it captures there.
     pub(crate) fn captures<'a>(&self, line: &'a [u8], ended: bool) -> Option<Captures<'a>> {
         if self.whole_lines && !ended { None } else { self.expression.captures(line) }

@@ -76,3 +76,20 @@ fn a_paused_machine_does_nothing() {
     drop(running);
     machine.discard_artefacts();
 }
+
+/// A line that is not whole yet may become what is awaited: what is forbidden in it counts once nothing else can.
+#[test]
+fn a_line_is_judged_when_it_can_be() {
+    let mut machine = machine("judged", &signed());
+    let mut running = machine.start().unwrap();
+    running.wait_for_within(GREETING, BOOT_MAX).unwrap();
+    running.forbid("denied");
+    running.send("denied").unwrap();
+    let whole = Pattern::regex("denied$").unwrap();
+    let error = running.wait_for_within(whole, Duration::from_secs(2)).unwrap_err();
+    assert!(matches!(error, VmError::TimedOut { .. }), "{error}");
+    let error = running.wait_for_within("allowed", BOOT_MAX).unwrap_err();
+    assert!(matches!(error, VmError::Forbidden { .. }), "{error}");
+    drop(running);
+    machine.discard_artefacts();
+}
