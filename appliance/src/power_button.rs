@@ -1,55 +1,50 @@
 //! The machine's power button: whoever presses it wants the box off, in order.
 
-use std::{process::Command, time::Duration};
+use std::{collections::HashMap, path::PathBuf, process::Command, time::Duration};
 
 use anyhow::{Context as _, ensure};
 use evdev::{Device, EventSummary, KeyCode};
-use futures::future::select_all;
-use tokio::time::timeout;
+use tokio::{sync::mpsc, task::JoinHandle};
 
-/// How long the same devices are listened to: drivers are loaded late, and keyboards come and go.
-const LISTEN: Duration = Duration::from_secs(30);
-/// Between two looks at a machine without a button.
-const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+/// Between two looks for new buttons: drivers are loaded late, and keyboards, which may have one, come and go.
+const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Waits until somebody presses it, and has the system shut down.
 pub(crate) async fn serve() {
+    let (press, mut presses) = mpsc::channel(1);
+    // Those that are there stay open: what is pressed while others are looked for is not lost.
+    let mut buttons: HashMap<PathBuf, JoinHandle<()>> = HashMap::new();
     loop {
-        pressed().await;
-        tracing::info!("the power button was pressed");
-        match power_off() {
-            Ok(()) => return,
-            Err(error) => tracing::warn!(error = format!("{error:#}"), "the power button does nothing"),
+        buttons.retain(|_, listener| !listener.is_finished());
+        for (path, button) in evdev::enumerate().filter(|(_, device)| has_button(device)) {
+            buttons.entry(path).or_insert_with(|| tokio::spawn(listen(button, press.clone())));
+        }
+        match tokio::time::timeout(LOOK_INTERVAL, presses.recv()).await {
+            Err(_) => {}
+            Ok(None) => return,
+            Ok(Some(())) => {
+                tracing::info!("the power button was pressed");
+                if let Err(error) = power_off() {
+                    tracing::warn!(error = format!("{error:#}"), "the power button does nothing");
+                }
+            }
         }
     }
 }
 
-async fn pressed() {
-    loop {
-        let buttons = evdev::enumerate().map(|(_, device)| device).filter(has_button);
-        let presses: Vec<_> = buttons.map(|button| Box::pin(press_of(button))).collect();
-        if presses.is_empty() {
-            tokio::time::sleep(LOOK_INTERVAL).await;
-        } else if let Ok((Ok(()), ..)) = timeout(LISTEN, select_all(presses)).await {
-            return;
-        } else {
-            // A device that went away says so at once, again and again until it is off the list.
-            tokio::time::sleep(Duration::from_millis(100)).await;
+/// Until the device goes away.
+async fn listen(button: Device, press: mpsc::Sender<()>) {
+    let Ok(mut events) = button.into_event_stream() else { return };
+    while let Ok(event) = events.next_event().await {
+        // Whoever presses it twice means it once.
+        if is_press(event.destructure()) {
+            let _ = press.try_send(());
         }
     }
 }
 
 fn has_button(device: &Device) -> bool {
     device.supported_keys().is_some_and(|keys| keys.contains(KeyCode::KEY_POWER))
-}
-
-async fn press_of(button: Device) -> std::io::Result<()> {
-    let mut events = button.into_event_stream()?;
-    loop {
-        if is_press(events.next_event().await?.destructure()) {
-            return Ok(());
-        }
-    }
 }
 
 /// Down; up and what is repeated while it is held are none.
