@@ -62,7 +62,7 @@ pub enum SystemError {
     #[error(transparent)]
     Libraries(#[from] LibrariesError),
     /// A box could not start.
-    #[error("the root has no {0}, where something is mounted: put {0}/.keep into the files laid over the root")]
+    #[error("the root has no {0}, where a box mounts something: put it into the files laid over the root")]
     MountPoint(&'static str),
     /// Somebody could log in.
     #[error("the account {0} has a password or none at all; nobody may log in to a box: lock it (`!*` in /etc/shadow)")]
