@@ -105,14 +105,15 @@ impl Early {
     }
 }
 
-/// Copies the node without its debug information, which would be three quarters of it.
+/// Copies the node without its debug information, which would be three quarters of it, and without its build id, a
+/// hash of what that information says of folders: the same sources are the same program wherever they lie.
 ///
 /// # Errors
 ///
 /// [`ProgramsError`].
 pub fn strip(dolmen: &Path, work: &Path) -> Result<PathBuf, ProgramsError> {
     let (from, to) = (present("dolmen", dolmen)?, work.join("dolmen"));
-    let mut command = process::command("strip", ["--strip-all", "-o"]);
+    let mut command = process::command("strip", ["--strip-all", "--remove-section=.note.gnu.build-id", "-o"]);
     let failed = |source| ProgramsError::Strip { path: from.clone(), source };
     process::run(command.arg(&to).arg(&from)).map_err(failed)?;
     Ok(to)
