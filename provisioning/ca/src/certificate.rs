@@ -1,9 +1,10 @@
 //! Certificates, as they are read.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
-use der::{Decode, Encode, asn1::ObjectIdentifier, oid::AssociatedOid};
+use der::{Decode, Encode, Tag, Tagged as _, asn1::ObjectIdentifier, oid::AssociatedOid};
 use openssl::{error::ErrorStack, x509::X509};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 use x509_cert::{
     Version,
@@ -11,14 +12,14 @@ use x509_cert::{
         Extension,
         pkix::{
             AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAltName, SubjectKeyIdentifier,
-            name::{DirectoryString, GeneralName},
+            name::GeneralName,
         },
     },
     name::Name,
 };
 
 use crate::{
-    PublicKey, PublicKeyError, Serial, UnixTime, Validity, alt_name::BOX_URN, limits::CERTIFICATE_BYTES_MAX,
+    PublicKey, PublicKeyError, Serial, UnixTime, Validity, alt_name::BOX_URN, base64, limits::CERTIFICATE_BYTES_MAX,
     name::shown, oid::SERIAL_NUMBER,
 };
 
@@ -26,17 +27,19 @@ use crate::{
 ///
 /// Holding one says that it is well formed, and the same once it is written again. It says nothing of who signed it:
 /// [`chain::verify`](crate::chain::verify) does.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Certificate {
+#[derive(Clone)]
+pub struct Certificate(Arc<Contents>);
+
+struct Contents {
     der: Vec<u8>,
     inner: x509_cert::Certificate,
+    x509: X509,
     serial: Serial,
     validity: Validity,
     extensions: Extensions,
 }
 
 /// What is looked at of a certificate's extensions.
-#[derive(Clone, Default, PartialEq, Eq)]
 struct Extensions {
     constraints: Option<BasicConstraints>,
     key_usage: Option<KeyUsage>,
@@ -47,10 +50,10 @@ struct Extensions {
 }
 
 /// Why some bytes are no certificate.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
     /// Larger than any.
-    #[error("a certificate has {0} bytes, 16384 at most can be; take the certificate alone, in DER")]
+    #[error("a certificate has {0} bytes, 4096 at most can be; take the certificate alone, in DER")]
     Bytes(usize),
     /// Not DER, or not the structure.
     #[error("the certificate cannot be read; take it from its authority again, in DER")]
@@ -58,9 +61,15 @@ pub enum CertificateError {
     /// Well formed, but not what RFC 5280 prescribes.
     #[error("the certificate is not sound: {0}; take it from its authority again, in DER")]
     Malformed(&'static str),
+    /// OpenSSL does not take it.
+    #[error("OpenSSL cannot read the certificate; take it from its authority again, in DER")]
+    OpenSsl(#[source] ErrorStack),
 }
 
 impl Certificate {
+    /// How many bytes one has at most.
+    pub const BYTES_MAX: usize = CERTIFICATE_BYTES_MAX;
+
     /// Reads one.
     ///
     /// # Errors
@@ -87,43 +96,44 @@ impl Certificate {
         let validity = Validity::new(UnixTime::of(times.not_before), UnixTime::of(times.not_after));
         let validity = validity.map_err(|_| CertificateError::Malformed("it ends before it begins"))?;
         let extensions = Extensions::read(content.extensions().map_or(&[], |extensions| extensions))?;
-        Ok(Self { der: der.to_vec(), inner, serial, validity, extensions })
+        let x509 = X509::from_der(der).map_err(CertificateError::OpenSsl)?;
+        Ok(Self(Arc::new(Contents { der: der.to_vec(), inner, x509, serial, validity, extensions })))
     }
 
     /// Its bytes.
     #[must_use]
     pub fn der(&self) -> &[u8] {
-        &self.der
+        &self.0.der
     }
 
     /// SHA-256 of its bytes, by which people compare certificates.
     #[must_use]
     pub fn fingerprint(&self) -> [u8; 32] {
-        Sha256::digest(&self.der).into()
+        Sha256::digest(&self.0.der).into()
     }
 
     /// Whose it is.
     #[must_use]
     pub fn subject(&self) -> &Name {
-        self.inner.tbs_certificate().subject()
+        self.0.inner.tbs_certificate().subject()
     }
 
     /// Who says that he made it.
     #[must_use]
     pub fn issuer(&self) -> &Name {
-        self.inner.tbs_certificate().issuer()
+        self.0.inner.tbs_certificate().issuer()
     }
 
     /// Its number, of which an issuer has one only once.
     #[must_use]
-    pub const fn serial(&self) -> &Serial {
-        &self.serial
+    pub fn serial(&self) -> &Serial {
+        &self.0.serial
     }
 
     /// From when to when it holds.
     #[must_use]
-    pub const fn validity(&self) -> Validity {
-        self.validity
+    pub fn validity(&self) -> Validity {
+        self.0.validity
     }
 
     /// The key that it is about.
@@ -132,22 +142,23 @@ impl Certificate {
     ///
     /// [`PublicKeyError`] for keys that are not on P-256.
     pub fn public_key(&self) -> Result<PublicKey, PublicKeyError> {
-        PublicKey::from_info(self.inner.tbs_certificate().subject_public_key_info())
+        PublicKey::from_info(self.0.inner.tbs_certificate().subject_public_key_info())
     }
 
     /// Other names of its subject.
     #[must_use]
     pub fn alt_names(&self) -> &[GeneralName] {
-        &self.extensions.alt_names.0
+        &self.0.extensions.alt_names.0
     }
 
     /// The serial number of the machine that its subject names (RFC 8995 §2.3.1), whoever issued it; none unless there
-    /// is exactly one.
+    /// is exactly one, as a `PrintableString` (RFC 5280, appendix A.1) or, as some makers have it, a `UTF8String`.
     #[must_use]
-    pub fn machine_serial(&self) -> Option<String> {
+    pub fn machine_serial(&self) -> Option<&str> {
         let mut serials = self.subject().iter().filter(|part| part.oid == SERIAL_NUMBER);
-        let serial = serials.next().filter(|_| serials.next().is_none())?;
-        serial.value.decode_as::<DirectoryString>().ok().map(|serial| serial.value().into_owned())
+        let (Some(serial), None) = (serials.next(), serials.next()) else { return None };
+        let is_text = matches!(serial.value.tag(), Tag::PrintableString | Tag::Utf8String);
+        std::str::from_utf8(serial.value.value()).ok().filter(|_| is_text)
     }
 
     /// The serial number of the machine whose identity in its organisation this is; none for all but ldevids. A
@@ -163,42 +174,42 @@ impl Certificate {
     /// Whether its subject may issue certificates: it is an authority's, and its key may sign them.
     #[must_use]
     pub fn is_authority(&self) -> bool {
-        let authority = self.extensions.constraints.as_ref().is_some_and(|constraints| constraints.ca);
-        authority && self.extensions.key_usage.is_none_or(|usage| usage.key_cert_sign())
+        let authority = self.0.extensions.constraints.as_ref().is_some_and(|constraints| constraints.ca);
+        authority && self.0.extensions.key_usage.is_none_or(|usage| usage.key_cert_sign())
     }
 
     /// How many authorities may stand between it and a path's last certificate; none where that is not said.
     #[must_use]
     pub fn path_length(&self) -> Option<u8> {
-        self.extensions.constraints.as_ref().and_then(|constraints| constraints.path_len_constraint)
+        self.0.extensions.constraints.as_ref().and_then(|constraints| constraints.path_len_constraint)
     }
 
     /// What its key is for; none where that is not said.
     #[must_use]
     pub fn purposes(&self) -> Option<&[ObjectIdentifier]> {
-        self.extensions.purposes.as_ref().map(|purposes| &purposes.0[..])
+        self.0.extensions.purposes.as_ref().map(|purposes| &purposes.0[..])
     }
 
     /// Whether its key may sign something else than certificates and revocation lists.
     pub(crate) fn signs_messages(&self) -> bool {
-        self.extensions.key_usage.is_none_or(|usage| usage.digital_signature())
+        self.0.extensions.key_usage.is_none_or(|usage| usage.digital_signature())
     }
 
     /// Whether its key may sign revocation lists.
     pub(crate) fn signs_crls(&self) -> bool {
-        self.extensions.key_usage.is_none_or(|usage| usage.crl_sign())
+        self.0.extensions.key_usage.is_none_or(|usage| usage.crl_sign())
     }
 
     /// By which certificates under it name its key.
     #[must_use]
     pub fn key_identifier(&self) -> Option<&[u8]> {
-        self.extensions.key_identifier.as_ref().map(|identifier| identifier.0.as_bytes())
+        self.0.extensions.key_identifier.as_ref().map(|identifier| identifier.0.as_bytes())
     }
 
     /// By which it names its issuer's key.
     #[must_use]
     pub fn authority_key_identifier(&self) -> Option<&[u8]> {
-        let identifier = self.extensions.authority_key_identifier.as_ref()?;
+        let identifier = self.0.extensions.authority_key_identifier.as_ref()?;
         identifier.key_identifier.as_ref().map(|identifier| identifier.as_bytes())
     }
 
@@ -211,25 +222,47 @@ impl Certificate {
         if self.issuer() != issuer.subject() || !issuer.is_authority() {
             return Ok(false);
         }
-        let verdict = self.to_openssl()?.verify(&*issuer.to_openssl()?.public_key()?);
+        let verdict = issuer.x509().public_key().and_then(|key| self.x509().verify(&key));
         // OpenSSL leaves errors behind that the next caller would take for its own.
         let _ = ErrorStack::get();
         verdict
     }
 
-    pub(crate) fn to_openssl(&self) -> Result<X509, ErrorStack> {
-        X509::from_der(&self.der)
+    pub(crate) fn x509(&self) -> &X509 {
+        &self.0.x509
     }
 
     pub(crate) fn inner(&self) -> &x509_cert::Certificate {
-        &self.inner
+        &self.0.inner
     }
 }
+
+/// The same bytes.
+impl PartialEq for Certificate {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.der == other.0.der
+    }
+}
+
+impl Eq for Certificate {}
 
 /// Whose it is, and its number.
 impl fmt::Debug for Certificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Certificate({}, {})", shown(self.subject()), self.serial)
+        write!(f, "Certificate({}, {})", shown(self.subject()), self.serial())
+    }
+}
+
+/// As RFC 8366 §5.3 has certificates: DER in base64.
+impl Serialize for Certificate {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        base64::serialize(self.der(), serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Certificate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        base64::deserialize(deserializer, |der| Self::from_der(&der))
     }
 }
 

@@ -40,13 +40,18 @@ pub enum PublicKeyError {
 #[derive(Debug, thiserror::Error)]
 pub enum SignError {
     /// The key is of another kind.
-    #[error("the key {uri} signs with {algorithm}, certificates are signed with P-256 alone; take another key")]
+    #[error(
+        "the key {uri} signs with {algorithm}, certificates and messages are signed with P-256 alone; take another"
+    )]
     Algorithm {
         /// The key.
         uri: KeyUri,
         /// How it signs.
         algorithm: Algorithm,
     },
+    /// The certificate is another key's.
+    #[error("the signer's certificate is not that of the key {0}; take the certificate of this key")]
+    OtherKey(KeyUri),
     /// What the key says of itself is no key.
     #[error("the key {0} gives no point of P-256 for its public half; look at its device")]
     Point(KeyUri),
@@ -56,6 +61,9 @@ pub enum SignError {
     /// A device that signs by another key, or otherwise.
     #[error("the signature of {0} does not fit its public half; look whether the device is the key's")]
     WrongKey(KeyUri),
+    /// A signature that was made elsewhere.
+    #[error("the signature is not by the key of the signer's certificate; have this message signed by that key")]
+    WrongSignature,
     /// What is signed cannot be written.
     #[error("what is signed cannot be written; report this")]
     Der(#[source] der::Error),
@@ -123,10 +131,15 @@ impl PublicKey {
         identifier
     }
 
-    /// Whether its other half signed this with ECDSA and SHA-256. The numbers of a signature have one form in DER.
+    /// Whether its other half signed this with ECDSA and SHA-256.
     pub(crate) fn verify(&self, algorithm: &AlgorithmIdentifierOwned, message: &[u8], signature: &BitString) -> bool {
-        let signature = signature.as_bytes().and_then(from_der).filter(|_| *algorithm == ecdsa_sha256());
-        signature.is_some_and(|signature| self.0.verify(message, &signature).is_ok())
+        let signature = signature.as_bytes().filter(|_| *algorithm == ecdsa_sha256());
+        signature.is_some_and(|signature| self.verify_der(message, signature))
+    }
+
+    /// The same of an `ECDSA-Sig-Value`, whose numbers have one form in DER.
+    pub(crate) fn verify_der(&self, message: &[u8], signature: &[u8]) -> bool {
+        from_der(signature).is_some_and(|signature| self.0.verify(message, &signature).is_ok())
     }
 }
 
@@ -152,17 +165,19 @@ struct Sealed<'a> {
     signature: BitString,
 }
 
-/// Has a key sign a content in DER, checks that it did, and puts both together.
-pub(crate) async fn seal(signer: &dyn Signer, content: &[u8]) -> Result<Vec<u8>, SignError> {
+/// Has a key sign with ECDSA and SHA-256, and checks that it did: an `ECDSA-Sig-Value` in DER.
+pub(crate) async fn sign(signer: &dyn Signer, message: &[u8]) -> Result<Vec<u8>, SignError> {
     let key = PublicKey::of(signer)?;
-    let signature = signer.sign(Domain::Certificate, Message::Bytes(content)).await.map_err(SignError::Key)?;
-    let algorithm = ecdsa_sha256();
+    let signature = signer.sign(Domain::Certificate, Message::Bytes(message)).await.map_err(SignError::Key)?;
     let signature = to_der(&signature.0).map_err(SignError::Der)?;
-    if !key.verify(&algorithm, content, &signature) {
-        return Err(SignError::WrongKey(signer.uri().clone()));
-    }
+    if key.verify_der(message, &signature) { Ok(signature) } else { Err(SignError::WrongKey(signer.uri().clone())) }
+}
+
+/// Has a key sign a content in DER, and puts both together.
+pub(crate) async fn seal(signer: &dyn Signer, content: &[u8]) -> Result<Vec<u8>, SignError> {
+    let signature = BitString::from_bytes(&sign(signer, content).await?).map_err(SignError::Der)?;
     let content = AnyRef::from_der(content).map_err(SignError::Der)?;
-    Sealed { content, algorithm, signature }.to_der().map_err(SignError::Der)
+    Sealed { content, algorithm: ecdsa_sha256(), signature }.to_der().map_err(SignError::Der)
 }
 
 /// `ECDSA-Sig-Value` (RFC 3279 §2.2.3).
@@ -172,10 +187,9 @@ struct EcdsaSignature<'a> {
     s: UintRef<'a>,
 }
 
-fn to_der(signature: &[u8; 2 * SCALAR_BYTES]) -> der::Result<BitString> {
+pub(crate) fn to_der(signature: &[u8; 2 * SCALAR_BYTES]) -> der::Result<Vec<u8>> {
     let (r, s) = signature.split_at(SCALAR_BYTES);
-    let der = EcdsaSignature { r: UintRef::new(r)?, s: UintRef::new(s)? }.to_der()?;
-    BitString::from_bytes(&der)
+    EcdsaSignature { r: UintRef::new(r)?, s: UintRef::new(s)? }.to_der()
 }
 
 fn from_der(der: &[u8]) -> Option<Signature> {
@@ -198,11 +212,11 @@ mod tests {
     fn signatures_keep_their_numbers() {
         for bytes in [[1; 64], [0x7f; 64], [0x80; 64], std::array::from_fn(|at| u8::from(at % 32 == 31))] {
             let der = to_der(&bytes).unwrap();
-            let signature = from_der(der.as_bytes().unwrap()).unwrap();
+            let signature = from_der(&der).unwrap();
             assert_eq!(signature.to_bytes().as_slice(), bytes);
         }
-        assert!(from_der(to_der(&[0; 64]).unwrap().as_bytes().unwrap()).is_none());
-        assert!(from_der(to_der(&[0xff; 64]).unwrap().as_bytes().unwrap()).is_none());
+        assert!(from_der(&to_der(&[0; 64]).unwrap()).is_none());
+        assert!(from_der(&to_der(&[0xff; 64]).unwrap()).is_none());
         // A number with a zero too many in front, and one too long.
         assert!(from_der(b"\x30\x07\x02\x02\x00\x01\x02\x01\x01").is_none());
         assert!(from_der(&[&b"\x30\x26\x02\x21\x01"[..], &[0; 32], b"\x02\x01\x01"].concat()).is_none());

@@ -1,5 +1,6 @@
 //! An organisation's certificate authority, and the messages by which boxes get certificates from it: requests
-//! (PKCS#10), certificates and revocation lists (RFC 5280), and EST (RFC 7030).
+//! (PKCS#10), certificates and revocation lists (RFC 5280), and EST (RFC 7030). [`cms`] signs whatever else is passed on
+//! (RFC 5652), such as vouchers.
 //!
 //! ```text
 //! root, signed by itself
@@ -18,8 +19,10 @@
 
 pub mod alt_name;
 mod authority;
+pub mod base64;
 mod certificate;
 pub mod chain;
+pub mod cms;
 mod crl;
 pub mod est;
 mod key;

@@ -34,6 +34,11 @@ pub(crate) const CMC_RA: ObjectIdentifier = oid("1.3.6.1.5.5.7.3.28");
 /// `id-kp-documentSigning` (RFC 9336): vouchers are documents.
 pub(crate) const DOCUMENT_SIGNING: ObjectIdentifier = oid("1.3.6.1.5.5.7.3.36");
 
+/// `id-sha256` (RFC 5754 §2.2).
+pub(crate) const SHA256: ObjectIdentifier = oid("2.16.840.1.101.3.4.2.1");
+/// `id-contentType` and `id-messageDigest` (RFC 5652 §11).
+pub(crate) const CONTENT_TYPE: ObjectIdentifier = oid("1.2.840.113549.1.9.3");
+pub(crate) const MESSAGE_DIGEST: ObjectIdentifier = oid("1.2.840.113549.1.9.4");
 /// `id-data` and `id-signedData` (RFC 5652 §4, §5.1).
 pub(crate) const DATA: ObjectIdentifier = oid("1.2.840.113549.1.7.1");
 pub(crate) const SIGNED_DATA: ObjectIdentifier = oid("1.2.840.113549.1.7.2");

@@ -1,9 +1,13 @@
 //! Times, which callers pass in: nothing here reads a clock.
 
-use std::{fmt, time::Duration};
+use std::{fmt, str::FromStr, time::Duration};
 
+use ::time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use der::DateTime;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use x509_cert::time::Time;
+
+use crate::limits::TIME_CHARS_MAX;
 
 /// A second, as certificates know it: from 1970 to the end of the year 9999.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -15,6 +19,9 @@ pub enum TimeError {
     /// After the last one.
     #[error("{0} seconds after 1970 is after the year 9999; look whether the time is in seconds")]
     TooLate(u64),
+    /// A text that is none.
+    #[error("a time is written as 2026-11-22T08:00:00Z, of the years 1970 to 9999")]
+    Text,
     /// An end before its beginning.
     #[error("a validity from {from} ends at {to}, before it begins; give the earlier time first")]
     Reversed {
@@ -61,6 +68,31 @@ impl fmt::Display for UnixTime {
             Ok(time) => f.pad(&time.to_string()),
             Err(_) => write!(f, "{} s after 1970", self.0),
         }
+    }
+}
+
+/// Any time of RFC 3339. Parts of a second are cut off.
+impl FromStr for UnixTime {
+    type Err = TimeError;
+
+    fn from_str(text: &str) -> Result<Self, TimeError> {
+        let short = Some(text).filter(|text| text.len() <= TIME_CHARS_MAX).ok_or(TimeError::Text)?;
+        let time = OffsetDateTime::parse(short, &Rfc3339).map_err(|_| TimeError::Text)?;
+        let seconds = u64::try_from(time.unix_timestamp()).map_err(|_| TimeError::Text)?;
+        Self::from_secs(seconds).map_err(|_| TimeError::Text)
+    }
+}
+
+/// As RFC 3339 has it, in UTC.
+impl Serialize for UnixTime {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for UnixTime {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
 
@@ -124,6 +156,34 @@ mod tests {
         assert_eq!(before.to_string(), "2049-12-31T23:59:59Z");
         assert!(matches!(before.encode(), Ok(Time::UtcTime(_))));
         assert!(matches!(UnixTime(2_524_608_000).encode(), Ok(Time::GeneralTime(_))));
+    }
+
+    #[test]
+    fn times_are_those_of_rfc_3339() {
+        for (text, seconds) in [
+            ("1970-01-01T00:00:00Z", 0),
+            ("2026-11-22T08:00:00Z", 1_795_334_400),
+            ("2026-11-22T08:00:00.987654321Z", 1_795_334_400),
+            ("2026-11-22T16:00:00+08:00", 1_795_334_400),
+            ("9999-12-31T23:59:59Z", 253_402_300_799),
+        ] {
+            let time: UnixTime = text.parse().unwrap();
+            assert_eq!(time, UnixTime(seconds), "{text}");
+            assert_eq!(time.to_string().parse(), Ok(time));
+        }
+        assert_eq!(UnixTime(1_795_334_400).to_string(), "2026-11-22T08:00:00Z");
+        let long = format!("2026-11-22T08:00:00.{}Z", "0".repeat(40));
+        for text in [
+            "",
+            "2026-11-22",
+            "2026-11-22T08:00:00",
+            "1969-12-31T23:59:59Z",
+            "2026-02-30T08:00:00Z",
+            "9999-12-31T23:59:59-01:00",
+            &long,
+        ] {
+            assert_eq!(text.parse::<UnixTime>(), Err(TimeError::Text), "{text:?}");
+        }
     }
 
     #[test]

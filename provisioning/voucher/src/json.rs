@@ -1,8 +1,13 @@
 //! The JSON of vouchers and requests: why it is not taken, and what both have in common.
 
+use dolmen_provisioning_ca::{ObjectIdentifier, cms::ContentType};
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 
 use crate::limits::CONTENT_BYTES_MAX;
+
+/// `id-ct-animaJSONVoucher`: a voucher or a request for one (RFC 8366 §5.4, RFC 8995 §3).
+pub const JSON_VOUCHER: ContentType =
+    ContentType { oid: ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.1.40"), bytes_max: CONTENT_BYTES_MAX };
 
 /// What is wrong with the JSON of a voucher or a request.
 #[derive(Debug, thiserror::Error)]

@@ -2,7 +2,8 @@
 //! serial number belongs to the organisation with this certificate.
 //!
 //! - [`Voucher`] and [`VoucherRequest`] are the texts, JSON (RFC 8366 §5.3, RFC 8995 §3).
-//! - [`cms`] signs them and checks signatures: CMS SignedData (RFC 5652), the same for every text that is passed on.
+//! - [`cms`](dolmen_provisioning_ca::cms) signs them and checks signatures: CMS SignedData (RFC 5652) of the type
+//!   [`JSON_VOUCHER`].
 //! - [`accept`] is the box's rule: which voucher it follows.
 //! - [`check_request`] is the rule of the authority: which request it answers with a voucher.
 //!
@@ -14,9 +15,6 @@
 //! Nothing here does IO, reads a clock or has randomness: nonces and times are passed in. Bytes from anywhere may come
 //! in: the answer is a value or an error that says what does not hold. Bounds on what is read stand in `limits.rs`.
 
-mod base64;
-mod certificate;
-pub mod cms;
 mod json;
 mod limits;
 mod masa;
@@ -28,13 +26,12 @@ mod roots;
 mod values;
 mod voucher;
 
-pub use certificate::{Certificate, CertificateError};
-pub use json::JsonError;
+pub use json::{JSON_VOUCHER, JsonError};
 pub use masa::{VoucherBuilder, check_request};
 pub use pledge::{Accepted, Expectation, Registrar, RegistrarError, accept};
 pub use prior::PledgeRequest;
 pub use refusal::{Refusal, RequestRefusal, Whose};
 pub use request::{Form, VoucherRequest};
-pub use roots::{IdevidRoots, MasaRoots, OrganisationRoots, PathError, Roots, RootsError};
-pub use values::{KeyIdentifier, Nonce, OwnershipEpoch, SerialNumber, Timestamp, ValueError};
+pub use roots::{IdevidRoots, MasaRoots, OrganisationRoots};
+pub use values::{KeyIdentifier, Nonce, OwnershipEpoch, SerialNumber, ValueError};
 pub use voucher::{Assertion, Freshness, Voucher};

@@ -1,10 +1,14 @@
 //! The rule of the authority that signs vouchers (MASA): which request it answers, and with what (RFC 8995 §5.5).
 
+use dolmen_provisioning_ca::{
+    Certificate, UnixTime,
+    chain::{Purpose, Rules},
+    cms::verify,
+};
+
 use crate::{
-    Assertion, Certificate, Form, Freshness, IdevidRoots, JsonError, KeyIdentifier, Nonce, OrganisationRoots,
-    OwnershipEpoch, PledgeRequest, RequestRefusal, SerialNumber, Timestamp, Voucher, VoucherRequest, Whose,
-    cms::{JSON_VOUCHER, verify},
-    prior::check_issuer,
+    Assertion, Form, Freshness, IdevidRoots, JSON_VOUCHER, JsonError, KeyIdentifier, Nonce, OrganisationRoots,
+    OwnershipEpoch, PledgeRequest, RequestRefusal, SerialNumber, Voucher, VoucherRequest, Whose, prior::check_issuer,
 };
 
 /// What a request that holds gets for an answer. Only [`check_request`] makes one. That the box was sold to this
@@ -20,7 +24,7 @@ pub struct VoucherBuilder {
     pinned_domain_cert: Certificate,
     assertion: Assertion,
     epoch: Option<OwnershipEpoch>,
-    expires_on: Option<Timestamp>,
+    expires_on: Option<UnixTime>,
 }
 
 impl VoucherBuilder {
@@ -63,7 +67,7 @@ impl VoucherBuilder {
 
     /// Until when whoever keeps the voucher should hand it to the box.
     #[must_use]
-    pub fn expires_on(self, time: Timestamp) -> Self {
+    pub fn expires_on(self, time: UnixTime) -> Self {
         Self { expires_on: Some(time), ..self }
     }
 
@@ -72,7 +76,7 @@ impl VoucherBuilder {
     /// # Errors
     ///
     /// [`JsonError::Neither`] where there is neither a nonce nor an epoch.
-    pub fn build(self, created_on: Timestamp) -> Result<Voucher, JsonError> {
+    pub fn build(self, created_on: UnixTime) -> Result<Voucher, JsonError> {
         Ok(Voucher {
             created_on,
             expires_on: self.expires_on,
@@ -89,7 +93,7 @@ impl VoucherBuilder {
 /// Whether the authority answers a registrar's request, a message in DER, and with what:
 ///
 /// 1. A registrar of an organisation that it knows signed it: its certificate is for registrars.
-/// 2. The box's request is in it, and a box of these makers signed that: it asks for itself.
+/// 2. The box's request is in it, and a box of these makers signed that with its first key: it asks for itself.
 /// 3. Both say the same: serial number and nonce.
 /// 4. The box was connected to this registrar: it names the certificate that the registrar signed with.
 ///
@@ -102,11 +106,9 @@ pub fn check_request(
     makers: &IdevidRoots,
 ) -> Result<VoucherBuilder, RequestRefusal> {
     let whose = Whose::Registrar;
-    let verified = verify(message, JSON_VOUCHER, &organisations.0).map_err(RequestRefusal::cms(whose))?;
+    let rules = Rules::timeless(Purpose::Registrar);
+    let verified = verify(message, JSON_VOUCHER, &organisations.0, &rules).map_err(RequestRefusal::cms(whose))?;
     let registrar = verified.signer();
-    if !registrar.is_registrar() {
-        return Err(RequestRefusal::RegistrarPurpose);
-    }
     let request = VoucherRequest::from_json(verified.content());
     let request = request.map_err(|source| RequestRefusal::Content { whose, source })?;
     let Form::Registrar { prior_signed_voucher_request } = &request.form else {
@@ -118,12 +120,12 @@ pub fn check_request(
         return Err(RequestRefusal::Proximity);
     }
     // A path has a certificate: the signer's.
-    let organisation = verified.chain().last().unwrap_or(registrar);
+    let organisation = verified.path().root().unwrap_or(registrar);
     let both = [request.assertion, pledge.request().assertion];
     let near = both.iter().all(|assertion| *assertion == Some(Assertion::Proximity));
     Ok(VoucherBuilder {
         serial_number: request.serial_number,
-        idevid_issuer: pledge.idevid().authority_key_identifier(),
+        idevid_issuer: KeyIdentifier::of_issuer(pledge.idevid()),
         nonce: request.nonce,
         organisation: organisation.clone(),
         registrar: registrar.clone(),

@@ -1,9 +1,13 @@
 //! The box's rule: which voucher it follows (RFC 8995 §5.6.1).
 
+use dolmen_provisioning_ca::{
+    Certificate, CertificateError,
+    chain::{self, Purpose, Rules},
+    cms,
+};
+
 use crate::{
-    Assertion, Certificate, CertificateError, KeyIdentifier, MasaRoots, Nonce, OwnershipEpoch, Refusal, Roots,
-    SerialNumber, Voucher,
-    cms::{JSON_VOUCHER, verify},
+    Assertion, JSON_VOUCHER, KeyIdentifier, MasaRoots, Nonce, OwnershipEpoch, Refusal, SerialNumber, Voucher,
     limits::CERTIFICATES_MAX,
 };
 
@@ -108,26 +112,28 @@ impl Accepted {
 
 /// Whether a box follows a voucher, a message in DER:
 ///
-/// 1. One of the box's makers signed it.
+/// 1. One of the box's makers signed it, with a key that is for vouchers: no box's key is.
 /// 2. It is for this box: serial number, and who made the box's certificate if the voucher says so.
 /// 3. It is new. A nonce in it is the box's own. An epoch in it is greater than the one that the box keeps. One of them
 ///    is there, and what is there has to hold.
 /// 4. It does not want what a box cannot do: ask for revocation.
-/// 5. Its certificate is the registrar's, or one of an authority from which there is a path to the registrar's.
-/// 6. The registrar's certificate is for registrars.
+/// 5. Its certificate is the registrar's, or one of an authority from which there is a path to the registrar's, and the
+///    registrar's is for registrars.
 ///
 /// # Errors
 ///
 /// [`Refusal`], by the first of these that does not hold.
 pub fn accept(message: &[u8], masa: &MasaRoots, expectation: &Expectation<'_>) -> Result<Accepted, Refusal> {
-    let verified = verify(message, JSON_VOUCHER, &masa.0)?;
+    let verified = cms::verify(message, JSON_VOUCHER, &masa.0, &Rules::timeless(Purpose::Voucher))?;
     let voucher = Voucher::from_json(verified.content()).map_err(Refusal::Content)?;
     check_box(&voucher, expectation)?;
     let epoch = next_epoch(&voucher, expectation)?;
     if voucher.domain_cert_revocation_checks == Some(true) {
         return Err(Refusal::RevocationChecks);
     }
-    check_registrar(&voucher.pinned_domain_cert, expectation.registrar)?;
+    let Registrar { certificate, others } = expectation.registrar;
+    let pinned = std::slice::from_ref(&voucher.pinned_domain_cert);
+    chain::verify(certificate, others, pinned, &Rules::timeless(Purpose::Registrar))?;
     Ok(Accepted { voucher, epoch })
 }
 
@@ -154,11 +160,4 @@ fn next_epoch(voucher: &Voucher, expectation: &Expectation<'_>) -> Result<Owners
         Some(found) => Ok(found),
         None => held.next().ok_or(Refusal::EpochsExhausted),
     }
-}
-
-fn check_registrar(pinned: &Certificate, registrar: &Registrar) -> Result<(), Refusal> {
-    if *pinned != registrar.certificate {
-        Roots::of(pinned).map_err(Refusal::Failed)?.path(&registrar.certificate, &registrar.others)?;
-    }
-    if registrar.certificate.is_registrar() { Ok(()) } else { Err(Refusal::RegistrarPurpose) }
 }

@@ -1,9 +1,12 @@
 //! A box's request, once it is known to be that box's.
 
-use crate::{
-    Certificate, Form, IdevidRoots, RequestRefusal, Timestamp, VoucherRequest, Whose,
-    cms::{JSON_VOUCHER, verify},
+use dolmen_provisioning_ca::{
+    Certificate, UnixTime,
+    chain::{Purpose, Rules},
+    cms::verify,
 };
+
+use crate::{Form, IdevidRoots, JSON_VOUCHER, KeyIdentifier, RequestRefusal, SerialNumber, VoucherRequest, Whose};
 
 /// A request that a box signed with its first key (IDevID). Only [`verify`](Self::verify) makes one: its maker vouches
 /// for the box, and the box asks for itself.
@@ -23,14 +26,15 @@ impl PledgeRequest {
     /// [`RequestRefusal`] of a box's request.
     pub fn verify(message: &[u8], makers: &IdevidRoots) -> Result<Self, RequestRefusal> {
         let whose = Whose::Pledge;
-        let verified = verify(message, JSON_VOUCHER, &makers.0).map_err(RequestRefusal::cms(whose))?;
+        let rules = Rules::timeless(Purpose::IDevId);
+        let verified = verify(message, JSON_VOUCHER, &makers.0, &rules).map_err(RequestRefusal::cms(whose))?;
         let request = VoucherRequest::from_json(verified.content());
         let request = request.map_err(|source| RequestRefusal::Content { whose, source })?;
         let Form::Pledge { proximity_registrar_cert: registrar } = request.form.clone() else {
             return Err(RequestRefusal::Form(whose));
         };
         let idevid = verified.signer().clone();
-        if idevid.box_serial_number().as_ref() != Some(&request.serial_number) {
+        if SerialNumber::of(&idevid).as_ref() != Some(&request.serial_number) {
             return Err(RequestRefusal::IdevidSerial { request: request.serial_number });
         }
         check_issuer(&request, &idevid, whose)?;
@@ -63,13 +67,13 @@ impl PledgeRequest {
 
     /// The request with which a registrar asks for this box (RFC 8995 §5.5). The registrar signs its JSON.
     #[must_use]
-    pub fn of_registrar(&self, created_on: Timestamp) -> VoucherRequest {
+    pub fn of_registrar(&self, created_on: UnixTime) -> VoucherRequest {
         VoucherRequest {
             created_on: Some(created_on),
             assertion: self.request.assertion,
             nonce: self.request.nonce.clone(),
             serial_number: self.request.serial_number.clone(),
-            idevid_issuer: self.idevid.authority_key_identifier(),
+            idevid_issuer: KeyIdentifier::of_issuer(&self.idevid),
             form: Form::Registrar { prior_signed_voucher_request: self.message.clone() },
         }
     }
@@ -77,7 +81,7 @@ impl PledgeRequest {
 
 /// Whether a request names who made the box's certificate, if it names anybody.
 pub(crate) fn check_issuer(request: &VoucherRequest, idevid: &Certificate, whose: Whose) -> Result<(), RequestRefusal> {
-    if request.idevid_issuer.is_some() && request.idevid_issuer != idevid.authority_key_identifier() {
+    if request.idevid_issuer.is_some() && request.idevid_issuer != KeyIdentifier::of_issuer(idevid) {
         return Err(RequestRefusal::IdevidIssuer(whose));
     }
     Ok(())

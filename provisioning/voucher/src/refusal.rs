@@ -3,9 +3,9 @@
 
 use std::fmt;
 
-use openssl::error::ErrorStack;
+use dolmen_provisioning_ca::{chain::ChainError, cms::CmsError};
 
-use crate::{JsonError, OwnershipEpoch, PathError, SerialNumber, cms::CmsError};
+use crate::{JsonError, OwnershipEpoch, SerialNumber};
 
 /// Why a box does not follow a voucher.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +19,9 @@ pub enum Refusal {
     /// Not by a maker of vouchers that this box knows.
     #[error("the voucher is not by the maker of this box; ask the maker for one")]
     Untrusted(#[source] CmsError),
+    /// By a key of the maker's that is for something else, such as a box's.
+    #[error("the voucher's signer may not sign vouchers; ask the maker for one, and find out who gave this one to you")]
+    SignerPurpose(#[source] CmsError),
     /// No voucher.
     #[error("what the maker signed is no voucher")]
     Content(#[source] JsonError),
@@ -58,16 +61,16 @@ pub enum Refusal {
     RevocationChecks,
     /// The box belongs to somebody else than the registrar's organisation.
     #[error("the voucher gives this box to another organisation than this registrar's; connect it to its owner's")]
-    PinnedCertificate(#[source] PathError),
+    PinnedCertificate(#[source] ChainError),
     /// Some machine of the organisation that is no registrar.
     #[error(
-        "the registrar's certificate is not for registrars: it lacks the extended key usage id-kp-cmcRA \
-         (1.3.6.1.5.5.7.3.28); issue it one that has it"
+        "the registrar's certificate is not for registrars (extended key usage id-kp-cmcRA, 1.3.6.1.5.5.7.3.28); issue \
+         it one that is"
     )]
-    RegistrarPurpose,
+    RegistrarPurpose(#[source] ChainError),
     /// OpenSSL failed, for want of memory or of an algorithm.
     #[error("the voucher cannot be checked; check that this machine's OpenSSL is whole, and give the voucher again")]
-    Failed(#[source] ErrorStack),
+    Failed(#[source] ChainError),
 }
 
 impl Refusal {
@@ -78,6 +81,7 @@ impl Refusal {
             Self::Damaged(_) => "voucher-damaged",
             Self::Forged(_) => "voucher-forged",
             Self::Untrusted(_) => "voucher-untrusted",
+            Self::SignerPurpose(_) => "voucher-signer-purpose",
             Self::Content(_) => "voucher-content",
             Self::Serial { .. } => "voucher-serial",
             Self::IdevidIssuer => "voucher-idevid-issuer",
@@ -86,7 +90,7 @@ impl Refusal {
             Self::EpochsExhausted => "voucher-epochs-exhausted",
             Self::RevocationChecks => "voucher-revocation-checks",
             Self::PinnedCertificate(_) => "voucher-pinned-certificate",
-            Self::RegistrarPurpose => "voucher-registrar-purpose",
+            Self::RegistrarPurpose(_) => "voucher-registrar-purpose",
             Self::Failed(_) => "voucher-failed",
         }
     }
@@ -95,7 +99,8 @@ impl Refusal {
 impl From<CmsError> for Refusal {
     fn from(error: CmsError) -> Self {
         match error {
-            CmsError::OpenSsl(source) | CmsError::Path(PathError::OpenSsl(source)) => Self::Failed(source),
+            CmsError::Path(source @ ChainError::OpenSsl { .. }) => Self::Failed(source),
+            CmsError::Path(ChainError::Purpose { .. }) => Self::SignerPurpose(error),
             CmsError::Path(_) => Self::Untrusted(error),
             CmsError::Signature | CmsError::Digest => Self::Forged(error),
             _ => Self::Damaged(error),
@@ -104,10 +109,11 @@ impl From<CmsError> for Refusal {
 }
 
 /// Of the certificates of registrar and voucher.
-impl From<PathError> for Refusal {
-    fn from(error: PathError) -> Self {
+impl From<ChainError> for Refusal {
+    fn from(error: ChainError) -> Self {
         match error {
-            PathError::OpenSsl(source) => Self::Failed(source),
+            ChainError::OpenSsl { .. } => Self::Failed(error),
+            ChainError::Purpose { .. } => Self::RegistrarPurpose(error),
             _ => Self::PinnedCertificate(error),
         }
     }
@@ -175,10 +181,13 @@ pub enum RequestRefusal {
     Form(Whose),
     /// Some machine of the organisation that is no registrar.
     #[error(
-        "the signer's certificate is not for registrars: it lacks the extended key usage id-kp-cmcRA \
-         (1.3.6.1.5.5.7.3.28); issue the registrar one that has it"
+        "the registrar's request is not signed by a registrar (extended key usage id-kp-cmcRA, 1.3.6.1.5.5.7.3.28); \
+         issue it a certificate that is for that"
     )]
-    RegistrarPurpose,
+    RegistrarPurpose(#[source] CmsError),
+    /// Something else of the maker's than a box.
+    #[error("the box's request is not signed by a box's first key (IDevID); have the box ask again, with that")]
+    PledgePurpose(#[source] CmsError),
     /// The registrar asks for another box than the one that asked.
     #[error("the registrar asks for the box {registrar}, but {pledge} asked; have the registrar ask again")]
     Serial {
@@ -207,7 +216,7 @@ pub enum RequestRefusal {
     Proximity,
     /// OpenSSL failed, for want of memory or of an algorithm.
     #[error("the request cannot be checked; check that this machine's OpenSSL is whole, and ask again")]
-    Failed(#[source] ErrorStack),
+    Failed(#[source] ChainError),
 }
 
 impl RequestRefusal {
@@ -228,7 +237,8 @@ impl RequestRefusal {
             Self::Form(Pledge) => "pledge-request-form",
             Self::IdevidIssuer(Registrar) => "registrar-request-idevid-issuer",
             Self::IdevidIssuer(Pledge) => "pledge-request-idevid-issuer",
-            Self::RegistrarPurpose => "registrar-request-purpose",
+            Self::RegistrarPurpose(_) => "registrar-request-purpose",
+            Self::PledgePurpose(_) => "pledge-request-purpose",
             Self::Serial { .. } => "registrar-request-serial",
             Self::Nonce => "registrar-request-nonce",
             Self::IdevidSerial { .. } => "pledge-request-serial",
@@ -239,7 +249,11 @@ impl RequestRefusal {
 
     pub(crate) fn cms(whose: Whose) -> impl Fn(CmsError) -> Self {
         move |source| match source {
-            CmsError::OpenSsl(source) | CmsError::Path(PathError::OpenSsl(source)) => Self::Failed(source),
+            CmsError::Path(source @ ChainError::OpenSsl { .. }) => Self::Failed(source),
+            CmsError::Path(ChainError::Purpose { .. }) => match whose {
+                Whose::Registrar => Self::RegistrarPurpose(source),
+                Whose::Pledge => Self::PledgePurpose(source),
+            },
             CmsError::Path(_) => Self::Untrusted { whose, source },
             CmsError::Signature | CmsError::Digest => Self::Forged { whose, source },
             _ => Self::Damaged { whose, source },
@@ -249,19 +263,21 @@ impl RequestRefusal {
 
 #[cfg(test)]
 mod tests {
+    use dolmen_provisioning_ca::{Serial, chain::Which};
+    use openssl::error::ErrorStack;
+
     use super::*;
 
     /// Not the sender's fault, and so not to be counted as an attack.
     #[test]
     fn a_broken_machine_is_no_forgery() {
-        let error = || CmsError::OpenSsl(ErrorStack::get());
-        let path = || PathError::OpenSsl(ErrorStack::get());
-        for refusal in [error().into(), CmsError::Path(path()).into(), Refusal::from(path())] {
+        let which = || Which { depth: 0, subject: "CN=box".to_owned(), serial: Serial::from_random([7; 16]) };
+        let error = || ChainError::OpenSsl { which: which(), source: ErrorStack::get() };
+        for refusal in [CmsError::Path(error()).into(), Refusal::from(error())] {
             assert_eq!(refusal.code(), "voucher-failed");
         }
         for whose in [Whose::Registrar, Whose::Pledge] {
-            assert_eq!(RequestRefusal::cms(whose)(error()).code(), "request-failed");
-            assert_eq!(RequestRefusal::cms(whose)(CmsError::Path(path())).code(), "request-failed");
+            assert_eq!(RequestRefusal::cms(whose)(CmsError::Path(error())).code(), "request-failed");
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Requests for vouchers.
 
+use dolmen_provisioning_ca::{Certificate, UnixTime, base64};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{
-    Assertion, Certificate, JsonError, KeyIdentifier, Nonce, SerialNumber, Timestamp, base64,
+    Assertion, JsonError, KeyIdentifier, Nonce, SerialNumber,
     json::{self, present},
     limits::PRIOR_BYTES_MAX,
 };
@@ -31,7 +32,7 @@ pub enum Form {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VoucherRequest {
     /// When it was made; for people. A box without a clock does not say.
-    pub created_on: Option<Timestamp>,
+    pub created_on: Option<UnixTime>,
     /// What the voucher is to say.
     pub assertion: Option<Assertion>,
     /// What the box made up for this. Without one only a voucher with an epoch can be the answer.
@@ -55,7 +56,7 @@ struct Document {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Members {
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    created_on: Option<Timestamp>,
+    created_on: Option<UnixTime>,
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     assertion: Option<Assertion>,
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]

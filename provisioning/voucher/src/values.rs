@@ -2,15 +2,10 @@
 
 use std::{fmt, str::FromStr};
 
+use dolmen_provisioning_ca::{Certificate, base64};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
-use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
-use crate::{
-    base64,
-    limits::{
-        KEY_IDENTIFIER_BYTES_MAX, NONCE_BYTES_MAX, NONCE_BYTES_MIN, SERIAL_NUMBER_CHARACTERS_MAX, TIME_CHARACTERS_MAX,
-    },
-};
+use crate::limits::{KEY_IDENTIFIER_BYTES_MAX, NONCE_BYTES_MAX, NONCE_BYTES_MIN, SERIAL_NUMBER_CHARACTERS_MAX};
 
 /// Why a value is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,9 +22,6 @@ pub enum ValueError {
     /// No epoch.
     #[error("an ownership epoch is a number below 2^64 without leading zeros; take it from the list of what was sold")]
     OwnershipEpoch,
-    /// No time.
-    #[error("a time is written as 2026-11-22T08:00:00Z, of the years 1970 to 9999")]
-    Timestamp,
 }
 
 /// The serial number of a box: 1 to 64 printable ASCII characters. Its first certificate has it in its subject.
@@ -37,6 +29,12 @@ pub enum ValueError {
 pub struct SerialNumber(String);
 
 impl SerialNumber {
+    /// Of the box that a certificate is of, whoever issued it; none where its subject does not name one machine.
+    #[must_use]
+    pub fn of(certificate: &Certificate) -> Option<Self> {
+        certificate.machine_serial()?.parse().ok()
+    }
+
     /// Its characters.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -106,6 +104,12 @@ impl KeyIdentifier {
         }
     }
 
+    /// Of the key that made a certificate; none where it does not say which.
+    #[must_use]
+    pub fn of_issuer(certificate: &Certificate) -> Option<Self> {
+        certificate.authority_key_identifier().and_then(|bytes| Self::from_bytes(bytes).ok())
+    }
+
     /// Its bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
@@ -158,47 +162,6 @@ impl FromStr for OwnershipEpoch {
     }
 }
 
-/// When something was made, for people: whole seconds since 1970, of the years up to 9999.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Timestamp(OffsetDateTime);
-
-impl Timestamp {
-    /// Of seconds since 1970.
-    ///
-    /// # Errors
-    ///
-    /// [`ValueError::Timestamp`] after the year 9999.
-    pub fn from_unix(seconds: u64) -> Result<Self, ValueError> {
-        let seconds = i64::try_from(seconds).map_err(|_| ValueError::Timestamp)?;
-        OffsetDateTime::from_unix_timestamp(seconds).map(Self).map_err(|_| ValueError::Timestamp)
-    }
-
-    /// Seconds since 1970.
-    #[must_use]
-    pub const fn unix(self) -> u64 {
-        self.0.unix_timestamp().unsigned_abs()
-    }
-}
-
-/// As RFC 3339 has it, in UTC.
-impl fmt::Display for Timestamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0.format(&Rfc3339).map_err(|_| fmt::Error)?)
-    }
-}
-
-/// Any time of RFC 3339. Parts of a second are cut off.
-impl FromStr for Timestamp {
-    type Err = ValueError;
-
-    fn from_str(text: &str) -> Result<Self, ValueError> {
-        let short = Some(text).filter(|text| text.len() <= TIME_CHARACTERS_MAX).ok_or(ValueError::Timestamp)?;
-        let time = OffsetDateTime::parse(short, &Rfc3339).map_err(|_| ValueError::Timestamp)?;
-        let time = time.checked_to_offset(UtcOffset::UTC).ok_or(ValueError::Timestamp)?;
-        u64::try_from(time.unix_timestamp()).map_err(|_| ValueError::Timestamp).and_then(Self::from_unix)
-    }
-}
-
 /// Types that are a string in JSON.
 macro_rules! string {
     ($($type:ty),*) => {$(
@@ -233,7 +196,7 @@ macro_rules! binary {
     )*};
 }
 
-string!(SerialNumber, OwnershipEpoch, Timestamp);
+string!(SerialNumber, OwnershipEpoch);
 binary!(Nonce, KeyIdentifier);
 
 #[cfg(test)]
@@ -270,28 +233,6 @@ mod tests {
         assert_eq!("18446744073709551615".parse(), Ok(OwnershipEpoch::new(u64::MAX)));
         for text in ["", "07", "+7", "-7", " 7", "7.0", "0x7", "18446744073709551616"] {
             assert_eq!(text.parse::<OwnershipEpoch>(), Err(ValueError::OwnershipEpoch), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn times_are_those_of_rfc_3339() {
-        for (text, seconds) in [
-            ("1970-01-01T00:00:00Z", 0),
-            ("2026-11-22T08:00:00Z", 1_795_334_400),
-            ("2026-11-22T08:00:00.987654321Z", 1_795_334_400),
-            ("2026-11-22T16:00:00+08:00", 1_795_334_400),
-            ("9999-12-31T23:59:59Z", 253_402_300_799),
-        ] {
-            let time: Timestamp = text.parse().unwrap();
-            assert_eq!(time.unix(), seconds, "{text}");
-            assert_eq!(time.to_string().parse(), Ok(time));
-        }
-        assert_eq!(Timestamp::from_unix(1_795_334_400).unwrap().to_string(), "2026-11-22T08:00:00Z");
-        assert_eq!(Timestamp::from_unix(253_402_300_800), Err(ValueError::Timestamp));
-        assert_eq!(Timestamp::from_unix(u64::MAX), Err(ValueError::Timestamp));
-        let long = format!("2026-11-22T08:00:00.{}Z", "0".repeat(40));
-        for text in ["", "2026-11-22", "2026-11-22T08:00:00", "1969-12-31T23:59:59Z", "2026-02-30T08:00:00Z", &long] {
-            assert_eq!(text.parse::<Timestamp>(), Err(ValueError::Timestamp), "{text:?}");
         }
     }
 }

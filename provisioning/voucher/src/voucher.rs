@@ -1,9 +1,10 @@
 //! Vouchers.
 
+use dolmen_provisioning_ca::{Certificate, UnixTime};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Certificate, JsonError, KeyIdentifier, Nonce, OwnershipEpoch, SerialNumber, Timestamp,
+    JsonError, KeyIdentifier, Nonce, OwnershipEpoch, SerialNumber,
     json::{self, present},
 };
 
@@ -69,9 +70,9 @@ impl Freshness {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Voucher {
     /// When it was made; for people.
-    pub created_on: Timestamp,
+    pub created_on: UnixTime,
     /// Until when whoever keeps it should hand it to the box. The box, which knows no time, does not look at it.
-    pub expires_on: Option<Timestamp>,
+    pub expires_on: Option<UnixTime>,
     /// What the authority knows.
     pub assertion: Assertion,
     /// Which box.
@@ -96,9 +97,9 @@ struct Document {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Members {
-    created_on: Timestamp,
+    created_on: UnixTime,
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    expires_on: Option<Timestamp>,
+    expires_on: Option<UnixTime>,
     assertion: Assertion,
     serial_number: SerialNumber,
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]

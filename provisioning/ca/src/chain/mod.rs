@@ -2,10 +2,12 @@
 
 mod error;
 mod openssl;
+mod roots;
 
 pub use error::{ChainError, Which};
 
 use der::asn1::ObjectIdentifier;
+pub use roots::{Roots, RootsError};
 
 use crate::{
     Certificate, Crl, UnixTime,
@@ -90,6 +92,14 @@ pub struct Rules<'a> {
     pub crls: &'a [Crl],
 }
 
+impl Rules<'static> {
+    /// At no time, and without lists of revoked certificates: what a box can know before it has an owner.
+    #[must_use]
+    pub const fn timeless(purpose: Purpose) -> Self {
+        Self { when: When::Never, purpose, crls: &[] }
+    }
+}
+
 /// A path that holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Path {
@@ -121,8 +131,9 @@ impl Path {
 /// Says that one of `roots` vouches for `certificate`, through some of `others` if need be.
 ///
 /// OpenSSL builds the path and checks it, strictly by RFC 5280: signatures, names, path lengths, critical extensions
-/// and times. A root is whatever the caller trusts, be it signed by itself or not. Purposes and revocation are checked
-/// here, for all certificates but the root.
+/// and times. A root is whatever the caller trusts, be it signed by itself or not: an authority, or `certificate` itself.
+/// The path ends at the first of them. Purposes and revocation are checked here, for all certificates but the root; that
+/// `certificate` is for its purpose also where it is the root.
 ///
 /// # Errors
 ///

@@ -37,19 +37,28 @@ enum Verdict {
     Reason { reason: X509VerifyResult, depth: usize, certificate: Option<X509> },
 }
 
-/// The path from a certificate to a root.
+/// The path from a certificate to the first that is a root.
 pub(super) fn build(
     certificate: &Certificate,
     others: &[Certificate],
     roots: &[Certificate],
     when: When,
 ) -> Result<Vec<Certificate>, ChainError> {
+    // What is trusted itself needs nobody, whoever else vouches for it. OpenSSL would go on to others.
+    let itself = roots.contains(certificate).then(|| std::slice::from_ref(certificate));
+    let (others, roots) = itself.map_or((others, roots), |itself| (&[][..], itself));
     let verdict = verdict(certificate, others, roots, when);
     // OpenSSL leaves errors behind that the next caller would take for its own.
     let _ = ErrorStack::get();
     let failed = |source| ChainError::OpenSsl { which: Which::of(0, certificate), source };
     match verdict.map_err(failed)? {
-        Verdict::Path(path) => path.iter().map(|x509| known(x509, certificate)).collect(),
+        Verdict::Path(path) => {
+            let path: Result<Vec<_>, _> = path.iter().map(|x509| known(x509, certificate)).collect();
+            let mut path = path?;
+            let end = path.iter().position(|one| roots.contains(one));
+            path.truncate(end.ok_or_else(|| ChainError::Untrusted(Which::of(0, certificate)))? + 1);
+            Ok(path)
+        }
         Verdict::Reason { reason, depth, certificate: x509 } => {
             let about = x509.map(|x509| known(&x509, certificate)).transpose()?;
             Err(refusal(reason, depth, about.as_ref().unwrap_or(certificate)))
@@ -73,9 +82,9 @@ fn verdict(
     let store = store(roots, when)?;
     let mut chain = Stack::new()?;
     for other in others {
-        chain.push(other.to_openssl()?)?;
+        chain.push(other.x509().clone())?;
     }
-    X509StoreContext::new()?.init(&store, &*certificate.to_openssl()?, &chain, judge)
+    X509StoreContext::new()?.init(&store, certificate.x509(), &chain, judge)
 }
 
 fn store(roots: &[Certificate], when: When) -> Result<X509Store, ErrorStack> {
@@ -94,7 +103,7 @@ fn store(roots: &[Certificate], when: When) -> Result<X509Store, ErrorStack> {
     let mut store = X509StoreBuilder::new()?;
     store.set_param(&param)?;
     for root in roots {
-        store.add_cert(root.to_openssl()?)?;
+        store.add_cert(root.x509().clone())?;
     }
     Ok(store.build())
 }

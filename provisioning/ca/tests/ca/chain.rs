@@ -185,7 +185,7 @@ fn other_makers_boxes_are_taken() {
     let path = verify(&idevid, &[], std::slice::from_ref(&ca), &rules(When::Never, Purpose::IDevId)).unwrap();
     assert_eq!(path.certificates(), [idevid.clone(), ca.clone()]);
     assert!(idevid.is_issued_by(&ca).unwrap() && !ca.is_issued_by(&idevid).unwrap());
-    assert_eq!((idevid.machine_serial(), idevid.box_serial()), (Some("12-34".to_owned()), None));
+    assert_eq!((idevid.machine_serial(), idevid.box_serial()), (Some("12-34"), None));
     let verdict = verify(&idevid, &[], &Organisation::new().roots(), &rules(When::Never, Purpose::IDevId));
     assert_eq!(refusal(verdict), ("untrusted", Some(0)));
 }

@@ -1,14 +1,18 @@
 //! The authority, its messages, and OpenSSL as the other side.
 
 mod certificate;
+mod certify;
 mod chain;
 mod crl;
 mod est;
 mod forge;
 mod frozen;
 mod issue;
+mod message;
 mod mutate;
 mod openssl;
+mod path;
 mod profiles;
 mod request;
+mod sign;
 mod support;

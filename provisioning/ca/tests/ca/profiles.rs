@@ -53,7 +53,7 @@ fn a_box() {
     let names = "X509v3 Subject Alternative Name:\nURI:urn:dolmen:box:SN-0042, DNS:box-1.example, IP Address:10.0.0.1";
     assert_eq!(extensions(&ldevid), format!("{USAGE}\n{purposes}\n{names}\n{CRL}"));
     assert_eq!(count(&ldevid), 7);
-    assert_eq!((ldevid.machine_serial().as_deref(), ldevid.box_serial()), (Some(SERIAL), Some(SERIAL)));
+    assert_eq!((ldevid.machine_serial(), ldevid.box_serial()), (Some(SERIAL), Some(SERIAL)));
     let directory = directory(&[("c.der", ldevid.der())]);
     let text = openssl(directory.path(), "x509 -inform DER -in c.der -noout -subject -issuer -serial -dates").unwrap();
     let expected = "subject=O = Example, CN = box-1, serialNumber = SN-0042\n\

@@ -1,9 +1,13 @@
 //! Which vouchers a box follows.
 
+use dolmen_provisioning_ca::{
+    Certificate,
+    chain::ChainError,
+    cms::{CmsError, ContentType, to_sign},
+};
 use dolmen_provisioning_voucher::{
-    Accepted, Assertion, Certificate, Expectation, Freshness, KeyIdentifier, Nonce, OwnershipEpoch, PathError, Refusal,
+    Accepted, Assertion, Expectation, Freshness, JSON_VOUCHER, KeyIdentifier, Nonce, OwnershipEpoch, Refusal,
     Registrar, RegistrarError, SerialNumber, Voucher, accept,
-    cms::{CmsError, JSON_VOUCHER, to_sign},
 };
 use futures::executor::block_on;
 
@@ -145,7 +149,7 @@ fn a_box_that_knows_no_issuer() {
 #[test]
 fn the_maker_signs() {
     let json = world().voucher().to_json().unwrap();
-    let stranger = Subject::signer("voucher signer", None).certify();
+    let stranger = Subject::masa("voucher signer", None).certify();
     refused(Pledge::new().take(&stranger.sign(&json)), "voucher-untrusted");
     // Owners do not sign vouchers, and neither do boxes.
     for identity in [&world().registrar, &world().pledge] {
@@ -169,10 +173,11 @@ fn what_the_maker_signs_is_a_voucher() {
     let request = world().pledge_request().to_json().unwrap();
     refused(Pledge::new().take(&world().masa.sign(&request)), "voucher-content");
     let json = world().voucher().to_json().unwrap();
-    let other_type = to_sign("1.2.840.113549.1.7.1".parse().unwrap(), &json, &world().masa.chain).unwrap();
+    let other_type = to_sign(ContentType::data(64 << 10), &json, &world().masa.chain).unwrap();
     let other_type = block_on(other_type.sign(&world().masa.signer())).unwrap();
     let refusal = Pledge::new().take(&other_type).unwrap_err();
-    let expected = |error: &CmsError| matches!(error, CmsError::ContentType { expected: JSON_VOUCHER, .. });
+    let expected =
+        |error: &CmsError| matches!(error, CmsError::ContentType { expected, .. } if *expected == JSON_VOUCHER.oid);
     assert!(matches!(&refusal, Refusal::Damaged(error) if expected(error)), "{refusal}");
 }
 
@@ -194,7 +199,7 @@ fn the_registrar_is_the_owners() {
         let refusal = pinned(certificate).unwrap_err();
         assert_eq!(refusal.code(), "voucher-pinned-certificate", "{certificate:?}");
         // The cause is for people.
-        assert!(matches!(&refusal, Refusal::PinnedCertificate(PathError::Untrusted { .. })), "{refusal:?}");
+        assert!(matches!(&refusal, Refusal::PinnedCertificate(ChainError::Untrusted(_))), "{refusal:?}");
     }
     // The right voucher, and somebody else at the other end.
     let elsewhere = Pledge { registrar: tls(&others), ..Pledge::new() };
@@ -206,7 +211,7 @@ fn the_registrar_is_the_owners() {
 fn a_pinned_registrar_needs_no_authority() {
     let weak = Subject { kind: Kind::Rsa(1024), ..Subject::root("weak") }.certify();
     let registrar = Subject::registrar("registrar of the weak", &weak).certify();
-    let shown = Registrar::from_tls(registrar.chain.iter().map(Certificate::as_der)).unwrap();
+    let shown = Registrar::from_tls(registrar.chain.iter().map(Certificate::der)).unwrap();
     let pledge = Pledge { registrar: shown, ..Pledge::new() };
     let pinned = |certificate: &Certificate| {
         pledge.voucher(&Voucher { pinned_domain_cert: certificate.clone(), ..world().voucher() })
@@ -244,7 +249,7 @@ fn expired_is_not_refused() {
     let valid = ["20000101000000Z", "20010101000000Z"];
     let organisation = Subject { valid, ..Subject::root("old organisation") }.certify();
     let registrar = Subject { valid, ..Subject::registrar("old registrar", &organisation) }.certify();
-    let masa = Subject { valid, ..Subject::signer("old signer", &world().masa_root) }.certify();
+    let masa = Subject { valid, ..Subject::masa("old signer", &world().masa_root) }.certify();
     let voucher = Voucher {
         created_on: "2000-01-01T00:00:00Z".parse().unwrap(),
         expires_on: Some("2000-01-02T00:00:00Z".parse().unwrap()),
@@ -272,7 +277,7 @@ fn revocation_is_not_asked_for() {
 #[test]
 fn registrars_show_some_certificates() {
     let World { registrar, organisation, .. } = world();
-    let der = registrar.certificate.as_der();
+    let der = registrar.certificate.der();
     assert_eq!(Registrar::from_tls([der]).unwrap().certificate(), &registrar.certificate);
     assert!(Registrar::from_tls([der; 5]).is_ok());
     assert!(matches!(Registrar::from_tls([der; 6]), Err(RegistrarError::Number { found: 6, limit: 5 })));

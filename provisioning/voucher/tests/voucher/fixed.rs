@@ -1,13 +1,16 @@
 //! Certificates that never change, and what is signed with them: always the same bytes. Each key is one byte, 32 times.
 
 use dolmen_hsm_api::{Algorithm, Domain};
+use dolmen_provisioning_ca::{
+    Certificate,
+    chain::Roots,
+    cms::{Unsigned, to_sign},
+};
 use dolmen_provisioning_voucher::{
-    Assertion, Certificate, Form, Freshness, IdevidRoots, KeyIdentifier, Nonce, OwnershipEpoch, PledgeRequest,
-    Registrar, Roots, Voucher, VoucherRequest,
-    cms::{JSON_VOUCHER, Unsigned, to_sign},
+    Assertion, Form, Freshness, IdevidRoots, JSON_VOUCHER, KeyIdentifier, Nonce, OwnershipEpoch, PledgeRequest,
+    Registrar, Voucher, VoucherRequest,
 };
 use futures::executor::block_on;
-use openssl::x509::X509;
 
 use crate::support::{memory_key, nonce, serial, time};
 
@@ -19,8 +22,7 @@ pub(crate) const ORGANISATION: &[u8] = include_bytes!("fixed/organisation.pem");
 const REGISTRAR: &[u8] = include_bytes!("fixed/registrar.pem");
 
 pub(crate) fn certificate(pem: &[u8]) -> Certificate {
-    let x509 = X509::from_pem(pem).expect("PEM");
-    Certificate::from_der(x509.to_der().expect("DER")).expect("a certificate")
+    Roots::from_pem(pem).expect("a certificate")[0].clone()
 }
 
 pub(crate) fn unsigned(json: &[u8]) -> Unsigned {
@@ -40,11 +42,11 @@ pub(crate) fn signed(json: &[u8]) -> Vec<u8> {
 }
 
 pub(crate) fn maker_key() -> KeyIdentifier {
-    certificate(BOX).authority_key_identifier().expect("an issuer's key")
+    KeyIdentifier::of_issuer(&certificate(BOX)).expect("an issuer's key")
 }
 
 pub(crate) fn tls() -> Registrar {
-    Registrar::from_tls([certificate(REGISTRAR).as_der()]).expect("a certificate")
+    Registrar::from_tls([certificate(REGISTRAR).der()]).expect("a certificate")
 }
 
 pub(crate) fn voucher() -> Voucher {

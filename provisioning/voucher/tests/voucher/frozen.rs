@@ -1,10 +1,11 @@
 //! The formats, byte by byte: boxes in the field read what later versions write, and vouchers are kept for years.
 
 use base64ct::{Base64, Encoding as _};
-use dolmen_provisioning_voucher::{
-    Roots, Voucher, VoucherRequest,
-    cms::{JSON_VOUCHER, verify},
+use dolmen_provisioning_ca::{
+    chain::{Purpose, Roots, Rules},
+    cms::verify,
 };
+use dolmen_provisioning_voucher::{JSON_VOUCHER, Voucher, VoucherRequest};
 use sha2::{Digest as _, Sha256};
 
 use crate::fixed;
@@ -56,7 +57,7 @@ fn maker() -> String {
 
 #[test]
 fn a_voucher_is_this_text() {
-    let pinned = Base64::encode_string(fixed::certificate(fixed::ORGANISATION).as_der());
+    let pinned = Base64::encode_string(fixed::certificate(fixed::ORGANISATION).der());
     let expected = VOUCHER.replace("MAKER", &maker()).replace("PINNED", &pinned);
     assert_eq!(text(fixed::voucher().to_json().unwrap()), expected);
     assert_eq!(Voucher::from_json(expected.as_bytes()).unwrap(), fixed::voucher());
@@ -64,7 +65,7 @@ fn a_voucher_is_this_text() {
 
 #[test]
 fn requests_are_these_texts() {
-    let registrar = Base64::encode_string(fixed::tls().certificate().as_der());
+    let registrar = Base64::encode_string(fixed::tls().certificate().der());
     let expected = PLEDGE_REQUEST.replace("MAKER", &maker()).replace("REGISTRAR", &registrar);
     assert_eq!(text(fixed::pledge_request().to_json().unwrap()), expected);
     assert_eq!(VoucherRequest::from_json(expected.as_bytes()).unwrap(), fixed::pledge_request());
@@ -86,12 +87,13 @@ fn what_is_signed_is_these_bytes() {
 #[test]
 fn messages_are_these_bytes() {
     let voucher = fixed::signed(&fixed::voucher().to_json().unwrap());
-    assert_eq!(hash(&voucher), "70a24b4e841fb3bdf46139b21b95b895e2b8af95ad52f21ae7cb3fcaa0dac9b6");
+    assert_eq!(hash(&voucher), "bd1855bf1d3910986789ff9b18c53249f7807d9c2fb4f81413ff0e3f76868fb9");
     assert_eq!(hash(&fixed::asked()), "bf8d363bd7681f5aceca58630aaeb817b24e2876b298eb9b96e4963397c9e107");
     assert_eq!(
         hash(&fixed::passed_on(&fixed::registrar_request().to_json().unwrap())),
         "27fa4201832d7564992acf85511c5b54be7baf94d4cea6a4172a9c9311ec59ff"
     );
-    let verified = verify(&voucher, JSON_VOUCHER, &Roots::from_pem(fixed::MASA_ROOT).unwrap()).unwrap();
+    let (roots, rules) = (Roots::from_pem(fixed::MASA_ROOT).unwrap(), Rules::timeless(Purpose::Voucher));
+    let verified = verify(&voucher, JSON_VOUCHER, &roots, &rules).unwrap();
     assert_eq!(Voucher::from_json(verified.content()).unwrap(), fixed::voucher());
 }

@@ -1,13 +1,12 @@
-//! Vouchers and requests as others would make and read them. Certificates are made here, by OpenSSL.
+//! Vouchers and requests as others would make and read them.
 
 mod accept;
+#[path = "../../../ca/tests/ca/certify.rs"]
+mod certify;
 mod fixed;
 mod frozen;
 mod hostile;
 mod json;
-mod message;
 mod openssl;
-mod path;
 mod request;
-mod sign;
 mod support;

@@ -2,10 +2,11 @@
 
 use std::{fs, path::Path, process::Command};
 
-use dolmen_provisioning_voucher::{
-    PathError, accept,
-    cms::{CmsError, JSON_VOUCHER, verify},
+use dolmen_provisioning_ca::{
+    chain::{ChainError, Purpose, Rules},
+    cms::{CmsError, Verified, verify},
 };
+use dolmen_provisioning_voucher::{JSON_VOUCHER, accept};
 use tempfile::TempDir;
 
 use crate::support::{Subject, World, expectation, maker_key, nonce, serial, world};
@@ -43,10 +44,10 @@ fn read(directory: &TempDir, name: &str) -> Vec<u8> {
 }
 
 /// What we say of a message that openssl makes so.
-fn made(directory: &TempDir, more: &str) -> Result<Vec<u8>, CmsError> {
-    assert!(openssl(directory.path(), &format!("{SIGN}{more}")));
-    let verified = verify(&read(directory, "message"), JSON_VOUCHER, &world().masa_root.roots())?;
-    Ok(verified.content().to_vec())
+fn made(directory: &TempDir, arguments: &str) -> Result<Verified, CmsError> {
+    assert!(openssl(directory.path(), arguments));
+    let rules = Rules::timeless(Purpose::Voucher);
+    verify(&read(directory, "message"), JSON_VOUCHER, &world().masa_root.roots(), &rules)
 }
 
 #[test]
@@ -89,7 +90,7 @@ fn we_take_its_messages() {
     let directory = directory();
     let json = world().voucher().to_json().unwrap();
     for more in ["", " -certfile root.pem", " -keyid", " -nosmimecap"] {
-        assert_eq!(made(&directory, more).unwrap(), json, "{more}");
+        assert_eq!(made(&directory, &format!("{SIGN}{more}")).unwrap().content(), json, "{more}");
         let (serial, maker, nonce, tls) = (serial(), maker_key(), nonce(), world().tls());
         let expectation = expectation(&serial, &maker, &nonce, &tls);
         assert!(accept(&read(&directory, "message"), &world().masa_roots(), &expectation).is_ok(), "{more}");
@@ -99,13 +100,10 @@ fn we_take_its_messages() {
 #[test]
 fn we_do_not_take_all_of_them() {
     let directory = directory();
-    assert!(matches!(made(&directory, " -noattr"), Err(CmsError::NoAttributes)));
-    assert!(matches!(made(&directory, " -nocerts"), Err(CmsError::Certificates { found: 0, .. })));
+    let sign = |arguments: &str| made(&directory, arguments).unwrap_err();
+    assert!(matches!(sign(&format!("{SIGN} -noattr")), CmsError::NoAttributes));
+    assert!(matches!(sign(&format!("{SIGN} -nocerts")), CmsError::Certificates { found: 0, .. }));
     let detached = SIGN.replace(" -nodetach", "");
-    let sign = |arguments: &str| {
-        assert!(openssl(directory.path(), arguments));
-        verify(&read(&directory, "message"), JSON_VOUCHER, &world().masa_root.roots()).unwrap_err()
-    };
     assert!(matches!(sign(&detached), CmsError::Detached));
     assert!(matches!(sign(&SIGN.replace("sha256", "sha384")), CmsError::Algorithm { what: "digest", .. }));
     assert!(matches!(
@@ -117,8 +115,8 @@ fn we_do_not_take_all_of_them() {
     // PEM is for people.
     assert!(matches!(sign(&SIGN.replace("-outform DER", "-outform PEM")), CmsError::Der { .. }));
 
-    let stranger = Subject::signer("voucher signer", None).certify();
+    let stranger = Subject::masa("voucher signer", None).certify();
     fs::write(directory.path().join("signer.pem"), stranger.x509.to_pem().unwrap()).unwrap();
     fs::write(directory.path().join("signer.key"), stranger.key.private_key_to_pem_pkcs8().unwrap()).unwrap();
-    assert!(matches!(sign(SIGN), CmsError::Path(PathError::Untrusted { .. })));
+    assert!(matches!(sign(SIGN), CmsError::Path(ChainError::Untrusted(_))));
 }

@@ -5,22 +5,24 @@ use cms::{
     content_info::{CmsVersion, ContentInfo},
     signed_data::{CertificateSet, SignedData, SignerIdentifier, SignerInfo},
 };
-use der::{Any, Decode, Encode, Tag, Tagged as _};
-use openssl::{error::ErrorStack, hash::MessageDigest, sign::Verifier};
+use der::{Any, Decode, Encode, Tag, Tagged as _, asn1::ObjectIdentifier};
 use sha2::{Digest as _, Sha256};
 
-use super::{CONTENT_TYPE, CmsError, DATA, ECDSA_SHA256, MESSAGE_DIGEST, ObjectIdentifier, is_sha256, outline, value};
+use super::{CmsError, ContentType, is_sha256, outline, value};
 use crate::{
-    Certificate, Roots,
-    limits::{CERTIFICATES_MAX, CONTENT_BYTES_MAX},
+    Certificate,
+    chain::{self, Path, Rules},
+    key::ecdsa_sha256,
+    limits::SIGNED_CERTIFICATES_MAX,
+    oid::{CONTENT_TYPE, DATA, MESSAGE_DIGEST},
 };
 
 /// What somebody signed for whom a trusted certificate vouches.
 #[derive(Clone, Debug)]
 pub struct Verified {
     content: Vec<u8>,
-    chain: Vec<Certificate>,
     signer: Certificate,
+    path: Path,
 }
 
 impl Verified {
@@ -36,39 +38,44 @@ impl Verified {
         &self.signer
     }
 
-    /// The path from the signer's certificate to a trusted one, both included.
+    /// The path from the signer's certificate to a trusted one.
     #[must_use]
-    pub fn chain(&self) -> &[Certificate] {
-        &self.chain
+    pub const fn path(&self) -> &Path {
+        &self.path
     }
 }
 
-/// Takes a message in DER whose content is of a type, if a trusted certificate vouches for its signer. Validity periods
-/// of certificates and a signing time are not looked at: a box does not know the time.
+/// Takes a message in DER whose content is of a type, if one of `roots` vouches for its signer by these rules. A signing
+/// time in the message is not looked at.
 ///
 /// Sizes are checked before anything is read, and the path of certificates last.
 ///
 /// # Errors
 ///
 /// [`CmsError`].
-pub fn verify(der: &[u8], content_type: ObjectIdentifier, roots: &Roots) -> Result<Verified, CmsError> {
-    outline::check(der)?;
+pub fn verify(
+    der: &[u8],
+    content_type: ContentType,
+    roots: &[Certificate],
+    rules: &Rules<'_>,
+) -> Result<Verified, CmsError> {
+    outline::check(der, content_type.message_bytes_max())?;
     let signed_data = decode(der)?;
     let content = content(&signed_data, content_type)?;
-    let signer_info = signer_info(&signed_data, content_type)?;
+    let signer_info = signer_info(&signed_data, content_type.oid)?;
     let certificates = certificates(signed_data.certificates.as_ref())?;
     let mut named = certificates.iter().filter(|certificate| is_named(&signer_info.sid, certificate));
     let (Some(signer), None) = (named.next(), named.next()) else { return Err(CmsError::NoSigner) };
-    signer.p256_key().ok_or(CmsError::SignerKey)?;
-    if !signer.may_sign() {
+    let key = signer.public_key().map_err(CmsError::SignerKey)?;
+    if !signer.signs_messages() {
         return Err(CmsError::KeyUsage);
     }
-    let message = signed_attributes(signer_info, content_type, content)?;
-    if !verify_signature(signer, &message, signer_info.signature.as_bytes())? {
+    let message = signed_attributes(signer_info, content_type.oid, content)?;
+    if !key.verify_der(&message, signer_info.signature.as_bytes()) {
         return Err(CmsError::Signature);
     }
-    let chain = roots.path(signer, &certificates).map_err(CmsError::Path)?;
-    Ok(Verified { content: content.to_vec(), chain, signer: signer.clone() })
+    let path = chain::verify(signer, &certificates, roots, rules).map_err(CmsError::Path)?;
+    Ok(Verified { content: content.to_vec(), signer: signer.clone(), path })
 }
 
 /// DER alone: what is read is what would be written.
@@ -81,19 +88,17 @@ fn decode(der: &[u8]) -> Result<SignedData, CmsError> {
     if again == der { Ok(signed_data) } else { Err(CmsError::NotDer) }
 }
 
-fn content(signed_data: &SignedData, expected: ObjectIdentifier) -> Result<&[u8], CmsError> {
+fn content(signed_data: &SignedData, expected: ContentType) -> Result<&[u8], CmsError> {
     let found = signed_data.encap_content_info.econtent_type;
-    if found != expected {
-        return Err(CmsError::ContentType { found, expected });
+    if found != expected.oid {
+        return Err(CmsError::ContentType { found, expected: expected.oid });
     }
     let content = signed_data.encap_content_info.econtent.as_ref().ok_or(CmsError::Detached)?;
     if content.tag() != Tag::OctetString {
         return Err(CmsError::Unsupported("its content is not an OCTET STRING"));
     }
-    match content.value().len() {
-        1..=CONTENT_BYTES_MAX => Ok(content.value()),
-        found => Err(CmsError::Bytes { what: "the content", found, limit: CONTENT_BYTES_MAX }),
-    }
+    expected.check(content.value())?;
+    Ok(content.value())
 }
 
 /// The one who signs, by the algorithms that there are.
@@ -109,7 +114,7 @@ fn signer_info(signed_data: &SignedData, content_type: ObjectIdentifier) -> Resu
         return Err(CmsError::Unsupported("it has not one digest algorithm"));
     }
     let algorithm = &signer.signature_algorithm;
-    if algorithm.oid != ECDSA_SHA256 || algorithm.parameters.is_some() {
+    if *algorithm != ecdsa_sha256() {
         return Err(CmsError::Algorithm { what: "signature", found: algorithm.oid });
     }
     // RFC 5652 §5.1 and §5.3.
@@ -128,13 +133,13 @@ fn signer_info(signed_data: &SignedData, content_type: ObjectIdentifier) -> Resu
 
 fn certificates(set: Option<&CertificateSet>) -> Result<Vec<Certificate>, CmsError> {
     let found = set.map_or(&[][..], |set| set.0.as_slice());
-    if found.is_empty() || found.len() > CERTIFICATES_MAX {
-        return Err(CmsError::Certificates { found: found.len(), limit: CERTIFICATES_MAX });
+    if found.is_empty() || found.len() > SIGNED_CERTIFICATES_MAX {
+        return Err(CmsError::Certificates { found: found.len(), limit: SIGNED_CERTIFICATES_MAX });
     }
     let certificate = |choice: &CertificateChoices| match choice {
         CertificateChoices::Certificate(certificate) => {
             let der = certificate.to_der().map_err(CmsError::der("a certificate in the message"))?;
-            Certificate::from_der(der).map_err(CmsError::Certificate)
+            Certificate::from_der(&der).map_err(CmsError::Certificate)
         }
         CertificateChoices::Other(_) => Err(CmsError::Unsupported("it has certificates that are not X.509")),
     };
@@ -144,10 +149,10 @@ fn certificates(set: Option<&CertificateSet>) -> Result<Vec<Certificate>, CmsErr
 fn is_named(signer: &SignerIdentifier, certificate: &Certificate) -> bool {
     match signer {
         SignerIdentifier::IssuerAndSerialNumber(id) => {
-            let certificate = certificate.parsed().tbs_certificate();
+            let certificate = certificate.inner().tbs_certificate();
             *certificate.issuer() == id.issuer && *certificate.serial_number() == id.serial_number
         }
-        SignerIdentifier::SubjectKeyIdentifier(id) => certificate.subject_key_identifier().as_ref() == Some(id),
+        SignerIdentifier::SubjectKeyIdentifier(id) => certificate.key_identifier() == Some(id.0.as_bytes()),
     }
 }
 
@@ -163,16 +168,4 @@ fn signed_attributes(signer: &SignerInfo, content_type: ObjectIdentifier, conten
         return Err(CmsError::Digest);
     }
     attributes.to_der().map_err(CmsError::der("the message's signed attributes"))
-}
-
-/// Whether a certificate's key made a signature in DER by ECDSA with SHA-256.
-pub(super) fn verify_signature(signer: &Certificate, message: &[u8], signature: &[u8]) -> Result<bool, CmsError> {
-    // A point that is not on the curve.
-    let key = signer.x509().public_key().map_err(|_| CmsError::SignerKey)?;
-    let mut verifier = Verifier::new(MessageDigest::sha256(), &key).map_err(CmsError::OpenSsl)?;
-    // An error is a signature that is none.
-    let verdict = verifier.verify_oneshot(signature, message);
-    // OpenSSL leaves errors behind that the next caller would take for its own.
-    let _ = ErrorStack::get();
-    Ok(matches!(verdict, Ok(true)))
 }

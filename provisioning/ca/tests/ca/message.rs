@@ -1,4 +1,6 @@
-//! What is wrong with messages that are refused.
+//! Signed messages (CMS): what is wrong with those that are refused.
+
+use std::sync::OnceLock;
 
 use cms::{
     cert::{CertificateChoices, OtherCertificateFormat},
@@ -10,29 +12,87 @@ use der::{
     Any, Decode as _, Encode as _, Tag,
     asn1::{Null, ObjectIdentifier, OctetString, SetOfVec},
 };
-use dolmen_provisioning_voucher::{
-    Certificate,
-    cms::{CmsError, JSON_VOUCHER, Verified, to_sign, verify},
+use dolmen_provisioning_ca::{
+    Certificate, PublicKeyError,
+    chain::{ChainError, Purpose, Rules},
+    cms::{CmsError, ContentType, Verified, to_sign, verify},
 };
 use futures::executor::block_on;
-use openssl::nid::Nid;
-use x509_cert::{attr::Attribute, spki::AlgorithmIdentifierOwned};
+use openssl::{
+    hash::MessageDigest,
+    nid::Nid,
+    pkey::{PKey, Private},
+    sign::Signer,
+};
+use x509_cert::{
+    attr::Attribute, ext::pkix::SubjectKeyIdentifier, serial_number::SerialNumber, spki::AlgorithmIdentifierOwned,
+};
 
-use crate::support::{Identity, Kind, Subject, Usage, World, edit, edit_and_sign, world};
+use crate::certify::{ISSUE, Identity, Kind, Subject};
 
-const CONTENT: &[u8] = b"{\"a\": \"text\"}";
+pub(crate) const CONTENT: &[u8] = b"{\"a\": \"text\"}";
+/// The type of vouchers.
+pub(crate) const TYPE: ContentType =
+    ContentType { oid: ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.1.40"), bytes_max: 64 << 10 };
+pub(crate) const RULES: Rules<'static> = Rules::timeless(Purpose::Voucher);
 const SHA1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.14.3.2.26");
 const ECDSA_SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.3");
 const DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.7.1");
 const CONTENT_TYPE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.3");
 const MESSAGE_DIGEST: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.4");
 
+/// Somebody who signs, and somebody else of another root.
+pub(crate) struct World {
+    pub(crate) masa_root: Identity,
+    pub(crate) masa: Identity,
+    pub(crate) registrar: Identity,
+}
+
+pub(crate) fn world() -> &'static World {
+    static WORLD: OnceLock<World> = OnceLock::new();
+    WORLD.get_or_init(|| {
+        let masa_root = Subject::root("voucher root").certify();
+        let masa = Subject::masa("voucher signer", &masa_root).certify();
+        let registrar = Subject::registrar("registrar", &Subject::root("organisation").certify()).certify();
+        World { masa_root, masa, registrar }
+    })
+}
+
+pub(crate) fn sign(identity: &Identity, content: &[u8]) -> Vec<u8> {
+    let unsigned = to_sign(TYPE, content, &identity.chain).expect("a message");
+    block_on(unsigned.sign(&identity.signer())).expect("a signature")
+}
+
 fn message() -> Vec<u8> {
-    world().masa.sign(CONTENT)
+    sign(&world().masa, CONTENT)
 }
 
 fn check(message: &[u8]) -> Result<Verified, CmsError> {
-    verify(message, JSON_VOUCHER, &world().masa_root.roots())
+    verify(message, TYPE, &world().masa_root.roots(), &RULES)
+}
+
+/// A message with something in it changed.
+fn edit(message: &[u8], change: impl FnOnce(&mut SignedData)) -> Vec<u8> {
+    let info = ContentInfo::from_der(message).expect("a message");
+    let mut signed: SignedData = info.content.decode_as().expect("SignedData");
+    change(&mut signed);
+    let content = Any::encode_from(&signed).expect("SignedData");
+    ContentInfo { content_type: info.content_type, content }.to_der().expect("a message")
+}
+
+/// The same, signed again by somebody who means it.
+fn edit_and_sign(message: &[u8], key: &PKey<Private>, change: impl FnOnce(&mut SignedData)) -> Vec<u8> {
+    edit(message, |signed| {
+        change(signed);
+        let mut signers = signed.signer_infos.0.clone().into_vec();
+        for signer in &mut signers {
+            let attributes = signer.signed_attrs.as_ref().map(|attributes| attributes.to_der().expect("attributes"));
+            let mut openssl = Signer::new(MessageDigest::sha256(), key).expect("a key");
+            let signature = openssl.sign_oneshot_to_vec(&attributes.unwrap_or_default()).expect("a signature");
+            signer.signature = OctetString::new(signature).expect("a signature");
+        }
+        signed.signer_infos = signers.try_into().expect("signers");
+    })
 }
 
 /// What is said of a message that was changed after it was signed.
@@ -60,7 +120,9 @@ fn attributes(signed: &mut SignedData, change: impl FnOnce(&mut Vec<Attribute>))
 }
 
 fn certificates(signed: &mut SignedData, certificates: &[&Certificate]) {
-    let choices = certificates.iter().map(|certificate| CertificateChoices::Certificate(certificate.parsed().clone()));
+    let choices = certificates.iter().map(|certificate| {
+        CertificateChoices::Certificate(x509_cert::Certificate::from_der(certificate.der()).expect("one"))
+    });
     signed.certificates = Some(choices.collect::<Vec<_>>().try_into().expect("certificates"));
 }
 
@@ -71,38 +133,43 @@ fn set<T: der::DerOrd>(elements: Vec<T>) -> SetOfVec<T> {
 #[test]
 fn only_certificates_for_signatures_are_used() {
     let World { masa_root, masa, .. } = world();
-    let error = |identity: &Identity| to_sign(JSON_VOUCHER, CONTENT, &identity.chain).unwrap_err();
+    let error = |identity: &Identity| to_sign(TYPE, CONTENT, &identity.chain).unwrap_err();
     for kind in [Kind::Curve(Nid::SECP384R1), Kind::Curve(Nid::SECP256K1), Kind::Rsa(2048)] {
         let other = Subject { kind, ..Subject::signer("another kind", masa_root) }.certify();
-        assert!(matches!(error(&other), CmsError::SignerKey));
+        assert!(matches!(error(&other), CmsError::SignerKey(PublicKeyError::Algorithm(_) | PublicKeyError::Curve(_))));
         let theirs = edit_and_sign(&message(), &other.key, |signed| named(signed, &other));
-        assert!(matches!(check(&theirs), Err(CmsError::SignerKey)));
+        assert!(matches!(check(&theirs), Err(CmsError::SignerKey(_))));
     }
-    for usage in [Usage::Encrypt, Usage::Issue] {
-        let other = Subject { usage: Some(usage), ..Subject::signer("for others", masa_root) }.certify();
+    // For what was signed and not to be denied, for other keys, and for certificates.
+    for usage in [1, 2, ISSUE] {
+        let other = Subject { usage: Some(usage), ..Subject::masa("for others", masa_root) }.certify();
         assert!(matches!(error(&other), CmsError::KeyUsage));
         let theirs = edit_and_sign(&message(), &other.key, |signed| named(signed, &other));
         assert!(matches!(check(&theirs), Err(CmsError::KeyUsage)));
     }
-    let any = Subject { usage: None, ..Subject::signer("for anything", masa_root) }.certify();
-    assert_eq!(check(&any.sign(CONTENT)).unwrap().signer(), &any.certificate);
+    let any = Subject { usage: None, ..Subject::masa("for anything", masa_root) }.certify();
+    assert_eq!(check(&sign(&any, CONTENT)).unwrap().signer(), &any.certificate);
+    // Trusted, and for something else.
+    for other in [Subject::signer("for nothing", masa_root), Subject::registrar("a registrar", masa_root)] {
+        let error = check(&sign(&other.certify(), CONTENT)).unwrap_err();
+        assert!(matches!(error, CmsError::Path(ChainError::Purpose { .. })), "{error}");
+    }
 
-    let none = to_sign(JSON_VOUCHER, CONTENT, &[]).unwrap_err();
+    let none = to_sign(TYPE, CONTENT, &[]).unwrap_err();
     assert!(matches!(none, CmsError::Certificates { found: 0, .. }));
-    let twice = to_sign(JSON_VOUCHER, CONTENT, &[masa.certificate.clone(), masa.certificate.clone()]).unwrap_err();
+    let twice = to_sign(TYPE, CONTENT, &[masa.certificate.clone(), masa.certificate.clone()]).unwrap_err();
     assert!(matches!(twice, CmsError::NoSigner));
     let many = vec![masa.certificate.clone(); 6];
-    assert!(matches!(to_sign(JSON_VOUCHER, CONTENT, &many), Err(CmsError::Certificates { found: 6, limit: 5 })));
+    assert!(matches!(to_sign(TYPE, CONTENT, &many), Err(CmsError::Certificates { found: 6, limit: 5 })));
 }
 
 /// Makes the message one of another signer.
 fn named(signed: &mut SignedData, other: &Identity) {
     certificates(signed, &[&other.certificate]);
     signer(signed, |signer| {
-        let certificate = other.certificate.parsed().tbs_certificate();
         if let SignerIdentifier::IssuerAndSerialNumber(id) = &mut signer.sid {
-            id.issuer = certificate.issuer().clone();
-            id.serial_number = certificate.serial_number().clone();
+            id.issuer = other.certificate.issuer().clone();
+            id.serial_number = SerialNumber::new(other.certificate.serial().as_bytes()).expect("a number");
         }
     });
 }
@@ -111,7 +178,7 @@ fn named(signed: &mut SignedData, other: &Identity) {
 fn sizes_are_bounded() {
     let World { masa, masa_root, .. } = world();
     for (length, allowed) in [(0, false), (1, true), (64 << 10, true), ((64 << 10) + 1, false)] {
-        let unsigned = to_sign(JSON_VOUCHER, &vec![b' '; length], &masa.chain);
+        let unsigned = to_sign(TYPE, &vec![b' '; length], &masa.chain);
         assert_eq!(unsigned.is_ok(), allowed, "{length}");
         if let Ok(unsigned) = unsigned {
             let message = block_on(unsigned.sign(&masa.signer())).unwrap();
@@ -125,7 +192,7 @@ fn sizes_are_bounded() {
     for bytes in [0, (64 << 10) + 1] {
         assert!(matches!(content(bytes), CmsError::Bytes { what: "the content", found, .. } if found == bytes));
     }
-    assert!(matches!(content(128 << 10), CmsError::Bytes { what: "the message", .. }));
+    assert!(matches!(content(96 << 10), CmsError::Bytes { what: "the message", .. }));
     assert!(matches!(check(b""), Err(CmsError::Bytes { found: 0, .. })));
 
     let extra: Vec<_> = (0..4).map(|_| Subject::root("one more").certify().certificate).collect();
@@ -136,7 +203,7 @@ fn sizes_are_bounded() {
     assert!(matches!(error, CmsError::Certificates { found: 6, limit: 5 }), "{error}");
     // Before any is read: the last one is none.
     let mut six = edit(&message(), |signed| certificates(signed, &six));
-    let last = six.windows(masa.certificate.as_der().len()).position(|window| window == masa.certificate.as_der());
+    let last = six.windows(masa.certificate.der().len()).position(|window| window == masa.certificate.der());
     six[last.expect("a certificate") + 4] = 0xff;
     assert!(matches!(check(&six), Err(CmsError::Certificates { found: 6, .. })));
     let none = |certificates| changed(|signed| signed.certificates = certificates);
@@ -159,7 +226,7 @@ fn sizes_are_bounded() {
 #[test]
 fn other_structures_are_refused() {
     let World { masa, .. } = world();
-    for bytes in [&b"no message"[..], &[0x30, 0], &[0x30, 0x80, 0, 0], masa.certificate.as_der()] {
+    for bytes in [&b"no message"[..], &[0x30, 0], &[0x30, 0x80, 0, 0], masa.certificate.der()] {
         assert!(matches!(check(bytes), Err(CmsError::Der { .. })), "{bytes:?}");
     }
     let mut info = ContentInfo::from_der(&message()).unwrap();
@@ -205,7 +272,7 @@ fn only_der_is_read() {
 
     // The two certificates, and the two attributes, the other way round.
     let World { masa, masa_root, .. } = world();
-    let (first, second) = (masa.certificate.as_der(), masa_root.certificate.as_der());
+    let (first, second) = (masa.certificate.der(), masa_root.certificate.der());
     let swap = |first: &[u8], second: &[u8]| {
         let [ordered, swapped] = [[first, second].concat(), [second, first].concat()];
         let at = message.windows(ordered.len()).position(|window| window == ordered)?;
@@ -213,7 +280,7 @@ fn only_der_is_read() {
     };
     let swapped = swap(first, second).or_else(|| swap(second, first)).expect("both are there");
     assert!(matches!(check(&swapped), Err(CmsError::NotDer)));
-    let unsigned = to_sign(JSON_VOUCHER, CONTENT, &masa.chain).unwrap();
+    let unsigned = to_sign(TYPE, CONTENT, &masa.chain).unwrap();
     let attributes = &unsigned.message()[2..];
     let (first, second) = attributes.split_at(2 + usize::from(attributes[1]));
     assert!(matches!(check(&swap(first, second).expect("both are there")), Err(CmsError::NotDer)));
@@ -245,8 +312,8 @@ fn there_is_one_signer() {
 fn signers_are_found_by_their_keys_too() {
     let World { masa, registrar, .. } = world();
     let by_key = |identity: &Identity| {
-        let certificate = identity.certificate.parsed().tbs_certificate();
-        SignerIdentifier::SubjectKeyIdentifier(certificate.get_extension().unwrap().unwrap().1)
+        let identifier = OctetString::new(identity.certificate.key_identifier().unwrap()).unwrap();
+        SignerIdentifier::SubjectKeyIdentifier(SubjectKeyIdentifier(identifier))
     };
     let name = |signed: &mut SignedData, sid| {
         signer(signed, |signer| (signer.sid, signer.version) = (sid, CmsVersion::V3));

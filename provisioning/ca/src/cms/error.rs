@@ -1,10 +1,8 @@
 //! Why a message is not taken, or not made.
 
-use dolmen_hsm_api::{Algorithm, KeyError, KeyUri};
-use openssl::error::ErrorStack;
+use der::asn1::ObjectIdentifier;
 
-use super::ObjectIdentifier;
-use crate::{CertificateError, PathError};
+use crate::{CertificateError, PublicKeyError, chain::ChainError};
 
 /// What is wrong with a message, or with what one is to be made of.
 #[derive(Debug, thiserror::Error)]
@@ -80,8 +78,8 @@ pub enum CmsError {
     #[error("the signer's certificate is not in the message, or there twice; have it made again, without `-nocerts`")]
     NoSigner,
     /// The signer has another kind of key.
-    #[error("the key of the signer's certificate is not on P-256; take a certificate of such a key")]
-    SignerKey,
+    #[error("the key of the signer's certificate is not accepted")]
+    SignerKey(#[source] PublicKeyError),
     /// The signer's certificate is for something else.
     #[error("the signer's certificate is not for signatures (RFC 5280 §4.2.1.3); take one that is")]
     KeyUsage,
@@ -90,39 +88,11 @@ pub enum CmsError {
     Signature,
     /// Signed, but by nobody who is trusted.
     #[error("the message's signer is not trusted")]
-    Path(#[source] PathError),
-    /// OpenSSL failed, for want of memory or of an algorithm.
-    #[error("cannot check the message's signature; check that this machine's OpenSSL is whole")]
-    OpenSsl(#[source] ErrorStack),
+    Path(#[source] ChainError),
 }
 
 impl CmsError {
     pub(super) fn der(what: &'static str) -> impl Fn(der::Error) -> Self {
         move |source| Self::Der { what, source }
     }
-}
-
-/// Why a key did not sign a message.
-#[derive(Debug, thiserror::Error)]
-pub enum SignError {
-    /// A key that signs otherwise.
-    #[error("the key {uri} signs with {algorithm}, messages are signed with p256; use such a key")]
-    Algorithm {
-        /// The key.
-        uri: KeyUri,
-        /// How it signs.
-        algorithm: Algorithm,
-    },
-    /// Another's certificate.
-    #[error("the certificate is not of the key {0}; take the certificate of this key")]
-    OtherKey(KeyUri),
-    /// The key did not sign.
-    #[error("the key does not sign")]
-    Key(#[source] KeyError),
-    /// A device that signs by another key, or otherwise.
-    #[error("the signature does not fit the certificate; look whether the key's device is sound")]
-    WrongSignature,
-    /// It cannot be written.
-    #[error("the signed message cannot be written")]
-    Cms(#[from] CmsError),
 }

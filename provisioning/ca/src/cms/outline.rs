@@ -2,8 +2,11 @@
 
 use der::{AnyRef, Decode, Reader, SliceReader, Tag, TagNumber, Tagged as _, asn1::ObjectIdentifier};
 
-use super::{CmsError, SIGNED_DATA};
-use crate::limits::{CERTIFICATE_BYTES_MAX, CERTIFICATES_MAX, MESSAGE_BYTES_MAX, SIGNERS_BYTES_MAX};
+use super::CmsError;
+use crate::{
+    limits::{CERTIFICATE_BYTES_MAX, SIGNED_CERTIFICATES_MAX, SIGNERS_BYTES_MAX},
+    oid::SIGNED_DATA,
+};
 
 const fn context_specific(number: u32) -> Tag {
     Tag::ContextSpecific { constructed: true, number: TagNumber(number) }
@@ -11,11 +14,11 @@ const fn context_specific(number: u32) -> Tag {
 
 /// Refuses messages that would be work to read: each field of `SignedData` has its bound. What the fields are is left
 /// to those who read them.
-pub(super) fn check(der: &[u8]) -> Result<(), CmsError> {
+pub(super) fn check(der: &[u8], bytes_max: usize) -> Result<(), CmsError> {
     if der.is_empty() {
-        return Err(CmsError::Bytes { what: "the message", found: 0, limit: MESSAGE_BYTES_MAX });
+        return Err(CmsError::Bytes { what: "the message", found: 0, limit: bytes_max });
     }
-    check_bytes("the message", der.len(), MESSAGE_BYTES_MAX)?;
+    check_bytes("the message", der.len(), bytes_max)?;
     for (index, field) in fields(der).map_err(CmsError::der("the message"))?.into_iter().enumerate() {
         let bytes = field.value().len();
         if field.tag() == context_specific(0) {
@@ -51,9 +54,10 @@ fn fields(der: &[u8]) -> der::Result<Vec<AnyRef<'_>>> {
 }
 
 fn check_certificates(set: &[u8]) -> Result<(), CmsError> {
-    let certificates = elements(set, CERTIFICATES_MAX + 1).map_err(CmsError::der("the message's certificates"))?;
-    if certificates.len() > CERTIFICATES_MAX {
-        return Err(CmsError::Certificates { found: certificates.len(), limit: CERTIFICATES_MAX });
+    let certificates =
+        elements(set, SIGNED_CERTIFICATES_MAX + 1).map_err(CmsError::der("the message's certificates"))?;
+    if certificates.len() > SIGNED_CERTIFICATES_MAX {
+        return Err(CmsError::Certificates { found: certificates.len(), limit: SIGNED_CERTIFICATES_MAX });
     }
     let longest = certificates.iter().map(|certificate| certificate.value().len()).max();
     check_bytes("a certificate in the message", longest.unwrap_or(0), CERTIFICATE_BYTES_MAX)

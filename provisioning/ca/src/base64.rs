@@ -5,12 +5,21 @@ use std::fmt::Display;
 use base64ct::{Base64, Encoding as _};
 use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
 
-pub(crate) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+/// Writes them.
+///
+/// # Errors
+///
+/// The serializer's.
+pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&Base64::encode_string(bytes))
 }
 
 /// What `make` makes of the bytes.
-pub(crate) fn deserialize<'de, D: Deserializer<'de>, T, E: Display>(
+///
+/// # Errors
+///
+/// For what is no text, or not base64, and for what `make` refuses.
+pub fn deserialize<'de, D: Deserializer<'de>, T, E: Display>(
     deserializer: D,
     make: impl FnOnce(Vec<u8>) -> Result<T, E>,
 ) -> Result<T, D::Error> {

@@ -6,20 +6,19 @@ use cms::{
     signed_data::{EncapsulatedContentInfo, SignedData, SignerIdentifier, SignerInfo, SignerInfos},
 };
 use der::{
-    Any, Encode, Sequence, Tag,
-    asn1::{OctetString, SetOfVec, Uint},
+    Any, Encode, Tag,
+    asn1::{ObjectIdentifier, OctetString, SetOfVec},
 };
-use dolmen_hsm_api::{Algorithm, Domain, Message, Signature, Signer};
+use dolmen_hsm_api::{Signature, Signer};
 use sha2::{Digest as _, Sha256};
-use x509_cert::attr::Attribute;
+use x509_cert::{attr::Attribute, spki::AlgorithmIdentifierOwned};
 
-use super::{
-    CONTENT_TYPE, CmsError, DATA, ECDSA_SHA256, MESSAGE_DIGEST, ObjectIdentifier, SHA256, SIGNED_DATA, SignError,
-    algorithm, verify::verify_signature,
-};
+use super::{CmsError, ContentType};
 use crate::{
-    Certificate,
-    limits::{CERTIFICATES_MAX, CONTENT_BYTES_MAX},
+    Certificate, PublicKey, SignError,
+    key::{self, ecdsa_sha256},
+    limits::SIGNED_CERTIFICATES_MAX,
+    oid::{CONTENT_TYPE, DATA, MESSAGE_DIGEST, SHA256, SIGNED_DATA},
 };
 
 /// A message that lacks a signature.
@@ -29,6 +28,8 @@ pub struct Unsigned {
     content: Any,
     attributes: SetOfVec<Attribute>,
     message: Vec<u8>,
+    key: PublicKey,
+    signer: IssuerAndSerialNumber,
     certificates: Vec<Certificate>,
 }
 
@@ -39,26 +40,29 @@ pub struct Unsigned {
 ///
 /// [`CmsError::Bytes`], [`CmsError::Certificates`], [`CmsError::NoSigner`] where the first certificate is there twice,
 /// [`CmsError::SignerKey`] and [`CmsError::KeyUsage`].
-pub fn to_sign(content_type: ObjectIdentifier, content: &[u8], chain: &[Certificate]) -> Result<Unsigned, CmsError> {
-    if content.is_empty() || content.len() > CONTENT_BYTES_MAX {
-        return Err(CmsError::Bytes { what: "the content", found: content.len(), limit: CONTENT_BYTES_MAX });
-    }
-    let count = CmsError::Certificates { found: chain.len(), limit: CERTIFICATES_MAX };
-    let signer = chain.first().filter(|_| chain.len() <= CERTIFICATES_MAX).ok_or(count)?;
+pub fn to_sign(content_type: ContentType, content: &[u8], chain: &[Certificate]) -> Result<Unsigned, CmsError> {
+    content_type.check(content)?;
+    let count = CmsError::Certificates { found: chain.len(), limit: SIGNED_CERTIFICATES_MAX };
+    let signer = chain.first().filter(|_| chain.len() <= SIGNED_CERTIFICATES_MAX).ok_or(count)?;
     if chain.iter().skip(1).any(|other| other == signer) {
         return Err(CmsError::NoSigner);
     }
-    signer.p256_key().ok_or(CmsError::SignerKey)?;
-    if !signer.may_sign() {
+    let key = signer.public_key().map_err(CmsError::SignerKey)?;
+    if !signer.signs_messages() {
         return Err(CmsError::KeyUsage);
     }
     let error = CmsError::der("the new message");
-    let attributes = attributes(content_type, content).map_err(&error)?;
+    let attributes = attributes(content_type.oid, content).map_err(&error)?;
     Ok(Unsigned {
-        content_type,
+        content_type: content_type.oid,
         content: Any::new(Tag::OctetString, content).map_err(&error)?,
         message: attributes.to_der().map_err(&error)?,
         attributes,
+        key,
+        signer: IssuerAndSerialNumber {
+            issuer: signer.issuer().clone(),
+            serial_number: signer.inner().tbs_certificate().serial_number().clone(),
+        },
         certificates: chain.to_vec(),
     })
 }
@@ -74,17 +78,12 @@ impl Unsigned {
     ///
     /// # Errors
     ///
-    /// [`SignError`].
+    /// [`SignError`]; [`SignError::OtherKey`] where the certificate is not this key's.
     pub async fn sign(&self, signer: &dyn Signer) -> Result<Vec<u8>, SignError> {
-        if signer.algorithm() != Algorithm::EcdsaP256 {
-            return Err(SignError::Algorithm { uri: signer.uri().clone(), algorithm: signer.algorithm() });
-        }
-        let key = self.certificates.first().and_then(Certificate::p256_key);
-        if key.is_none_or(|key| key != signer.public_key()) {
+        if PublicKey::of(signer)? != self.key {
             return Err(SignError::OtherKey(signer.uri().clone()));
         }
-        let message = Message::Bytes(&self.message);
-        self.with_signature(&signer.sign(Domain::Certificate, message).await.map_err(SignError::Key)?)
+        self.encode(key::sign(signer, &self.message).await?).map_err(SignError::Der)
     }
 
     /// The message with a signature that was made elsewhere, DER.
@@ -93,35 +92,29 @@ impl Unsigned {
     ///
     /// [`SignError::WrongSignature`] where it is not one by the certificate's key.
     pub fn with_signature(&self, signature: &Signature) -> Result<Vec<u8>, SignError> {
-        let error = CmsError::der("the new message");
-        let signature = signature_der(signature).map_err(&error)?;
-        let signer = self.certificates.first().ok_or(CmsError::NoSigner)?;
-        if !verify_signature(signer, &self.message, &signature)? {
+        let signature = key::to_der(&signature.0).map_err(SignError::Der)?;
+        if !self.key.verify_der(&self.message, &signature) {
             return Err(SignError::WrongSignature);
         }
-        Ok(self.encode(signer, signature).map_err(error)?)
+        self.encode(signature).map_err(SignError::Der)
     }
 
-    fn encode(&self, signer: &Certificate, signature: Vec<u8>) -> der::Result<Vec<u8>> {
-        let certificate = signer.parsed().tbs_certificate();
+    fn encode(&self, signature: Vec<u8>) -> der::Result<Vec<u8>> {
         let signer = SignerInfo {
             version: CmsVersion::V1,
-            sid: SignerIdentifier::IssuerAndSerialNumber(IssuerAndSerialNumber {
-                issuer: certificate.issuer().clone(),
-                serial_number: certificate.serial_number().clone(),
-            }),
-            digest_alg: algorithm(SHA256),
+            sid: SignerIdentifier::IssuerAndSerialNumber(self.signer.clone()),
+            digest_alg: sha256(),
             signed_attrs: Some(self.attributes.clone()),
-            signature_algorithm: algorithm(ECDSA_SHA256),
+            signature_algorithm: ecdsa_sha256(),
             signature: OctetString::new(signature)?,
             unsigned_attrs: None,
         };
-        let certificates = self.certificates.iter().map(Certificate::parsed).cloned();
+        let certificates = self.certificates.iter().map(Certificate::inner).cloned();
         let certificates: Vec<_> = certificates.map(CertificateChoices::Certificate).collect();
         let signed_data = SignedData {
             // RFC 5652 §5.1.
             version: if self.content_type == DATA { CmsVersion::V1 } else { CmsVersion::V3 },
-            digest_algorithms: set([algorithm(SHA256)])?,
+            digest_algorithms: set([sha256()])?,
             encap_content_info: EncapsulatedContentInfo {
                 econtent_type: self.content_type,
                 econtent: Some(self.content.clone()),
@@ -148,14 +141,7 @@ fn set<T: der::DerOrd, const N: usize>(elements: [T; N]) -> der::Result<SetOfVec
     SetOfVec::try_from(Vec::from(elements))
 }
 
-/// `ECDSA-Sig-Value` (RFC 3279 §2.2.3).
-#[derive(Sequence)]
-struct EcdsaSignature {
-    r: Uint,
-    s: Uint,
-}
-
-fn signature_der(Signature(bytes): &Signature) -> der::Result<Vec<u8>> {
-    let (r, s) = bytes.split_at(32);
-    EcdsaSignature { r: Uint::new(r)?, s: Uint::new(s)? }.to_der()
+/// Without parameters (RFC 5754 §2).
+const fn sha256() -> AlgorithmIdentifierOwned {
+    AlgorithmIdentifierOwned { oid: SHA256, parameters: None }
 }

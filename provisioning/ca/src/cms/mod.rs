@@ -1,10 +1,11 @@
-//! Signed messages: CMS SignedData (RFC 5652) with the content and all certificates in it, in DER.
+//! Signed messages: CMS SignedData (RFC 5652) with the content and all certificates in it, in DER. What the content is
+//! and how large it may be is a [`ContentType`].
 //!
 //! [`to_sign`] gives the bytes that a key has to sign, [`Unsigned::sign`] has it done, and [`verify`] takes a message
 //! apart once it is known whose it is. The same content, certificates and key give the same bytes, where the key takes
 //! its nonces from RFC 6979: there is no signing time.
 //!
-//! There is one way to sign: one signer, who has a certificate in the message; signed attributes with the content's
+//! There is one way to sign. There is one signer, who has a certificate in the message; signed attributes with the content's
 //! type and SHA-256; and ECDSA with SHA-256 on P-256 (RFC 5754, RFC 5758). `openssl cms` makes and takes such messages.
 //!
 //! ```text
@@ -17,36 +18,49 @@ mod outline;
 mod sign;
 mod verify;
 
-pub use der::asn1::ObjectIdentifier;
-use der::{Any, asn1::SetOfVec};
-pub use error::{CmsError, SignError};
+use der::{
+    Any,
+    asn1::{ObjectIdentifier, SetOfVec},
+};
+pub use error::CmsError;
 pub use sign::{Unsigned, to_sign};
 pub use verify::{Verified, verify};
 use x509_cert::{attr::Attribute, spki::AlgorithmIdentifierOwned};
 
-const fn oid(text: &str) -> ObjectIdentifier {
-    ObjectIdentifier::new_unwrap(text)
+use crate::{
+    limits::ENVELOPE_BYTES_MAX,
+    oid::{DATA, SHA256},
+};
+
+/// What a message is about. A message of one type is never taken for one of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ContentType {
+    /// Its identifier.
+    pub oid: ObjectIdentifier,
+    /// How many bytes a content of this type has at most.
+    pub bytes_max: usize,
 }
 
-/// `id-ct-animaJSONVoucher`: the content is a voucher or a request for one (RFC 8366 §5.4, RFC 8995 §3).
-pub const JSON_VOUCHER: ObjectIdentifier = oid("1.2.840.113549.1.9.16.1.40");
+impl ContentType {
+    /// `id-data`: something that CMS knows nothing of (RFC 5652 §4). What it is has to stand in the content.
+    #[must_use]
+    pub const fn data(bytes_max: usize) -> Self {
+        Self { oid: DATA, bytes_max }
+    }
 
-/// `id-data`: the content is something that CMS knows nothing of.
-const DATA: ObjectIdentifier = oid("1.2.840.113549.1.7.1");
-/// `id-signedData`.
-const SIGNED_DATA: ObjectIdentifier = oid("1.2.840.113549.1.7.2");
-/// `id-contentType`.
-const CONTENT_TYPE: ObjectIdentifier = oid("1.2.840.113549.1.9.3");
-/// `id-messageDigest`.
-const MESSAGE_DIGEST: ObjectIdentifier = oid("1.2.840.113549.1.9.4");
-/// `id-sha256`.
-const SHA256: ObjectIdentifier = oid("2.16.840.1.101.3.4.2.1");
-/// `ecdsa-with-SHA256`.
-const ECDSA_SHA256: ObjectIdentifier = oid("1.2.840.10045.4.3.2");
+    /// How many bytes a message has at most.
+    #[must_use]
+    pub const fn message_bytes_max(self) -> usize {
+        self.bytes_max.saturating_add(ENVELOPE_BYTES_MAX)
+    }
 
-/// An algorithm without parameters, as RFC 5754 §2 and RFC 5758 §3.2 have it.
-const fn algorithm(oid: ObjectIdentifier) -> AlgorithmIdentifierOwned {
-    AlgorithmIdentifierOwned { oid, parameters: None }
+    fn check(self, content: &[u8]) -> Result<(), CmsError> {
+        let (found, limit) = (content.len(), self.bytes_max);
+        if found == 0 || found > limit {
+            return Err(CmsError::Bytes { what: "the content", found, limit });
+        }
+        Ok(())
+    }
 }
 
 /// Whether it is SHA-256. OpenSSL writes NULL for its parameters, which is to be taken too (RFC 5754 §2).
