@@ -1,6 +1,7 @@
 //! Vouchers and requests as others would make and read them.
 
 mod accept;
+mod anchors;
 #[path = "../../../ca/tests/ca/certify.rs"]
 mod certify;
 mod fixed;
