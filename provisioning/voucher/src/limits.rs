@@ -8,6 +8,9 @@ pub(crate) const CERTIFICATES_MAX: usize = 5;
 pub(crate) const CONTENT_BYTES_MAX: usize = 64 << 10;
 /// Bytes of a box's request within a registrar's: it has some 3 KB.
 pub(crate) const PRIOR_BYTES_MAX: usize = 32 << 10;
+/// By how much an ownership epoch may go up at once: more than a box is sold, and few enough for its TPM, whose counter
+/// goes up one by one, 60 to 100 times a second. A wrong voucher cannot use up all epochs either.
+pub(crate) const EPOCH_STEP_MAX: u64 = 1024;
 /// Characters of a serial number (RFC 5280, `ub-serial-number`).
 pub(crate) const SERIAL_NUMBER_CHARACTERS_MAX: usize = 64;
 /// Bytes of a nonce (RFC 8366 §5.3).

@@ -8,7 +8,7 @@ use dolmen_provisioning_ca::{
 
 use crate::{
     Assertion, JSON_VOUCHER, KeyIdentifier, MasaRoots, Nonce, OwnershipEpoch, Refusal, SerialNumber, Voucher,
-    limits::CERTIFICATES_MAX,
+    limits::{CERTIFICATES_MAX, EPOCH_STEP_MAX},
 };
 
 /// Why a registrar's certificates are not taken.
@@ -114,8 +114,8 @@ impl Accepted {
 ///
 /// 1. One of the box's makers signed it, with a key that is for vouchers: no box's key is.
 /// 2. It is for this box: serial number, and who made the box's certificate if the voucher says so.
-/// 3. It is new. A nonce in it is the box's own. An epoch in it is greater than the one that the box keeps. One of them
-///    is there, and what is there has to hold.
+/// 3. It is new. A nonce in it is the box's own. An epoch in it is greater than the one that the box keeps, by 1,024 at
+///    most. One of them is there, and what is there has to hold.
 /// 4. It does not want what a box cannot do: ask for revocation.
 /// 5. Its certificate is the registrar's, or one of an authority from which there is a path to the registrar's, and the
 ///    registrar's is for registrars.
@@ -157,6 +157,9 @@ fn next_epoch(voucher: &Voucher, expectation: &Expectation<'_>) -> Result<Owners
     let held = expectation.epoch;
     match voucher.freshness.epoch() {
         Some(found) if found <= held => Err(Refusal::Replayed { found, held }),
+        Some(found) if found.get() - held.get() > EPOCH_STEP_MAX => {
+            Err(Refusal::EpochStep { found, held, limit: EPOCH_STEP_MAX })
+        }
         Some(found) => Ok(found),
         None => held.next().ok_or(Refusal::EpochsExhausted),
     }

@@ -50,6 +50,19 @@ pub enum Refusal {
         /// What the box has.
         held: OwnershipEpoch,
     },
+    /// Too far ahead for a counter that goes up one by one.
+    #[error(
+        "the voucher's ownership epoch is {found}, more than {limit} after this box's {held}; ask the maker for a \
+         voucher with a smaller one"
+    )]
+    EpochStep {
+        /// By the voucher.
+        found: OwnershipEpoch,
+        /// What the box has.
+        held: OwnershipEpoch,
+        /// By how much it can go up.
+        limit: u64,
+    },
     /// The box could not refuse this voucher the next time.
     #[error("this box's ownership epoch is the last that there is; send the box to its maker")]
     EpochsExhausted,
@@ -87,6 +100,7 @@ impl Refusal {
             Self::IdevidIssuer => "voucher-idevid-issuer",
             Self::Nonce => "voucher-nonce",
             Self::Replayed { .. } => "voucher-replayed",
+            Self::EpochStep { .. } => "voucher-epoch-step",
             Self::EpochsExhausted => "voucher-epochs-exhausted",
             Self::RevocationChecks => "voucher-revocation-checks",
             Self::PinnedCertificate(_) => "voucher-pinned-certificate",

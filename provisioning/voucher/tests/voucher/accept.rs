@@ -74,7 +74,7 @@ fn the_answer_to_the_boxs_request_is_followed() {
 #[test]
 fn a_voucher_without_nonce_needs_a_greater_epoch() {
     for pledge in [Pledge::new(), Pledge { nonce: None, ..Pledge::new() }] {
-        for (number, allowed) in [(0, false), (6, false), (7, false), (8, true), (9, true), (u64::MAX, true)] {
+        for (number, allowed) in [(0, false), (6, false), (7, false), (8, true), (9, true), (1031, true)] {
             let result = pledge.voucher(&with(epoch(number)));
             if allowed {
                 assert_eq!(result.unwrap().epoch(), OwnershipEpoch::new(number));
@@ -110,6 +110,23 @@ fn the_nonce_is_the_boxs() {
         refused(Pledge::new().voucher(&with(other)), "voucher-nonce");
     }
     refused(Pledge { nonce: None, ..Pledge::new() }.voucher(&world().voucher()), "voucher-nonce");
+}
+
+/// A TPM's counter goes up one by one.
+#[test]
+fn epochs_go_up_by_steps() {
+    for number in [1032, 1 << 32, u64::MAX] {
+        for freshness in [epoch(number), both(number)] {
+            let refusal = Pledge::new().voucher(&with(freshness)).unwrap_err();
+            assert_eq!(refusal.code(), "voucher-epoch-step");
+            assert!(matches!(refusal, Refusal::EpochStep { found, limit: 1024, .. } if found.get() == number));
+        }
+    }
+    let new = Pledge { epoch: OwnershipEpoch::default(), ..Pledge::new() };
+    assert_eq!(new.voucher(&with(epoch(1024))).unwrap().epoch(), OwnershipEpoch::new(1024));
+    refused(new.voucher(&with(epoch(1025))), "voucher-epoch-step");
+    let late = Pledge { epoch: OwnershipEpoch::new(u64::MAX - 1), ..Pledge::new() };
+    assert_eq!(late.voucher(&with(epoch(u64::MAX))).unwrap().epoch(), OwnershipEpoch::new(u64::MAX));
 }
 
 /// Otherwise the next voucher with that nonce's epoch would be taken twice.
