@@ -5,7 +5,8 @@
 //! - [`cms`](dolmen_provisioning_ca::cms) signs them and checks signatures: CMS SignedData (RFC 5652) of the type
 //!   [`JSON_VOUCHER`].
 //! - [`accept`] is the box's rule: which voucher it follows.
-//! - [`check_request`] is the rule of the authority: which request it answers with a voucher.
+//! - [`check_request`] is the rule of the authority: which request it answers with a voucher. [`VoucherBuilder::sold`]
+//!   is for those that it signs when it sells a box.
 //!
 //! A box that asks has made up a nonce, and the voucher repeats it. A voucher that was made without being asked, which
 //! is sold with the box or comes on a stick, has an [`OwnershipEpoch`] instead: the box keeps a counter in its TPM and
@@ -27,7 +28,7 @@ mod values;
 mod voucher;
 
 pub use json::{JSON_VOUCHER, JsonError};
-pub use masa::{VoucherBuilder, check_request};
+pub use masa::{SaleError, VoucherBuilder, check_request};
 pub use pledge::{Accepted, Expectation, Registrar, RegistrarError, accept};
 pub use prior::PledgeRequest;
 pub use refusal::{Refusal, RequestRefusal, Whose};

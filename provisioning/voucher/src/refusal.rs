@@ -224,8 +224,8 @@ pub enum RequestRefusal {
     IdevidIssuer(Whose),
     /// The box was connected to somebody else, who is in between perhaps.
     #[error(
-        "the box was not connected to the registrar that asks, or does not say so; find out what is between them, and \
-         connect the box to its registrar"
+        "the box was connected to another registrar than the one that asks; find out what is between them, and connect \
+         the box to its registrar"
     )]
     Proximity,
     /// OpenSSL failed, for want of memory or of an algorithm.

@@ -2,7 +2,7 @@
 
 use dolmen_provisioning_voucher::{
     Assertion, Expectation, Form, Freshness, JsonError, KeyIdentifier, Nonce, OrganisationRoots, OwnershipEpoch,
-    PledgeRequest, RequestRefusal, Voucher, VoucherBuilder, VoucherRequest, accept, check_request,
+    PledgeRequest, RequestRefusal, SaleError, Voucher, VoucherBuilder, VoucherRequest, accept, check_request,
 };
 
 use crate::support::{Identity, Subject, World, expectation, maker_key, nonce, serial, time, world};
@@ -52,7 +52,9 @@ fn a_box_asks_and_follows() {
     // The authority's.
     let builder = check(&registrar.sign(&json(&passed_on))).unwrap();
     assert_eq!(builder.serial_number(), &serial());
-    assert_eq!((builder.registrar(), builder.organisation()), (&registrar.certificate, &organisation_root.certificate));
+    assert_eq!(builder.registrar(), Some(&registrar.certificate));
+    assert_eq!(builder.organisation(), &organisation_root.certificate);
+    assert_eq!(builder.assertion(), Assertion::Proximity);
     let voucher = builder.build(time()).unwrap();
     assert_eq!(voucher, world().voucher());
     // The box's.
@@ -67,10 +69,11 @@ fn a_box_asks_and_follows() {
 fn the_authority_says_what_it_knows() {
     let builder = || asked(&world().registrar_request()).unwrap();
     let voucher = builder()
-        .assertion(Assertion::Verified)
+        .verified()
         .ownership_epoch(OwnershipEpoch::new(9))
         .expires_on(time())
         .pin_registrar()
+        .unwrap()
         .build(time())
         .unwrap();
     let expected = Voucher {
@@ -189,12 +192,68 @@ fn the_box_is_connected_to_who_asks() {
         refused(pledge_asked(&VoucherRequest { form, ..world().pledge_request() }), "pledge-request-proximity");
     }
     refused(check(&between.sign(&json(&world().registrar_request()))), "pledge-request-proximity");
-    let carried = VoucherRequest {
-        assertion: None,
+}
+
+/// On a stick: the box was connected to nobody. Whatever the registrar says, it was not near.
+#[test]
+fn a_carried_request_is_answered() {
+    let carried = |assertion| VoucherRequest {
+        assertion,
         form: Form::Pledge { proximity_registrar_cert: None },
         ..world().pledge_request()
     };
-    refused(pledge_asked(&carried), "pledge-request-proximity");
-    let carried = world().pledge.sign(&json(&carried));
-    assert_eq!(PledgeRequest::verify(&carried, &world().makers()).unwrap().registrar(), None);
+    for asserted in [None, Some(Assertion::Logged), Some(Assertion::Verified)] {
+        let prior = world().pledge.sign(&json(&carried(asserted)));
+        assert_eq!(PledgeRequest::verify(&prior, &world().makers()).unwrap().registrar(), None);
+        for by_registrar in [asserted, Some(Assertion::Proximity)] {
+            let request = VoucherRequest { assertion: by_registrar, ..with_prior(prior.clone()) };
+            let builder = asked(&request).unwrap();
+            assert_eq!(builder.assertion(), Assertion::Logged);
+            assert_eq!(builder.registrar(), Some(&world().registrar.certificate));
+            let voucher = builder.clone().build(time()).unwrap();
+            assert_eq!(voucher, Voucher { assertion: Assertion::Logged, ..world().voucher() });
+            assert_eq!(builder.verified().build(time()).unwrap().assertion, Assertion::Verified);
+        }
+    }
+    // A box that asserts proximity to nobody is none.
+    let form = Form::Pledge { proximity_registrar_cert: None };
+    let lie = VoucherRequest { form, ..world().pledge_request() };
+    assert!(matches!(lie.to_json(), Err(JsonError::Proximity)));
+    let text = String::from_utf8(json(&carried(Some(Assertion::Logged)))).unwrap().replace("logged", "proximity");
+    refused(asked(&with_prior(world().pledge.sign(text.as_bytes()))), "pledge-request-content");
+}
+
+/// Nobody asked: it goes with the box, or comes later on a stick.
+#[test]
+fn a_box_is_sold_with_a_voucher() {
+    let World { organisation_root, registrar, masa, .. } = world();
+    let (serial, maker, tls, nonce) = (serial(), maker_key(), world().tls(), nonce());
+    let sold = |organisation: &Identity, epoch| {
+        let organisation = organisation.certificate.clone();
+        VoucherBuilder::sold(serial.clone(), maker.clone(), organisation, OwnershipEpoch::new(epoch))
+    };
+    let builder = sold(organisation_root, 8).unwrap();
+    assert_eq!((builder.registrar(), builder.clone().pin_registrar()), (None, None));
+    let voucher = builder.clone().build(time()).unwrap();
+    let freshness = Freshness::Epoch(OwnershipEpoch::new(8));
+    let expected = Voucher { assertion: Assertion::Logged, freshness, ..world().voucher() };
+    assert_eq!(voucher, expected);
+    assert_eq!(builder.verified().build(time()).unwrap(), Voucher { assertion: Assertion::Verified, ..expected });
+    // A box that asked somebody else in the meantime follows it, and once.
+    let message = masa.sign(&voucher.to_json().unwrap());
+    for nonce in [None, Some(&nonce)] {
+        let expectation = |epoch| Expectation {
+            serial_number: &serial,
+            idevid_issuer: Some(&maker),
+            nonce,
+            epoch: OwnershipEpoch::new(epoch),
+            registrar: &tls,
+        };
+        let accepted = accept(&message, &world().masa_roots(), &expectation(7)).unwrap();
+        assert_eq!(accepted.pinned_domain_cert(), &organisation_root.certificate);
+        let again = accept(&message, &world().masa_roots(), &expectation(accepted.epoch().get())).unwrap_err();
+        assert_eq!(again.code(), "voucher-replayed");
+    }
+    assert_eq!(sold(organisation_root, 0), Err(SaleError::Epoch));
+    assert_eq!(sold(registrar, 8), Err(SaleError::NotAuthority));
 }
