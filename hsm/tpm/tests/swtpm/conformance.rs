@@ -6,7 +6,7 @@ use dolmen_hsm_api::{Algorithm, KeyStore, KeyUri};
 use dolmen_hsm_suite::Fixture;
 use dolmen_hsm_tpm::{Tpm, TpmStore};
 
-use crate::support::Swtpm;
+use crate::support::{Open as _, Swtpm};
 
 struct Device {
     swtpm: Swtpm,

@@ -7,10 +7,12 @@ use dolmen_hsm_evidence::{
     Credential, HashAlgorithm, Moment, Pcrs, Public, check_ek_certificate, make_credential, verify_certify,
     verify_quote,
 };
+use dolmen_hsm_swtpm::Maker;
 use dolmen_hsm_tpm::{Evidence, TpmSealer, TpmStore};
 use futures::executor::block_on;
+use openssl::x509::X509;
 
-use crate::support::Swtpm;
+use crate::support::{Open as _, Swtpm};
 
 const NONCE: &[u8] = b"a nonce of somebody's choice";
 const SECRET: &[u8] = b"what only this TPM can read, 32b";
@@ -73,7 +75,8 @@ fn a_key_is_certified_as_the_tpms_own() {
 /// Our maker's side, without a TPM, and Keylime's: both make credentials that the TPM opens, and no other.
 #[test]
 fn credentials_are_opened_by_the_tpm_that_they_are_for() {
-    let swtpms = [Swtpm::new(), Swtpm::manufactured()];
+    let maker = Maker::new();
+    let swtpms = [Swtpm::new(), Swtpm::made_by(&maker, "id:00001014")];
     let directory = tempfile::tempdir().unwrap();
     for (number, swtpm) in swtpms.iter().enumerate() {
         let evidence = Evidence::new(swtpm.open());
@@ -94,13 +97,13 @@ fn credentials_are_opened_by_the_tpm_that_they_are_for() {
 
 #[test]
 fn the_makers_certificate_is_of_this_tpm() {
-    let (swtpm, other) = (Swtpm::manufactured(), Swtpm::new());
+    let maker = Maker::new();
+    let (swtpm, other) = (Swtpm::made_by(&maker, "id:00001014"), Swtpm::new());
     let endorsement = Evidence::new(swtpm.open()).endorsement().unwrap();
     let certificate = endorsement.certificate.expect("it was manufactured");
-    let roots: Vec<_> = swtpm.makers().into_iter().map(|path| fs::read(path).unwrap()).collect();
-    let roots: Vec<_> = roots.iter().map(|pem| openssl::x509::X509::from_pem(pem).unwrap().to_der().unwrap()).collect();
-    let roots: Vec<&[u8]> = roots.iter().map(Vec::as_slice).collect();
-    let checked = check_ek_certificate(&certificate, &roots, &[], Moment::Any).unwrap();
+    let makers = maker.certificates().map(|pem| X509::from_pem(pem.as_bytes()).unwrap().to_der().unwrap());
+    let makers: Vec<&[u8]> = makers.iter().map(Vec::as_slice).collect();
+    let checked = check_ek_certificate(&certificate, &makers, &[], Moment::Any).unwrap();
     checked.matches(&Public::from_tpmt(&endorsement.public).unwrap()).unwrap();
     let other = Evidence::new(other.open()).endorsement().unwrap();
     checked.matches(&Public::from_tpmt(&other.public).unwrap()).expect_err("it is another TPM's");

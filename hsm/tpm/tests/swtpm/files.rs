@@ -6,7 +6,7 @@ use dolmen_hsm_api::{Algorithm, Domain, KeyError, KeySpec, KeyStore as _, Messag
 use dolmen_hsm_tpm::TpmStore;
 use futures::executor::block_on;
 
-use crate::support::Swtpm;
+use crate::support::{Open as _, Swtpm};
 
 /// The TPM knows what a key was made for: neither a copy with other uses nor a rotation of one gets anywhere, whether the
 /// genuine key is loaded or not.

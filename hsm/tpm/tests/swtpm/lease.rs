@@ -6,7 +6,7 @@ use dolmen_hsm_api::{Algorithm, Domain, KeySpec, KeyStore as _, LeaseCounter as 
 use dolmen_hsm_guard::{Guard, GuardConfig, GuardError, Kind, Round, Span, Vote};
 use dolmen_hsm_tpm::{NvLease, Tpm, TpmStore};
 
-use crate::support::Swtpm;
+use crate::support::{Open as _, Swtpm};
 
 fn open(tpm: &Arc<Tpm>, key: Arc<dyn Signer>, log: &Path) -> Result<Guard, GuardError> {
     let counter = Some(Arc::new(NvLease::new(tpm.clone())) as _);

@@ -7,7 +7,7 @@ use dolmen_hsm_memory::MemoryKey;
 use dolmen_hsm_tpm::{Approval, Floor, TpmSealer};
 use futures::executor::block_on;
 
-use crate::support::Swtpm;
+use crate::support::{Open as _, Swtpm};
 
 const SECRET: &[u8] = b"the key of the data partition";
 const REFERENCE: &str = "dolmen:stable";

@@ -1,78 +1,24 @@
 //! With a TPM of software for each test.
 
 use std::{
-    net::{Ipv4Addr, TcpListener, TcpStream},
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    net::{Ipv4Addr, TcpStream},
+    time::Duration,
 };
 
+use dolmen_hsm_swtpm::Swtpm;
 use proptest::prelude::*;
-use tempfile::TempDir;
 
 use super::*;
 
-/// A running swtpm, and its state.
-struct Swtpm {
-    _state: TempDir,
-    port: u16,
-    process: Child,
+/// One client at a time.
+fn with<R>(swtpm: &Swtpm, run: impl FnOnce(&mut Tpm<TcpStream>) -> R) -> R {
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, swtpm.port())).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    run(&mut Tpm::over(stream))
 }
 
-impl Swtpm {
-    fn new() -> Self {
-        let (state, port) = (tempfile::tempdir().unwrap(), ports());
-        let directory = format!("dir={}", state.path().display());
-        let (server, control) = (format!("type=tcp,port={port}"), format!("type=tcp,port={}", port + 1));
-        let process = Command::new("swtpm")
-            .args(["socket", "--tpm2", "--tpmstate", &directory, "--server", &server, "--ctrl", &control])
-            .args(["--flags", "not-need-init,startup-clear"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("swtpm starts; install the package swtpm");
-        let begin = Instant::now();
-        // The control port: a connection to the other would count as a client.
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, port + 1)).is_err() {
-            assert!(begin.elapsed() < Duration::from_secs(20), "swtpm does not listen");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Self { _state: state, port, process }
-    }
-
-    /// One client at a time.
-    fn with<R>(&self, run: impl FnOnce(&mut Tpm<TcpStream>) -> R) -> R {
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        run(&mut Tpm::over(stream))
-    }
-
-    fn tool(&self, program: &str, arguments: &[&str]) -> String {
-        let output = Command::new(program)
-            .args(arguments)
-            .env("TPM2TOOLS_TCTI", format!("swtpm:host=127.0.0.1,port={}", self.port))
-            .output()
-            .unwrap_or_else(|error| panic!("{program}: {error}; install the package tpm2-tools"));
-        assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    }
-}
-
-impl Drop for Swtpm {
-    fn drop(&mut self) {
-        self.process.kill().expect("it runs");
-        self.process.wait().expect("it ended");
-    }
-}
-
-/// Two free ports, one after the other.
-fn ports() -> u16 {
-    loop {
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = free.local_addr().unwrap().port();
-        if port < u16::MAX && TcpListener::bind((Ipv4Addr::LOCALHOST, port + 1)).is_ok() {
-            return port;
-        }
-    }
+fn tool(swtpm: &Swtpm, program: &str, arguments: &[&str]) -> String {
+    swtpm.tool(program, arguments, &std::env::temp_dir())
 }
 
 fn version(number: u8) -> SecurityVersion {
@@ -82,7 +28,7 @@ fn version(number: u8) -> SecurityVersion {
 #[test]
 fn phases_are_measured_as_systemd_does() {
     let swtpm = Swtpm::new();
-    swtpm.with(|tpm| {
+    with(&swtpm, |tpm| {
         tpm.measure(Phase::EnterInitrd).unwrap();
         tpm.measure(Phase::LeaveInitrd).unwrap();
     });
@@ -90,7 +36,7 @@ fn phases_are_measured_as_systemd_does() {
     for word in ["enter-initrd", "leave-initrd"] {
         expected = Sha256::digest([expected, Sha256::digest(word).into()].concat()).into();
     }
-    let registers = swtpm.tool("tpm2_pcrread", &["sha256:11,12"]).to_lowercase();
+    let registers = tool(&swtpm, "tpm2_pcrread", &["sha256:11,12"]).to_lowercase();
     assert!(registers.contains(&const_hex::encode(expected)), "{registers}");
     assert!(registers.contains(&format!("12: 0x{}", "0".repeat(64))), "{registers}");
 }
@@ -98,7 +44,7 @@ fn phases_are_measured_as_systemd_does() {
 #[test]
 fn the_floor_only_rises() {
     let swtpm = Swtpm::new();
-    swtpm.with(|tpm| {
+    with(&swtpm, |tpm| {
         let mut floor = BitsFloor::new(tpm);
         assert_eq!(floor.read().unwrap(), None);
         assert_eq!(floor.raise(version(3)).unwrap(), version(3));
@@ -107,7 +53,7 @@ fn the_floor_only_rises() {
         assert_eq!(floor.raise(version(64)).unwrap(), version(64));
         assert_eq!(floor.read().unwrap(), Some(version(64)));
     });
-    let public = swtpm.tool("tpm2_nvreadpublic", &["0x1800d02"]);
+    let public = tool(&swtpm, "tpm2_nvreadpublic", &["0x1800d02"]);
     // Written; NO_DA; AUTHREAD and OWNERREAD; bits that get set, and OWNERWRITE.
     assert!(public.contains("value: 0x22060022"), "{public}");
 }
@@ -115,7 +61,7 @@ fn the_floor_only_rises() {
 #[test]
 fn an_index_that_nobody_wrote_is_no_floor() {
     let swtpm = Swtpm::new();
-    swtpm.with(|tpm| {
+    with(&swtpm, |tpm| {
         tpm.nv_define(floor::public()).unwrap();
         let mut floor = BitsFloor::new(tpm);
         assert_eq!(floor.read().unwrap(), None);
@@ -129,8 +75,8 @@ fn an_index_that_nobody_wrote_is_no_floor() {
 fn somebody_elses_index_is_no_floor() {
     for attributes in ["ownerwrite|ownerread|authread|no_da", "ownerwrite|authwrite|ownerread|authread|no_da|nt=bits"] {
         let swtpm = Swtpm::new();
-        swtpm.tool("tpm2_nvdefine", &["0x1800d02", "-C", "o", "-s", "8", "-a", attributes]);
-        swtpm.with(|tpm| {
+        tool(&swtpm, "tpm2_nvdefine", &["0x1800d02", "-C", "o", "-s", "8", "-a", attributes]);
+        with(&swtpm, |tpm| {
             let mut floor = BitsFloor::new(tpm);
             for error in [floor.read().unwrap_err(), floor.raise(version(1)).unwrap_err()] {
                 assert!(matches!(error, FloorError::Foreign { bytes: 8, .. }), "{error}");
@@ -142,14 +88,14 @@ fn somebody_elses_index_is_no_floor() {
 #[test]
 fn what_the_tpm_says_no_with_is_told() {
     let swtpm = Swtpm::new();
-    swtpm.with(|tpm| {
+    with(&swtpm, |tpm| {
         let error = tpm.extend(24, [0; 32]).unwrap_err();
         assert_eq!(error.to_string(), "the TPM refused to extend a register: [TPM_RC_VALUE, handle[1]]");
         // Its answers go on fitting the commands.
         tpm.extend(23, [0; 32]).unwrap();
     });
-    swtpm.tool("tpm2_changeauth", &["-c", "owner", "password"]);
-    swtpm.with(|tpm| {
+    tool(&swtpm, "tpm2_changeauth", &["-c", "owner", "password"]);
+    with(&swtpm, |tpm| {
         let error = BitsFloor::new(tpm).raise(version(1)).unwrap_err();
         assert!(error.to_string().contains("TPM_RC_BAD_AUTH"), "{error}");
         assert_eq!(BitsFloor::new(tpm).read().unwrap(), None);

@@ -1,11 +1,6 @@
 //! Registers and policies, against a TPM of software.
 
-use std::{
-    fs,
-    net::{Ipv4Addr, TcpListener, TcpStream},
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
-};
+use std::fs;
 
 use dolmen_image_uki::{
     key::PublicKey,
@@ -17,76 +12,31 @@ use tempfile::TempDir;
 
 use crate::support::{parse, signer, uki};
 
-/// A running swtpm.
+/// A TPM, and a directory of files that go into it and come out of it.
 pub(crate) struct Swtpm {
-    state: TempDir,
-    port: u16,
-    process: Child,
+    tpm: dolmen_hsm_swtpm::Swtpm,
+    files: TempDir,
 }
 
 impl Swtpm {
     pub(crate) fn new() -> Self {
-        let (state, port) = (tempfile::tempdir().expect("a directory"), ports());
-        let directory = format!("dir={}", state.path().display());
-        let (server, control) = (format!("type=tcp,port={port}"), format!("type=tcp,port={}", port + 1));
-        let process = Command::new("swtpm")
-            .args(["socket", "--tpm2", "--tpmstate", &directory, "--server", &server, "--ctrl", &control])
-            .args(["--flags", "not-need-init,startup-clear"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("swtpm starts; run scripts/setup.sh, which installs it");
-        let begin = Instant::now();
-        // The control port: a connection to the other would count as a client.
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, port + 1)).is_err() {
-            assert!(begin.elapsed() < Duration::from_secs(20), "swtpm does not listen");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Self { state, port, process }
+        Self { tpm: dolmen_hsm_swtpm::Swtpm::new(), files: tempfile::tempdir().expect("a directory") }
     }
 
     pub(crate) fn tcti(&self) -> String {
-        format!("swtpm:host=127.0.0.1,port={}", self.port)
+        self.tpm.tcti()
     }
 
-    /// Runs a program of tpm2-tools on it, in a directory of its own.
     fn tool(&self, program: &str, arguments: &[&str]) -> String {
-        let output = Command::new(program)
-            .args(arguments)
-            .env("TPM2TOOLS_TCTI", self.tcti())
-            .current_dir(self.state.path())
-            .output()
-            .unwrap_or_else(|error| panic!("{program}: {error}; run scripts/setup.sh, which installs tpm2-tools"));
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        text
+        self.tpm.tool(program, arguments, self.files.path())
     }
 
     fn read(&self, name: &str) -> Vec<u8> {
-        fs::read(self.state.path().join(name)).expect("the tool wrote it")
+        fs::read(self.files.path().join(name)).expect("the tool wrote it")
     }
 
     fn write(&self, name: &str, content: &[u8]) {
-        fs::write(self.state.path().join(name), content).expect("a file");
-    }
-}
-
-impl Drop for Swtpm {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// Two free ports, one after the other.
-fn ports() -> u16 {
-    loop {
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let port = free.local_addr().expect("it has one").port();
-        if port < u16::MAX && TcpListener::bind((Ipv4Addr::LOCALHOST, port + 1)).is_ok() {
-            return port;
-        }
+        fs::write(self.files.path().join(name), content).expect("a file");
     }
 }
 

@@ -1,6 +1,7 @@
 //! Boxes that are looked at again.
 
 use dolmen_hsm_evidence::Public;
+use dolmen_hsm_swtpm::Swtpm;
 use dolmen_image_bundle::Hash;
 use dolmen_provisioning_appraisal::{
     Appraisal, Counters, Drift, Message as _, Reappraisal, Reattestation, Refusal, Verifier,
@@ -10,7 +11,6 @@ use crate::{
     machine::Machine,
     measured::boot,
     support::{NONCE, NOW, fresh, policy, released, serial},
-    swtpm::Swtpm,
 };
 
 fn registered(machine: &Machine, lines: &[(&str, &str)]) -> Verifier {

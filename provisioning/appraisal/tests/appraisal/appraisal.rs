@@ -3,6 +3,7 @@
 use std::slice;
 
 use dolmen_hsm_evidence::{HashAlgorithm, Moment, Public};
+use dolmen_hsm_swtpm::{Maker, Swtpm};
 use dolmen_image_bundle::Hash;
 use dolmen_provisioning_appraisal::{Appraisal, Message, Verifier};
 use openssl::x509::X509;
@@ -11,7 +12,6 @@ use crate::{
     machine::Machine,
     measured::{boot, bytes},
     support::{NOW, claim, fresh, policy, released, roots, serial},
-    swtpm::{Maker, Swtpm},
 };
 
 /// What a whole enrolment gives, with each message sent as its text.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use dolmen_hsm_api::{Algorithm, Domain, KeySpec, KeyStore as _, Signer};
 use dolmen_hsm_evidence::Public;
-use dolmen_hsm_tpm::{Evidence, TpmSealer, TpmStore};
+use dolmen_hsm_swtpm::Swtpm;
+use dolmen_hsm_tpm::{Evidence, Tpm, TpmSealer, TpmStore};
 use dolmen_image_bundle::Hash;
 use dolmen_provisioning_appraisal::{
     Challenge, Enrolment, Nonce, PublicArea, QuoteRequest, Reattestation, Response, Selection, Serial, SignedQuote,
@@ -16,7 +17,6 @@ use tempfile::TempDir;
 use crate::{
     measured::{Measured, bytes},
     support::claim,
-    swtpm::Swtpm,
 };
 
 pub(crate) struct Machine {
@@ -52,7 +52,7 @@ impl Machine {
     fn boot(&mut self, measured: Measured) {
         self.swtpm.extend(&measured.digests());
         self.measured = measured;
-        let tpm = self.swtpm.open();
+        let tpm = Tpm::new(self.swtpm.tcti().parse().expect("a TCTI"));
         let store = TpmStore::new(tpm.clone(), self.keys.path().into());
         let uri = "tpm:ldevid".parse().expect("a name");
         let spec = KeySpec { algorithm: Algorithm::EcdsaP256, domains: [Domain::Tls].into_iter().collect() };

@@ -10,4 +10,3 @@ mod policy;
 mod references;
 mod refused;
 mod support;
-mod swtpm;

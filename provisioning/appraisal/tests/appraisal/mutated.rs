@@ -3,6 +3,7 @@
 
 use std::{fmt::Debug, mem};
 
+use dolmen_hsm_swtpm::{Maker, Swtpm};
 use dolmen_provisioning_appraisal::{
     Appraisal, Bytes, Challenge, Enrolment, Message, Policy, QuoteRequest, Reattestation, Response, Verifier,
     activation_proof,
@@ -14,7 +15,6 @@ use crate::{
     machine::Machine,
     measured::{boot, bytes},
     support::{NOW, SECRET, fresh, policy, released, roots, serial},
-    swtpm::{Maker, Swtpm},
 };
 
 /// Of the tests' randomness: the same changes each time.

@@ -3,6 +3,7 @@
 use std::{error::Error as _, slice};
 
 use dolmen_hsm_evidence::{Attributes, Moment, Public};
+use dolmen_hsm_swtpm::{Maker, Swtpm};
 use dolmen_image_bundle::{Hash, Manifest, SecurityVersion};
 use dolmen_provisioning_appraisal::{
     Appraisal, Challenge, Enrolment, Fixed, Policy, ReferenceValues, Refusal, Response, SignedStatement, Verifier,
@@ -13,7 +14,6 @@ use crate::{
     machine::{Machine, with_attributes},
     measured::{boot, bytes},
     support::{NONCE, NOW, fresh, manifest, policy, references, released, roots, serial},
-    swtpm::{Maker, Swtpm},
 };
 
 /// Puts another value into a manifest.
