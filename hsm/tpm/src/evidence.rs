@@ -25,8 +25,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     connection::{Connection, Tpm},
-    file::Wrapped,
-    key,
+    key::Source,
     reason::Failure,
     sealed::selection,
 };
@@ -140,11 +139,11 @@ impl Evidence {
 }
 
 /// The TPM's statement that a key is its own.
-pub(crate) fn certify(tpm: &Tpm, wrapped: &Wrapped, nonce: &[u8]) -> Result<Attestation, KeyError> {
+pub(crate) fn certify(tpm: &Tpm, source: &Source, nonce: &[u8]) -> Result<Attestation, KeyError> {
     tpm.run("certify a key", |connection| {
         let (_, certificate) = endorsement_kind(connection);
         connection.make_room()?;
-        let object = key::load(connection, wrapped)?;
+        let object = source.load(connection)?;
         with_attestation_key_beside(connection, |connection, ak, public| {
             let nonce = Data::try_from(nonce.to_vec())?;
             let sessions = (Some(AuthSession::Password), Some(AuthSession::Password), None);
@@ -155,7 +154,7 @@ pub(crate) fn certify(tpm: &Tpm, wrapped: &Wrapped, nonce: &[u8]) -> Result<Atte
                 format: "tpm2-certify",
                 statement: statement.marshall()?,
                 signature: signature.marshall()?,
-                subject: wrapped.public.marshall()?,
+                subject: source.public().marshall()?,
                 attester: public.marshall()?,
                 certificate: certificate.clone(),
             })

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use dolmen_accel_api::{BatchVerifier as _, Verdict, VerifyJob};
 use dolmen_hsm_api::{
-    Algorithm, Attestation, Domain, Domains, KeyError, KeyUri, Message, Residence, Signature, Signer,
+    Algorithm, Attestation, Domain, Domains, KeyError, KeyInfo, KeyUri, Message, Residence, Signature, Signer,
 };
 use futures::future::BoxFuture;
 use sha2::{Digest as _, Sha256};
@@ -21,6 +21,7 @@ use crate::{
     connection::{Connection, Tpm},
     evidence,
     file::Wrapped,
+    idevid,
     reason::Failure,
 };
 
@@ -35,19 +36,55 @@ pub(crate) struct Loaded {
     pub(crate) handle: KeyHandle,
 }
 
+/// What the TPM makes a key of whenever it is not loaded.
+#[derive(Clone)]
+pub(crate) enum Source {
+    /// A file of the key directory.
+    File(Wrapped),
+    /// Its endorsement seed: the IDevID.
+    Seed {
+        /// What the key is.
+        info: KeyInfo,
+        /// What the TPM has to make of it.
+        public: Public,
+    },
+}
+
+impl Source {
+    fn info(&self) -> &KeyInfo {
+        match self {
+            Self::File(Wrapped { info, .. }) | Self::Seed { info, .. } => info,
+        }
+    }
+
+    pub(crate) fn public(&self) -> &Public {
+        match self {
+            Self::File(Wrapped { public, .. }) | Self::Seed { public, .. } => public,
+        }
+    }
+
+    /// The handle of the key in the TPM.
+    pub(crate) fn load(&self, connection: &mut Connection) -> Result<KeyHandle, Failure> {
+        match self {
+            Self::File(wrapped) => load(connection, wrapped),
+            Self::Seed { public, .. } => idevid::load(connection, public),
+        }
+    }
+}
+
 /// An open key.
 pub(crate) struct TpmKey {
     tpm: Arc<Tpm>,
-    wrapped: Wrapped,
+    source: Source,
 }
 
 impl TpmKey {
     /// Opens a key and has it sign once: a TPM may have an algorithm's name and not its rule.
-    pub(crate) fn open(tpm: Arc<Tpm>, wrapped: Wrapped) -> Result<Self, KeyError> {
-        let key = Self { tpm, wrapped };
+    pub(crate) fn open(tpm: Arc<Tpm>, source: Source) -> Result<Self, KeyError> {
+        let key = Self { tpm, source };
         let message: [u8; 32] = rand::random();
         let message = Message::Digest(&message);
-        let signature = sign(&key.tpm, &key.wrapped, key.digest(message))?;
+        let signature = sign(&key.tpm, &key.source, key.digest(message))?;
         let job = [VerifyJob { key: key.public_key(), message, signature: &signature.0 }];
         let mut verdict = [Verdict::Invalid];
         let checked = dolmen_accel_library::baseline().verify(key.algorithm(), &job, &mut verdict);
@@ -94,9 +131,9 @@ const SM2_CURVE: [u8; 128] = match const_hex::const_decode_to_array(
     Err(_) => panic!("these are hexadecimal digits"),
 };
 
-fn sign(tpm: &Tpm, wrapped: &Wrapped, digest: [u8; 32]) -> Result<Signature, KeyError> {
+fn sign(tpm: &Tpm, source: &Source, digest: [u8; 32]) -> Result<Signature, KeyError> {
     tpm.run("sign", |connection| {
-        let key = load(connection, wrapped)?;
+        let key = source.load(connection)?;
         let digest = Digest::try_from(digest.to_vec())?;
         let signature = connection.context.execute_with_session(Some(AuthSession::Password), |context| {
             context.sign(key, digest, SignatureScheme::Null, no_ticket())
@@ -106,7 +143,7 @@ fn sign(tpm: &Tpm, wrapped: &Wrapped, digest: [u8; 32]) -> Result<Signature, Key
 }
 
 /// The handle of a key in the TPM, which is told what the key may sign for.
-pub(crate) fn load(connection: &mut Connection, wrapped: &Wrapped) -> Result<KeyHandle, Failure> {
+fn load(connection: &mut Connection, wrapped: &Wrapped) -> Result<KeyHandle, Failure> {
     // All that makes the key: another file with the same public area is another key until the TPM says otherwise.
     let auth = Wrapped::auth(wrapped.spec());
     let id = [&wrapped.public.marshall()?[..], wrapped.private.value(), auth.value()].concat();
@@ -152,25 +189,25 @@ fn no_ticket() -> HashcheckTicket {
 
 impl fmt::Debug for TpmKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TpmKey").field("info", &self.wrapped.info).finish_non_exhaustive()
+        f.debug_struct("TpmKey").field("info", self.source.info()).finish_non_exhaustive()
     }
 }
 
 impl Signer for TpmKey {
     fn uri(&self) -> &KeyUri {
-        &self.wrapped.info.uri
+        &self.source.info().uri
     }
 
     fn algorithm(&self) -> Algorithm {
-        self.wrapped.info.algorithm
+        self.source.info().algorithm
     }
 
     fn public_key(&self) -> &[u8] {
-        &self.wrapped.info.public_key
+        &self.source.info().public_key
     }
 
     fn domains(&self) -> Domains {
-        self.wrapped.info.domains
+        self.source.info().domains
     }
 
     fn residence(&self) -> Residence {
@@ -180,17 +217,17 @@ impl Signer for TpmKey {
     fn sign<'a>(&'a self, domain: Domain, message: Message<'a>) -> BoxFuture<'a, Result<Signature, KeyError>> {
         Box::pin(async move {
             self.domains().check(self.uri(), domain)?;
-            let (tpm, wrapped, digest) = (self.tpm.clone(), self.wrapped.clone(), self.digest(message));
+            let (tpm, source, digest) = (self.tpm.clone(), self.source.clone(), self.digest(message));
             let device = self.tpm.tcti().to_string();
-            self.tpm.worker().run(&device, move || sign(&tpm, &wrapped, digest)).await
+            self.tpm.worker().run(&device, move || sign(&tpm, &source, digest)).await
         })
     }
 
     fn attest<'a>(&'a self, nonce: &'a [u8]) -> BoxFuture<'a, Result<Option<Attestation>, KeyError>> {
         Box::pin(async move {
-            let (tpm, wrapped, nonce) = (self.tpm.clone(), self.wrapped.clone(), nonce.to_vec());
+            let (tpm, source, nonce) = (self.tpm.clone(), self.source.clone(), nonce.to_vec());
             let device = self.tpm.tcti().to_string();
-            self.tpm.worker().run(&device, move || evidence::certify(&tpm, &wrapped, &nonce).map(Some)).await
+            self.tpm.worker().run(&device, move || evidence::certify(&tpm, &source, &nonce).map(Some)).await
         })
     }
 }

@@ -6,7 +6,7 @@ use dolmen_hsm_api::{Algorithm, Domain, KeyError, Message, Signer};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::nv;
+use crate::counter;
 
 /// What approvals begin with.
 const FORMAT: &str = "dolmen-approval-1";
@@ -119,7 +119,7 @@ pub(crate) fn approved(pcrs: &BTreeMap<u8, [u8; 32]>, version: u64) -> [u8; 32] 
     arguments.update(UNSIGNED_LE.to_be_bytes());
     let arguments = arguments.finalize();
     let registers = with_pcrs([0; 32], pcrs);
-    extend(registers, POLICY_NV, &[&arguments, &nv::floor_name()])
+    extend(registers, POLICY_NV, &[&arguments, &counter::floor_name()])
 }
 
 /// A policy with registers added to it (TPM 2.0 Library, Part 3 §23.7); itself where there are none.

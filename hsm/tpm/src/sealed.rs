@@ -15,8 +15,8 @@ use zeroize::Zeroizing;
 
 use crate::{
     connection::{Connection, Tpm},
+    counter::Floor,
     ffi,
-    nv::Floor,
     policy::{self, Approval},
     reason::Failure,
     template,

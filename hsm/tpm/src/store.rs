@@ -17,7 +17,8 @@ use zeroize::Zeroizing;
 use crate::{
     connection::{Connection, Tpm},
     file::Wrapped,
-    key::{TpmKey, point},
+    idevid::{self, Idevid},
+    key::{Source, TpmKey, point},
     reason::Failure,
     sealed, template,
 };
@@ -28,6 +29,8 @@ const OFFERED: &str = "p256 and sm2, and ed25519 and secp256k1, which it seals";
 const EXTENSION: &str = "tpm";
 
 /// Keys of a TPM, whose wrapped forms are the files of a directory. They are of no use to another TPM.
+///
+/// `tpm:idevid` is no file but the TPM's own ([`Idevid`]): it is opened, and neither made, deleted, replaced nor listed.
 #[derive(Debug)]
 pub struct TpmStore {
     tpm: Arc<Tpm>,
@@ -50,6 +53,19 @@ impl TpmStore {
             }),
             _ => Err(KeyError::Foreign { uri: uri.clone(), store: STORE, example: "tpm:NAME" }),
         }
+    }
+
+    /// The name of a key that is a file.
+    fn file_name<'a>(&self, uri: &'a KeyUri) -> Result<&'a KeyName, KeyError> {
+        let name = self.key_name(uri)?;
+        if !is_file(name) {
+            return Err(KeyError::Unsupported {
+                store: STORE,
+                operation: "make, delete or replace tpm:idevid, which is of its own seed",
+                next: "choose another name; tpm:idevid is there already, for whoever opens it",
+            });
+        }
+        Ok(name)
     }
 
     fn make(&self, uri: &KeyUri, spec: KeySpec, secret: Option<&Bytes>) -> Result<Wrapped, KeyError> {
@@ -111,7 +127,7 @@ impl TpmStore {
 
     fn opened(&self, wrapped: Wrapped, path: &Path) -> Result<Arc<dyn Signer>, KeyError> {
         if wrapped.info.residence == Residence::Device {
-            return Ok(Arc::new(TpmKey::open(self.tpm.clone(), wrapped)?));
+            return Ok(Arc::new(TpmKey::open(self.tpm.clone(), Source::File(wrapped))?));
         }
         let bytes = self.tpm.run("unseal a key", |connection| unseal(connection, &wrapped))?;
         let damaged = |reason: &str| KeyError::Damaged { path: path.to_owned(), reason: reason.into() };
@@ -124,7 +140,7 @@ impl TpmStore {
     }
 
     fn add(&self, uri: &KeyUri, spec: KeySpec, secret: Option<&Bytes>) -> Result<Arc<dyn Signer>, KeyError> {
-        let name = self.key_name(uri)?;
+        let name = self.file_name(uri)?;
         if self.files.file(name).exists() {
             return Err(KeyError::Exists(uri.clone()));
         }
@@ -133,6 +149,11 @@ impl TpmStore {
         self.files.write(uri, name, &wrapped.text())?;
         Ok(key)
     }
+}
+
+/// Whether a key of this name is a file. A file of the other's name, wherever it is from, is not looked at.
+fn is_file(name: &KeyName) -> bool {
+    name.as_str() != idevid::NAME
 }
 
 fn info(uri: &KeyUri, spec: KeySpec, public_key: Vec<u8>, residence: Residence) -> KeyInfo {
@@ -178,6 +199,9 @@ impl KeyStore for TpmStore {
 
     fn open(&self, uri: &KeyUri) -> Result<Arc<dyn Signer>, KeyError> {
         let name = self.key_name(uri)?;
+        if !is_file(name) {
+            return Idevid::new(self.tpm.clone()).signer();
+        }
         let path = self.files.file(name);
         self.opened(Wrapped::parse(&self.files.read(uri, name)?, uri, &path)?, &path)
     }
@@ -192,15 +216,15 @@ impl KeyStore for TpmStore {
             let uri = KeyUri::Tpm(TpmName::Name(name.clone()));
             Ok(Wrapped::parse(&self.files.read(&uri, &name)?, &uri, &self.files.file(&name))?.info)
         };
-        names.into_iter().map(info).collect()
+        names.into_iter().filter(is_file).map(info).collect()
     }
 
     fn delete(&self, uri: &KeyUri) -> Result<(), KeyError> {
-        self.files.delete(uri, self.key_name(uri)?)
+        self.files.delete(uri, self.file_name(uri)?)
     }
 
     fn rotate(&self, uri: &KeyUri) -> Result<Arc<dyn Signer>, KeyError> {
-        let name = self.key_name(uri)?;
+        let name = self.file_name(uri)?;
         // Opened, so that what it is for was not edited.
         let current = self.open(uri)?;
         let spec = KeySpec { algorithm: current.algorithm(), domains: current.domains() };

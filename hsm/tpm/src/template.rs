@@ -50,6 +50,16 @@ pub(crate) fn signing(algorithm: Algorithm, hash: HashingAlgorithm) -> Result<Pu
         .build()
 }
 
+/// A P-256 key that signs any digest and is made of a hierarchy's seed and a value of its own.
+pub(crate) fn primary_signing(unique: EccPoint) -> Result<Public> {
+    let attributes = own().with_sensitive_data_origin(true).with_user_with_auth(true).with_sign_encrypt(true);
+    let (scheme, curve) = scheme(Algorithm::EcdsaP256, HashingAlgorithm::Sha256);
+    ecc(attributes.build()?)
+        .with_ecc_parameters(PublicEccParametersBuilder::new_unrestricted_signing_key(scheme, curve).build()?)
+        .with_ecc_unique_identifier(unique)
+        .build()
+}
+
 fn scheme(algorithm: Algorithm, hash: HashingAlgorithm) -> (EccScheme, EccCurve) {
     match algorithm {
         Algorithm::Sm2 => (EccScheme::Sm2(HashScheme::new(hash)), EccCurve::Sm2P256),

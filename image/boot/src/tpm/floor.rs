@@ -23,7 +23,8 @@ use tpm2_protocol::{
 
 use super::{Tpm, TpmError};
 
-/// Where the floor is: an index of the owner (TCG Registry of Reserved TPM 2.0 Handles and Localities §2.2.2).
+/// Where the floor is: an index of the owner (TCG Registry of Reserved TPM 2.0 Handles and Localities §2.2.2). All that a
+/// box uses are listed in `hsm/tpm/src/nv.rs`.
 pub const FLOOR_INDEX: u32 = 0x0180_0d02;
 
 const BITS: u8 = 64;
