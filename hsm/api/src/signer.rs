@@ -125,7 +125,7 @@ impl Residence {
 /// A device's signed statement that it holds a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attestation {
-    /// What the other fields are: `tpm2-certify` for `TPMS_ATTEST`, `TPMT_SIGNATURE` and `TPM2B_PUBLIC` (TPM 2.0 Library,
+    /// What the other fields are: `tpm2-certify` for `TPMS_ATTEST`, `TPMT_SIGNATURE` and `TPMT_PUBLIC` (TPM 2.0 Library,
     /// Part 3 §18.2).
     pub format: &'static str,
     /// What the device signed; it has the nonce and the key's name in it.

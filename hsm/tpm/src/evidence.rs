@@ -1,8 +1,9 @@
 //! What a TPM says of itself: its endorsement key, quotes of its registers, and that a key is its own.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use dolmen_hsm_api::{Attestation, KeyError};
+use dolmen_hsm_api::{Attestation, AttestingTpm, Endorsement, KeyError, Quote};
+use sha2::{Digest as _, Sha256};
 use tss_esapi::{
     abstraction::{AsymmetricAlgorithmSelection, ek},
     attributes::ObjectAttributesBuilder,
@@ -16,19 +17,26 @@ use tss_esapi::{
         session_handles::{AuthSession, PolicySession},
     },
     structures::{
-        Data, EccParameter, EccPoint, EccScheme, EncryptedSecret, HashScheme, IdObject, Public, PublicBuilder,
-        PublicEccParametersBuilder, SignatureScheme,
+        Attest, AttestInfo, Data, EccParameter, EccPoint, EccScheme, EncryptedSecret, HashScheme, IdObject, Public,
+        PublicBuilder, PublicEccParametersBuilder, SignatureScheme,
     },
     traits::Marshall as _,
 };
 use zeroize::Zeroizing;
 
 use crate::{
+    certificates,
     connection::{Connection, Tpm},
     key::Source,
+    nv::{self, EK_CHAIN},
     reason::Failure,
-    sealed::selection,
+    sealed::{self, selection},
 };
+
+/// How often registers are quoted until a quote is of the values that were read. They change some ten times in a boot.
+const QUOTES_MAX: usize = 8;
+/// Certificates above an endorsement key's that are read: makers' chains have one to three, and a root.
+const CHAIN_MAX: usize = 8;
 
 /// Keys of an endorsement hierarchy, in the order in which a certificate is looked for: makers certify one or two.
 const KINDS: [AsymmetricAlgorithmSelection; 3] = [
@@ -38,15 +46,6 @@ const KINDS: [AsymmetricAlgorithmSelection; 3] = [
 ];
 /// What makes the attestation key another than other software's: it is made from the TPM's endorsement seed and this.
 const ATTESTATION_KEY: &[u8; 32] = b"dolmen attestation key, version1";
-
-/// The endorsement key, which tells this TPM from all others.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endorsement {
-    /// `TPMT_PUBLIC`.
-    pub public: Vec<u8>,
-    /// The maker's certificate of it, DER.
-    pub certificate: Option<Vec<u8>>,
-}
 
 /// A TPM's evidence. Its attestation key is made anew from the TPM's seed each time and is always the same; it signs
 /// nothing but what the TPM itself says.
@@ -58,67 +57,49 @@ impl Evidence {
     pub const fn new(tpm: Arc<Tpm>) -> Self {
         Self(tpm)
     }
+}
 
-    /// The endorsement key.
-    ///
-    /// # Errors
-    ///
-    /// Whatever goes wrong with the TPM.
-    pub fn endorsement(&self) -> Result<Endorsement, KeyError> {
+impl AttestingTpm for Evidence {
+    fn endorsement(&self) -> Result<Endorsement, KeyError> {
         self.0.run("read the endorsement key", |connection| {
             let (kind, certificate) = endorsement_kind(connection);
+            let chain = if certificate.is_some() { chain(connection)? } else { Vec::new() };
             let public = with_endorsement_key(connection, kind, |connection, ek| {
                 Ok(connection.context.execute_without_session(|context| context.read_public(ek))?.0)
             })?;
-            Ok(Endorsement { public: public.marshall()?, certificate })
+            Ok(Endorsement { public: public.marshall()?, certificate, chain })
         })
     }
 
-    /// The attestation key, `TPMT_PUBLIC`.
-    ///
-    /// # Errors
-    ///
-    /// Whatever goes wrong with the TPM.
-    pub fn attestation_key(&self) -> Result<Vec<u8>, KeyError> {
+    fn attestation_key(&self) -> Result<Vec<u8>, KeyError> {
         self.0.run("read the attestation key", |connection| {
             with_attestation_key(connection, |_, _, public| Ok(public.marshall()?))
         })
     }
 
-    /// A quote of registers (SHA-256 bank) with a nonce of 32 bytes at most; its format is `tpm2-quote`, and it has no
-    /// subject.
-    ///
-    /// # Errors
-    ///
-    /// Whatever goes wrong with the TPM.
-    pub fn quote(&self, nonce: &[u8], pcrs: &[u8]) -> Result<Attestation, KeyError> {
+    fn quote(&self, nonce: &[u8], registers: &[u8]) -> Result<Quote, KeyError> {
         self.0.run("quote registers", |connection| {
-            let (_, certificate) = endorsement_kind(connection);
-            with_attestation_key(connection, |connection, ak, public| {
-                let (nonce, pcrs) = (Data::try_from(nonce.to_vec())?, selection(pcrs)?);
-                let (statement, signature) =
-                    connection.context.execute_with_session(Some(AuthSession::Password), |context| {
-                        context.quote(ak, nonce, SignatureScheme::Null, pcrs)
-                    })?;
-                Ok(Attestation {
-                    format: "tpm2-quote",
-                    statement: statement.marshall()?,
-                    signature: signature.marshall()?,
-                    subject: Vec::new(),
-                    attester: public.marshall()?,
-                    certificate: certificate.clone(),
-                })
+            let nonce = Data::try_from(nonce.to_vec())?;
+            with_attestation_key(connection, |connection, ak, _| {
+                for _ in 0..QUOTES_MAX {
+                    let values = sealed::read(connection, registers)?;
+                    let (nonce, selection) = (nonce.clone(), selection(registers)?);
+                    let (statement, signature) =
+                        connection.context.execute_with_session(Some(AuthSession::Password), |context| {
+                            context.quote(ak, nonce, SignatureScheme::Null, selection)
+                        })?;
+                    // Something may have been measured between the two.
+                    if is_of(&statement, &values) {
+                        let (statement, signature) = (statement.marshall()?, signature.marshall()?);
+                        return Ok(Quote { statement, signature, registers: values });
+                    }
+                }
+                Err(restless(registers).into())
             })
         })
     }
 
-    /// Opens a credential that was made for this TPM's endorsement key and its attestation key: who can, has both. Takes
-    /// the contents of `TPM2B_ID_OBJECT` and `TPM2B_ENCRYPTED_SECRET`.
-    ///
-    /// # Errors
-    ///
-    /// Where it was made for another TPM or key.
-    pub fn activate(&self, id_object: &[u8], encrypted_secret: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    fn activate(&self, id_object: &[u8], encrypted_secret: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         self.0.run("activate a credential", |connection| {
             let (id, secret) =
                 (IdObject::try_from(id_object.to_vec())?, EncryptedSecret::try_from(encrypted_secret.to_vec())?);
@@ -136,6 +117,35 @@ impl Evidence {
             })
         })
     }
+}
+
+/// Whether a quote is of these values: it has their digest by the hash of its signature, in the order of the registers
+/// (TPM 2.0 Library, Part 3 §18.4).
+fn is_of(statement: &Attest, values: &BTreeMap<u8, [u8; 32]>) -> bool {
+    let AttestInfo::Quote { info } = statement.attested() else { return false };
+    let digest = values.values().fold(Sha256::new(), |hash, value| hash.chain_update(value)).finalize();
+    info.pcr_digest().value() == &digest[..]
+}
+
+fn restless(registers: &[u8]) -> KeyError {
+    KeyError::Policy {
+        what: "the TPM".into(),
+        reason: format!(
+            "registers {registers:?} changed while they were quoted, {QUOTES_MAX} times in a row; try again when the box \
+             has started"
+        ),
+    }
+}
+
+/// Certificates above those of endorsement keys. They are one after the other, and go on in the next index where one is
+/// too small (EK Credential Profile 2.5, §2.2.1.5); what is no certificate ends them, since nobody here can mend what a
+/// maker wrote.
+fn chain(connection: &mut Connection) -> Result<Vec<Vec<u8>>, Failure> {
+    let mut content = Vec::new();
+    for index in nv::list(connection, &EK_CHAIN)? {
+        content.extend(nv::read(connection, &index)?);
+    }
+    Ok(certificates::split(&content, CHAIN_MAX).into_iter().map(<[u8]>::to_vec).collect())
 }
 
 /// The TPM's statement that a key is its own.

@@ -32,7 +32,7 @@ mod worker;
 
 pub use connection::{Tcti, Tpm};
 pub use counter::{Floor, OwnershipEpoch};
-pub use evidence::{Endorsement, Evidence};
+pub use evidence::Evidence;
 pub use ffi::silence_library;
 pub use idevid::Idevid;
 pub use lease::NvLease;

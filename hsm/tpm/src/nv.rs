@@ -9,8 +9,8 @@
 //! | `0x01820000` + the same | its last lease | ordinary | `lease.rs` |
 //! | `0x01c90000` to `0x01c9000f` | certificates of the IDevID, in one of them | ordinary | `certificates.rs` |
 //!
-//! Read, never written: `0x01c00002`, `0x01c0000a` and `0x01c00016`, the maker's certificates of endorsement keys (EK
-//! Credential Profile 2.5, §2.2.1.4; `evidence.rs`).
+//! Read, never written: `0x01c00002`, `0x01c0000a` and `0x01c00016`, the maker's certificates of endorsement keys, and
+//! `0x01c00100` to `0x01c001ff`, what is above those (EK Credential Profile 2.5, §2.2.1.4 and §2.2.1.5; `evidence.rs`).
 //!
 //! Indices of `0x018` are the owner's (TCG Registry of Reserved TPM 2.0 Handles and Localities §2.2.2: 0x01800000 to
 //! 0x01bfffff). `TPM2_Clear`, as of the firmware's menu, deletes what the owner made, and so all of these but what a
@@ -42,6 +42,8 @@ pub(crate) const LEASE_RECORDS: u32 = 0x0182_0000;
 /// Of certificates of the IDevID. "TCG TPM v2.0 Provisioning Guidance" §7.8, table 2, names the first; those from
 /// 0x01c90010 on are for policies and unique values ("TPM 2.0 Keys for Device Identity and Attestation" §7.3.2, §7.3.3).
 pub(crate) const IDEVID_CERTIFICATES: RangeInclusive<u32> = 0x01c9_0000..=0x01c9_000f;
+/// Of what is above the maker's certificates of endorsement keys (EK Credential Profile 2.5, §2.2.1.5).
+pub(crate) const EK_CHAIN: RangeInclusive<u32> = 0x01c0_0100..=0x01c0_01ff;
 
 pub(crate) const COUNTER_BYTES: u16 = 8;
 /// Indices of a range that are looked at: a range of ours has 16, and no maker's chain has as many pieces.

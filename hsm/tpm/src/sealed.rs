@@ -83,13 +83,13 @@ pub(crate) fn read(connection: &mut Connection, pcrs: &[u8]) -> Result<BTreeMap<
     let mut values = BTreeMap::new();
     // A TPM answers with eight at most.
     for pcr in pcrs {
-        let (_, _, digests) =
-            connection.context.execute_without_session(|context| context.pcr_read(selection(&[*pcr])?))?;
-        let value = digests.value().first().and_then(|digest| digest.value().try_into().ok());
         let none = || KeyError::Policy {
             what: "the TPM".into(),
             reason: format!("it has no register {pcr} with SHA-256; switch the SHA-256 bank on in the firmware"),
         };
+        let one = selection(&[*pcr]).map_err(|_| none())?;
+        let (_, _, digests) = connection.context.execute_without_session(|context| context.pcr_read(one))?;
+        let value = digests.value().first().and_then(|digest| digest.value().try_into().ok());
         values.insert(*pcr, value.ok_or_else(none)?);
     }
     Ok(values)

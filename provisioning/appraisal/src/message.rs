@@ -95,7 +95,7 @@ pub struct Claim {
 pub struct Enrolment {
     /// The maker's certificate of the endorsement key, where the TPM has one.
     pub ek_certificate: Option<Certificate>,
-    /// What leads from it to its root, as far as the box has it; 4 at most.
+    /// What leads from it to its root, as far as the box has it; [`EK_CHAIN_MAX`](Self::EK_CHAIN_MAX) at most.
     pub ek_chain: Vec<Certificate>,
     /// The endorsement key.
     pub ek_public: PublicArea,
@@ -109,6 +109,11 @@ pub struct Enrolment {
     pub logs: Logs,
     /// The image.
     pub claim: Claim,
+}
+
+impl Enrolment {
+    /// Certificates of [`ek_chain`](Self::ek_chain).
+    pub const EK_CHAIN_MAX: usize = CHAIN_CERTIFICATES_MAX;
 }
 
 /// What only the TPM of the enrolment can answer. Registrar to box.

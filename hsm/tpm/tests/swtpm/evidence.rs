@@ -2,7 +2,7 @@
 
 use std::{env, fs, path::PathBuf, process::Command};
 
-use dolmen_hsm_api::{Algorithm, Domain, KeySpec, KeyStore as _};
+use dolmen_hsm_api::{Algorithm, AttestingTpm as _, Domain, KeySpec, KeyStore as _};
 use dolmen_hsm_evidence::{
     Credential, HashAlgorithm, Moment, Pcrs, Public, check_ek_certificate, make_credential, verify_certify,
     verify_quote,
@@ -31,11 +31,12 @@ fn quotes_hold_here_and_with_tpm2_tools() {
     let ak = attestation_key(&evidence);
     assert!(ak.is_attestation_key());
     let quote = evidence.quote(NONCE, &[7, 11, 14]).unwrap();
-    assert_eq!(Public::from_tpmt(&quote.attester).unwrap().name(), ak.name(), "the same key each time");
+    assert_eq!(attestation_key(&evidence).name(), ak.name(), "the same key each time");
+    assert_eq!(quote.registers, TpmSealer::new(tpm.clone()).read(&[7, 11, 14]).unwrap());
 
     let mut pcrs = Pcrs::new(HashAlgorithm::Sha256).unwrap();
-    for (pcr, value) in TpmSealer::new(tpm.clone()).read(&[7, 11, 14]).unwrap() {
-        pcrs.set(u32::from(pcr), value).unwrap();
+    for (pcr, value) in &quote.registers {
+        pcrs.set(u32::from(*pcr), *value).unwrap();
     }
     verify_quote(&ak, &quote.statement, &quote.signature, NONCE, &pcrs).unwrap();
     assert!(verify_quote(&ak, &quote.statement, &quote.signature, b"another nonce", &pcrs).is_err(), "replayed");
@@ -101,6 +102,7 @@ fn the_makers_certificate_is_of_this_tpm() {
     let (swtpm, other) = (Swtpm::made_by(&maker, "id:00001014"), Swtpm::new());
     let endorsement = Evidence::new(swtpm.open()).endorsement().unwrap();
     let certificate = endorsement.certificate.expect("it was manufactured");
+    assert!(endorsement.chain.is_empty(), "swtpm writes none");
     let makers = maker.certificates().map(|pem| X509::from_pem(pem.as_bytes()).unwrap().to_der().unwrap());
     let makers: Vec<&[u8]> = makers.iter().map(Vec::as_slice).collect();
     let checked = check_ek_certificate(&certificate, &makers, &[], Moment::Any).unwrap();
@@ -108,6 +110,39 @@ fn the_makers_certificate_is_of_this_tpm() {
     let other = Evidence::new(other.open()).endorsement().unwrap();
     checked.matches(&Public::from_tpmt(&other.public).unwrap()).expect_err("it is another TPM's");
     check_ek_certificate(&certificate, &[], &[], Moment::Any).expect_err("nobody vouches for it");
+}
+
+/// Makers write what is above their certificates into consecutive indices, split where it does not fit.
+#[test]
+fn the_makers_chain_is_read_where_the_tpm_has_it() {
+    let (maker, directory) = (Maker::new(), tempfile::tempdir().unwrap());
+    let swtpm = Swtpm::made_by(&maker, "id:00001014");
+    let [root, issuer] = maker.certificates().map(|pem| X509::from_pem(pem.as_bytes()).unwrap().to_der().unwrap());
+    let all = [&issuer[..], &root, &[0; 30]].concat();
+    let (first, second) = all.split_at(issuer.len() + 100);
+    for (index, content) in [("0x01c00100", first), ("0x01c00101", second)] {
+        fs::write(directory.path().join("content"), content).unwrap();
+        let (size, attributes) = (content.len().to_string(), "ownerread|authread|no_da|ppwrite|ppread|platformcreate");
+        swtpm.tool("tpm2_nvdefine", &[index, "-C", "p", "-s", &size, "-a", attributes], directory.path());
+        swtpm.tool("tpm2_nvwrite", &[index, "-C", "p", "-i", "content"], directory.path());
+    }
+    let endorsement = Evidence::new(swtpm.open()).endorsement().unwrap();
+    assert_eq!(endorsement.chain, [issuer, root.clone()]);
+    let chain: Vec<&[u8]> = endorsement.chain.iter().map(Vec::as_slice).collect();
+    let certificate = endorsement.certificate.expect("it was manufactured");
+    check_ek_certificate(&certificate, &[&root], &[], Moment::Any).expect_err("one is missing");
+    check_ek_certificate(&certificate, &[&root], &chain, Moment::Any).unwrap();
+}
+
+#[test]
+fn only_registers_that_there_are_are_quoted() {
+    let swtpm = Swtpm::new();
+    let evidence = Evidence::new(swtpm.open());
+    let error = evidence.quote(NONCE, &[11, 24]).unwrap_err().to_string();
+    assert!(error.contains("no register 24"), "{error}");
+    let quote = evidence.quote(NONCE, &[23, 0, 7, 0]).unwrap();
+    assert_eq!(quote.registers.keys().copied().collect::<Vec<_>>(), [0, 7, 23]);
+    assert_eq!(quote.registers[&7], [0; 32]);
 }
 
 /// What Keylime makes of the same.

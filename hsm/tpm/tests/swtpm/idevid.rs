@@ -3,7 +3,8 @@
 use std::{fs, path::Path, process::Command, sync::Arc};
 
 use dolmen_hsm_api::{
-    Algorithm, Domain, KeyError, KeySpec, KeyStore as _, KeyUri, Message, Residence, Signature, Signer,
+    Algorithm, AttestingTpm as _, Domain, KeyError, KeySpec, KeyStore as _, KeyUri, Message, Residence, Signature,
+    Signer,
 };
 use dolmen_hsm_evidence::{Public, verify_certify};
 use dolmen_hsm_memory::MemoryKey;

@@ -6,5 +6,6 @@ mod evidence;
 mod files;
 mod idevid;
 mod lease;
+mod restless;
 mod sealing;
 mod support;

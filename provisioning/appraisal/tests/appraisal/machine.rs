@@ -2,16 +2,13 @@
 
 use std::sync::Arc;
 
-use dolmen_hsm_api::{Algorithm, Domain, KeySpec, KeyStore as _, Signer};
-use dolmen_hsm_evidence::Public;
+use dolmen_hsm_api::{Algorithm, AttestingTpm as _, Domain, KeySpec, KeyStore as _, Signer};
 use dolmen_hsm_swtpm::Swtpm;
-use dolmen_hsm_tpm::{Evidence, Tpm, TpmSealer, TpmStore};
-use dolmen_image_bundle::Hash;
+use dolmen_hsm_tpm::{Evidence, Tpm, TpmStore};
 use dolmen_provisioning_appraisal::{
     Challenge, Enrolment, Nonce, PublicArea, QuoteRequest, Reattestation, Response, Selection, Serial, SignedQuote,
-    SignedStatement, activation_proof, certification_nonce,
 };
-use futures::executor::block_on;
+use dolmen_provisioning_attester as attester;
 use tempfile::TempDir;
 
 use crate::{
@@ -28,7 +25,6 @@ pub(crate) struct Machine {
 
 struct Connection {
     evidence: Evidence,
-    sealer: TpmSealer,
     ldevid: Arc<dyn Signer>,
 }
 
@@ -57,35 +53,16 @@ impl Machine {
         let uri = "tpm:ldevid".parse().expect("a name");
         let spec = KeySpec { algorithm: Algorithm::EcdsaP256, domains: [Domain::Tls].into_iter().collect() };
         let ldevid = store.open(&uri).or_else(|_| store.create(&uri, spec)).expect("the TPM makes keys");
-        let (evidence, sealer) = (Evidence::new(tpm.clone()), TpmSealer::new(tpm));
-        self.connection = Some(Connection { evidence, sealer, ldevid });
+        self.connection = Some(Connection { evidence: Evidence::new(tpm), ldevid });
     }
 
     fn connection(&self) -> &Connection {
         self.connection.as_ref().expect("it is on")
     }
 
-    pub(crate) fn ak(&self) -> PublicArea {
-        area(&self.connection().evidence.attestation_key().expect("the TPM has one"))
-    }
-
     pub(crate) fn enrolment(&self, serial: &Serial) -> Enrolment {
-        let endorsement = self.connection().evidence.endorsement().expect("the TPM has one");
-        let statement = block_on(self.connection().ldevid.attest(&certification_nonce(serial)));
-        let statement = statement.expect("the TPM certifies").expect("the key is in the TPM");
-        Enrolment {
-            ek_certificate: endorsement.certificate.map(bytes),
-            ek_chain: Vec::new(),
-            ek_public: area(&endorsement.public),
-            ak_public: self.ak(),
-            ldevid_public: area(&statement.subject),
-            certification: SignedStatement {
-                statement: bytes(statement.statement),
-                signature: bytes(statement.signature),
-            },
-            logs: self.measured.logs(true),
-            claim: claim(),
-        }
+        let Connection { evidence, ldevid } = self.connection();
+        attester::enrolment(evidence, &**ldevid, serial, self.measured.logs(true), claim()).expect("the TPM is there")
     }
 
     /// The secret of a challenge, if the TPM opens it.
@@ -96,34 +73,17 @@ impl Machine {
     }
 
     pub(crate) fn respond(&self, challenge: &Challenge) -> Response {
-        let secret = self.activate(challenge).expect("it is for this TPM");
-        let proof = activation_proof(&secret, &challenge.nonce);
-        Response { proof, quote: self.quote(&challenge.nonce, &challenge.registers) }
+        attester::respond(&self.connection().evidence, challenge).expect("it is for this TPM")
     }
 
     pub(crate) fn attest(&self, request: &QuoteRequest) -> Reattestation {
-        Reattestation {
-            ak_public: self.ak(),
-            quote: self.quote(&request.nonce, &request.registers),
-            logs: self.measured.logs(false),
-            claim: claim(),
-        }
+        attester::reattest(&self.connection().evidence, request, self.measured.logs(false), claim())
+            .expect("the TPM quotes")
     }
 
     pub(crate) fn quote(&self, nonce: &Nonce, registers: &Selection) -> SignedQuote {
-        let registers: Vec<u8> = registers.iter().copied().collect();
-        let quote = self.connection().evidence.quote(&nonce.0, &registers).expect("the TPM quotes");
-        let values = self.connection().sealer.read(&registers).expect("the TPM tells");
-        SignedQuote {
-            quote: SignedStatement { statement: bytes(quote.statement), signature: bytes(quote.signature) },
-            registers: values.into_iter().map(|(register, value)| (register, Hash::from_bytes(value))).collect(),
-        }
+        self.attest(&QuoteRequest { nonce: *nonce, registers: registers.clone() }).quote
     }
-}
-
-/// `TPM2B_PUBLIC` of `TPMT_PUBLIC`.
-fn area(public: &[u8]) -> PublicArea {
-    bytes(Public::from_tpmt(public).expect("the TPM's own").to_tpm2b())
 }
 
 /// Another public area, with these attributes' bits turned over.

@@ -164,11 +164,11 @@ fn registered_keys(world: &World) {
 }
 
 fn the_other_keys(world: &World) {
-    let theirs = world.theirs.enrolment(&serial());
+    let [ours, theirs] = [&world.ours, &world.theirs].map(|machine| machine.enrolment(&serial()));
     let code = |change: &dyn Fn(&mut Enrolment)| world.begin(&[], change).code();
     assert_eq!(code(&|enrolment| enrolment.ak_public = bytes(vec![0; 9])), "ak-key");
     for bit in [Attributes::RESTRICTED, Attributes::FIXED_TPM, Attributes::SIGN, Attributes::DECRYPT] {
-        let area = with_attributes(&world.ours.ak(), bit.0);
+        let area = with_attributes(&ours.ak_public, bit.0);
         assert_eq!(code(&|enrolment| enrolment.ak_public = area.clone()), "ak-attributes", "{bit:?}");
     }
     assert_eq!(code(&|enrolment| enrolment.ldevid_public = bytes(vec![0; 9])), "ldevid-key");
