@@ -7,6 +7,7 @@ mod crl;
 mod est;
 mod forge;
 mod frozen;
+mod fuzz;
 mod issue;
 mod message;
 mod mutate;

@@ -6,6 +6,7 @@ mod anchors;
 mod certify;
 mod fixed;
 mod frozen;
+mod fuzz;
 mod hostile;
 mod json;
 mod openssl;
