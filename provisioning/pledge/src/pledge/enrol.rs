@@ -1,0 +1,143 @@
+//! An owner's box: it shows what it is, and asks for a certificate.
+
+use dolmen_provisioning_appraisal::{Challenge, Enrolment, Message as _, Response};
+use dolmen_provisioning_ca::{self as ca, Certificate, est};
+
+use super::{At, Exchange, Pledge};
+use crate::{
+    limits::TELLS_MAX,
+    owner::Enrolled,
+    trust::{self, CertificateRefusal},
+};
+
+/// What a box knows that asks its owner for a certificate. Nothing of it is stored: each step can be done again.
+#[derive(Debug, Default)]
+pub(super) struct Enrolling {
+    /// Whether the registrar knows that its voucher is followed.
+    pub(super) told: bool,
+    /// How often it was told without an answer.
+    tells: u8,
+    /// The owner's authorities, and which of them is the root.
+    authorities: Option<(Vec<Certificate>, Certificate)>,
+    enrolment: Option<Vec<u8>>,
+    /// Good for one connection.
+    pub(super) challenge: Option<Challenge>,
+    /// Good for one connection.
+    response: Option<Vec<u8>>,
+    pub(super) appraised: bool,
+    request: Option<(ca::Request, String)>,
+    /// Why the new certificate is not taken, if the registrar was not told yet.
+    pub(super) refused: Option<&'static str>,
+}
+
+impl Enrolling {
+    pub(super) const fn at(&self) -> At {
+        if self.refused.is_some() {
+            return At::Send(Exchange::EnrollStatus);
+        }
+        if !self.told {
+            return At::Send(Exchange::VoucherStatus);
+        }
+        if self.authorities.is_none() {
+            return At::Send(Exchange::CaCerts);
+        }
+        match self {
+            Self { appraised: true, request: None, .. } => At::MakeRequest,
+            Self { appraised: true, .. } => At::Send(Exchange::SimpleEnroll),
+            Self { enrolment: None, .. } => At::Attest,
+            Self { challenge: None, .. } => At::Send(Exchange::Enrolment),
+            Self { response: None, .. } => At::Respond,
+            Self { .. } => At::Send(Exchange::Response),
+        }
+    }
+
+    pub(super) fn body(&self, exchange: Exchange) -> &[u8] {
+        let body = match exchange {
+            Exchange::Enrolment => self.enrolment.as_deref(),
+            Exchange::Response => self.response.as_deref(),
+            _ => self.request.as_ref().map(|(_, body)| body.as_bytes()),
+        };
+        body.unwrap_or_default()
+    }
+
+    /// The answer to a status got lost.
+    pub(super) const fn not_told(&mut self) {
+        self.tells = self.tells.saturating_add(1);
+        self.told |= self.tells >= TELLS_MAX;
+    }
+
+    pub(super) fn disconnected(&mut self) {
+        (self.challenge, self.response, self.refused) = (None, None, None);
+    }
+
+    /// All but what the registrar was told.
+    pub(super) fn begin_anew(&mut self) {
+        *self = Self { told: self.told, tells: self.tells, ..Self::default() };
+    }
+}
+
+impl Pledge {
+    pub(super) fn authorities_are(&mut self, body: &[u8]) {
+        let (Some(owner), Some(connection)) = (&self.owner, &self.connection) else { return };
+        let pinned = owner.accepted.pinned_domain_cert();
+        let authorities = est::read_certs(body).map_err(CertificateRefusal::Authorities);
+        let found = authorities.and_then(|authorities| {
+            let root = trust::root(pinned, &authorities, &connection.server)?;
+            Ok((authorities, root))
+        });
+        match found {
+            Ok(found) => self.enrolling.authorities = Some(found),
+            Err(refusal) => self.refuse(refusal.code(), &refusal),
+        }
+    }
+
+    pub(super) fn enrolment_is(&mut self, enrolment: &Enrolment) {
+        match enrolment.to_json() {
+            Ok(json) => self.enrolling.enrolment = Some(json),
+            Err(error) => self.fault("attestation-failed", &error.to_string()),
+        }
+    }
+
+    pub(super) fn challenge_is(&mut self, body: &[u8]) {
+        match Challenge::from_json(body) {
+            Ok(challenge) => self.enrolling.challenge = Some(challenge),
+            Err(error) => self.refuse("challenge-damaged", &error),
+        }
+    }
+
+    pub(super) fn response_is(&mut self, response: &Response) {
+        match response.to_json() {
+            Ok(json) => self.enrolling.response = Some(json),
+            Err(error) => self.fault("response-failed", &error.to_string()),
+        }
+    }
+
+    pub(super) fn request_is(&mut self, request: ca::Request) {
+        let body = est::write_request(&request);
+        self.enrolling.request = Some((request, body));
+    }
+
+    pub(super) fn certificate_is(&mut self, body: &[u8]) {
+        let Some((request, _)) = &self.enrolling.request else { return };
+        let Some((authorities, root)) = &self.enrolling.authorities else { return };
+        let ldevid = est::read_enrolled(body, &request.public_key()).map_err(CertificateRefusal::Certificate);
+        let chain =
+            ldevid.and_then(|ldevid| trust::ldevid_chain(&ldevid, authorities, root, self.identity.serial_number()));
+        match chain {
+            Ok(chain) => {
+                let enrolled = Enrolled { chain, authorities: authorities.clone(), root: root.clone(), bundled: None };
+                if let Some(owner) = &mut self.owner {
+                    (owner.enrolled, self.unsaved) = (Some(enrolled), true);
+                }
+                if let Some(connection) = &self.connection {
+                    self.route.served(&connection.hint);
+                }
+            }
+            Err(refusal) => {
+                let hint = self.connection.as_ref().map(|connection| &connection.hint);
+                self.refusal = Some(crate::Report::own(refusal.code(), &refusal, hint));
+                self.enrolling.refused = Some(refusal.code());
+            }
+        }
+    }
+}
