@@ -1,0 +1,85 @@
+//! A box: its TPM, its keys, what it measured, and what its software answers.
+
+use std::sync::Arc;
+
+use dolmen_hsm_api::{Algorithm, Domain, KeySpec, KeyStore as _, Signer};
+use dolmen_hsm_swtpm::Swtpm;
+use dolmen_hsm_tpm::{Evidence, Tpm, TpmStore};
+use dolmen_provisioning_appraisal::{
+    Challenge, Enrolment, Nonce, QuoteRequest, Reattestation, Response, Selection, Serial, SignedQuote,
+};
+use dolmen_provisioning_attester as attester;
+use tempfile::TempDir;
+
+use crate::{measured::Measured, support::claim};
+
+/// What a box does with its identity: TLS, requests for certificates, and its admission.
+const DOMAINS: [Domain; 2] = [Domain::Tls, Domain::Certificate];
+
+pub(crate) struct Machine {
+    swtpm: Swtpm,
+    keys: TempDir,
+    connection: Option<Connection>,
+    measured: Measured,
+}
+
+struct Connection {
+    evidence: Evidence,
+    ldevid: Arc<dyn Signer>,
+}
+
+impl Machine {
+    /// A machine that has booted for the first time.
+    pub(crate) fn new(swtpm: Swtpm, measured: Measured) -> Self {
+        let keys = tempfile::tempdir().expect("a directory");
+        let mut machine = Self { swtpm, keys, connection: None, measured: measured.clone() };
+        machine.boot(measured);
+        machine
+    }
+
+    /// Power off, on, and a boot that measures this.
+    pub(crate) fn reboot(&mut self, measured: Measured) {
+        self.connection = None;
+        self.swtpm.stop();
+        self.swtpm.start();
+        self.boot(measured);
+    }
+
+    fn boot(&mut self, measured: Measured) {
+        self.swtpm.extend(&measured.digests());
+        self.measured = measured;
+        let tpm = Tpm::new(self.swtpm.tcti().parse().expect("a TCTI"));
+        let store = TpmStore::new(tpm.clone(), self.keys.path().into());
+        let uri = "tpm:ldevid".parse().expect("a name");
+        let spec = KeySpec { algorithm: Algorithm::EcdsaP256, domains: DOMAINS.into_iter().collect() };
+        let ldevid = store.open(&uri).or_else(|_| store.create(&uri, spec)).expect("the TPM makes keys");
+        self.connection = Some(Connection { evidence: Evidence::new(tpm), ldevid });
+    }
+
+    fn connection(&self) -> &Connection {
+        self.connection.as_ref().expect("it is on")
+    }
+
+    /// The box's key.
+    pub(crate) fn ldevid(&self) -> Arc<dyn Signer> {
+        self.connection().ldevid.clone()
+    }
+
+    pub(crate) fn enrolment(&self, serial: &Serial) -> Enrolment {
+        let Connection { evidence, ldevid } = self.connection();
+        attester::enrolment(evidence, &**ldevid, serial, self.measured.logs(true), claim()).expect("the TPM is there")
+    }
+
+    pub(crate) fn respond(&self, challenge: &Challenge) -> Response {
+        attester::respond(&self.connection().evidence, challenge).expect("it is for this TPM")
+    }
+
+    pub(crate) fn attest(&self, request: &QuoteRequest) -> Reattestation {
+        attester::reattest(&self.connection().evidence, request, self.measured.logs(false), claim())
+            .expect("the TPM quotes")
+    }
+
+    pub(crate) fn quote(&self, nonce: &Nonce, registers: &Selection) -> SignedQuote {
+        self.attest(&QuoteRequest { nonce: *nonce, registers: registers.clone() }).quote
+    }
+}
