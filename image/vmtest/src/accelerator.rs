@@ -58,8 +58,10 @@ impl Accelerator {
     pub(crate) const fn arguments(self) -> [&'static str; 4] {
         match self {
             Self::Kvm => ["-accel", "kvm", "-cpu", "host"],
-            // A larger cache of translated code than the default: a boot goes through much code once.
-            Self::Tcg => ["-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max"],
+            // A larger cache of translated code than the default: a boot goes through much code once. And all processors on
+            // one thread: on several, one may meet a breakpoint of a Linux that patches itself after the patch is done,
+            // and the guest panics (seen once in some hundred boots). A boot is one processor's work anyhow.
+            Self::Tcg => ["-accel", "tcg,thread=single,tb-size=512", "-cpu", "max"],
         }
     }
 }
