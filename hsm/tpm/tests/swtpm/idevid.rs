@@ -97,7 +97,10 @@ fn openssl(directory: &Path, arguments: &str) -> String {
 }
 
 fn pem(certificates: &[&Certificate]) -> Vec<u8> {
-    certificates.iter().flat_map(|one| X509::from_der(one.der()).unwrap().to_pem().unwrap()).collect()
+    certificates
+        .iter()
+        .flat_map(|one| X509::from_der(one.der()).and_then(|one| one.to_pem()).expect("a certificate"))
+        .collect()
 }
 
 #[test]
