@@ -30,6 +30,7 @@ mod limits;
 mod name;
 mod oid;
 mod profile;
+pub mod register;
 pub mod renewal;
 mod request;
 mod serial;

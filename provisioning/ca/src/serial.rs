@@ -1,6 +1,6 @@
 //! Serial numbers of certificates.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use x509_cert::serial_number::SerialNumber;
 
@@ -22,6 +22,9 @@ pub enum SerialError {
     /// Negative, or shorter than it seems.
     #[error("a serial number's first byte is 0x01 to 0x7f, not {0:#04x}; set its first two bits to 01")]
     FirstByte(u8),
+    /// No number.
+    #[error("a serial number is written in pairs of hexadecimal digits, as `openssl x509 -serial` prints it")]
+    Text,
 }
 
 impl Serial {
@@ -64,6 +67,17 @@ impl Serial {
 
     pub(crate) fn encode(&self) -> der::Result<SerialNumber> {
         SerialNumber::new(&self.0)
+    }
+}
+
+impl FromStr for Serial {
+    type Err = SerialError;
+
+    fn from_str(text: &str) -> Result<Self, SerialError> {
+        if text.len() > 2 * LENGTH_MAX {
+            return Err(SerialError::Length(text.len() / 2));
+        }
+        Self::new(&const_hex::decode(text).map_err(|_| SerialError::Text)?)
     }
 }
 

@@ -14,6 +14,7 @@ mod mutate;
 mod openssl;
 mod path;
 mod profiles;
+mod register;
 mod request;
 mod sign;
 mod support;
