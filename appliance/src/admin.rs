@@ -16,6 +16,7 @@ use axum::{
 };
 use dolmen_hsm_api::Signer;
 use dolmen_node::{BlockSummary, Finality, Node};
+use dolmen_provisioning_link::Limits;
 use dolmen_types::{Genesis, PublicKey};
 use futures::{StreamExt as _, stream};
 use serde::Serialize;
@@ -31,7 +32,6 @@ use crate::config::BoxConfig;
 
 mod claim;
 mod hosts;
-mod serve;
 mod signed;
 mod tls;
 mod update;
@@ -84,7 +84,7 @@ impl Server {
         let tls = keys.tls.as_ref().map(|(_, tls)| tls.acceptor.clone());
         let page = Arc::new(Page::new(config, genesis, node, keys, stop_seen.clone())?);
         let router = hosts::guard(router(page), &config.admin.hosts);
-        let task = tokio::spawn(serve::serve(listener, tls, router, serve::Limits::default(), stop_seen));
+        let task = tokio::spawn(dolmen_provisioning_link::serve(listener, tls, router, Limits::default(), stop_seen));
         Ok(Self { address, stop, task })
     }
 
@@ -375,7 +375,7 @@ async fn events(State(page): State<Arc<Page>>) -> Response {
             format!("this box serves {EVENT_STREAMS_MAX} event streams at once: close other pages that show it\n");
         return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
     };
-    let stopped = serve::stopped(page.stop.clone());
+    let stopped = dolmen_provisioning_link::stopped(page.stop.clone());
     let blocks = stream::unfold(page.node.events(), |mut events| async move {
         match events.recv().await {
             Ok(finalized) => Some((Some(finalized.block.number()), events)),

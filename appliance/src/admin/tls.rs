@@ -7,17 +7,12 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::{Context as _, bail};
-use dolmen_hsm_api::{Algorithm, Domain, KeyError, Message, Signer, private};
-use futures::executor::block_on;
-use openssl::{bn::BigNum, ecdsa::EcdsaSig, sha::sha256, x509::X509};
+use anyhow::Context as _;
+use dolmen_hsm_api::{Domain, Signer, private};
+use dolmen_hsm_tls::{Identity, TlsKey};
+use openssl::{sha::sha256, x509::X509};
 use rcgen::{CertificateParams, DistinguishedName, DnType, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, PublicKeyData};
-use rustls::{
-    ServerConfig, SignatureAlgorithm, SignatureScheme,
-    pki_types::CertificateDer,
-    server::{ClientHello, ResolvesServerCert},
-    sign::CertifiedKey,
-};
+use rustls::ServerConfig;
 use tokio_rustls::TlsAcceptor;
 
 /// Years in which the certificate holds. A box may wake with a clock that is years behind.
@@ -45,7 +40,7 @@ impl Tls {
                 .check(key.uri(), domain)
                 .context("the key of the web page is made with --for tls,certificate")?;
         }
-        let key = Arc::new(Key::new(key)?);
+        let key = Key::new(key)?;
         let path = directory.join("tls.pem");
         let names = names(listen, hosts);
         let certificate = match load(&path, &key, &names)? {
@@ -53,14 +48,14 @@ impl Tls {
             None => make(&path, &key, name, names)?,
         };
         let fingerprint = sha256(&certificate).map(|byte| format!("{byte:02X}")).join(":");
-        let certified = CertifiedKey::new(vec![CertificateDer::from(certificate)], Arc::new(ServerKey(key)));
+        let identity = Identity::new(key.tls, vec![certificate]);
         // TLS 1.3 alone: every browser and library of the last years has it.
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])
             .context("the TLS library has no TLS 1.3")?
             .with_no_client_auth()
-            .with_cert_resolver(Arc::new(One(Arc::new(certified))));
+            .with_cert_resolver(Arc::new(identity));
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), fingerprint })
     }
@@ -106,14 +101,14 @@ fn address(bytes: &[u8]) -> Option<String> {
     }
 }
 
-fn make(path: &Path, key: &Arc<Key>, name: &str, names: Vec<String>) -> anyhow::Result<Vec<u8>> {
+fn make(path: &Path, key: &Key, name: &str, names: Vec<String>) -> anyhow::Result<Vec<u8>> {
     let mut params = CertificateParams::new(names).context("a name in admin.hosts cannot stand in a certificate")?;
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, name);
     [params.not_before, params.not_after] = YEARS.map(|year| rcgen::date_time_ymd(year, 1, 1));
     // Browsers refuse two certificates of one issuer with one number.
     params.serial_number = Some(rcgen::SerialNumber::from_slice(&rand::random::<[u8; 16]>()));
-    let certificate = params.self_signed(&**key).context("the key of the web page does not sign its certificate")?;
+    let certificate = params.self_signed(key).context("the key of the web page does not sign its certificate")?;
     match fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             return Err(error).with_context(|| format!("cannot remove the old certificate {}", path.display()));
@@ -124,39 +119,17 @@ fn make(path: &Path, key: &Arc<Key>, name: &str, names: Vec<String>) -> anyhow::
     Ok(certificate.der().to_vec())
 }
 
-/// The key in the forms that certificates and TLS have.
+/// The key as rcgen has certificates signed.
 #[derive(Debug)]
 struct Key {
-    signer: Arc<dyn Signer>,
-    /// The public key as it stands in a certificate.
+    tls: TlsKey,
     public: Vec<u8>,
-    scheme: SignatureScheme,
 }
 
 impl Key {
     fn new(signer: Arc<dyn Signer>) -> anyhow::Result<Self> {
-        let (public, scheme) = match signer.algorithm() {
-            // RFC 5480 §2.2: uncompressed.
-            Algorithm::EcdsaP256 => ([&[4], signer.public_key()].concat(), SignatureScheme::ECDSA_NISTP256_SHA256),
-            Algorithm::Ed25519 => (signer.public_key().to_vec(), SignatureScheme::ED25519),
-            other => bail!(
-                "the key {} is of {other}; TLS has p256, and ed25519 for other clients than browsers: name another as keys.tls",
-                signer.uri()
-            ),
-        };
-        Ok(Self { signer, public, scheme })
-    }
-
-    /// The signature as certificates and TLS have it (RFC 5480 §2.1, RFC 8410 §6).
-    fn sign(&self, domain: Domain, message: &[u8]) -> Result<Vec<u8>, KeyError> {
-        // A device takes its time; the runtime's other work goes on meanwhile.
-        let signature = tokio::task::block_in_place(|| block_on(self.signer.sign(domain, Message::Bytes(message))))?;
-        if self.scheme == SignatureScheme::ED25519 {
-            return Ok(signature.0.to_vec());
-        }
-        let (r, s) = signature.0.split_at(32);
-        let pair = BigNum::from_slice(r).and_then(|r| EcdsaSig::from_private_components(r, BigNum::from_slice(s)?));
-        pair.and_then(|pair| pair.to_der()).map_err(|_| KeyError::Failed(self.signer.uri().clone()))
+        let tls = TlsKey::new(signer).context("keys.tls cannot be the key of the web page; name another")?;
+        Ok(Self { public: tls.public_key(), tls })
     }
 }
 
@@ -166,52 +139,15 @@ impl PublicKeyData for Key {
     }
 
     fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
-        if self.scheme == SignatureScheme::ED25519 { &PKCS_ED25519 } else { &PKCS_ECDSA_P256_SHA256 }
+        if self.tls.is_ed25519() { &PKCS_ED25519 } else { &PKCS_ECDSA_P256_SHA256 }
     }
 }
 
 impl rcgen::SigningKey for Key {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
-        self.sign(Domain::Certificate, message).map_err(|error| {
-            tracing::error!(key = %self.signer.uri(), %error, "the certificate of the web page cannot be signed");
+        self.tls.sign(Domain::Certificate, message).map_err(|error| {
+            tracing::error!(key = %self.tls.uri(), %error, "the certificate of the web page cannot be signed");
             rcgen::Error::RemoteKeyError
         })
-    }
-}
-
-/// The key as TLS signs with it.
-#[derive(Clone, Debug)]
-struct ServerKey(Arc<Key>);
-
-impl rustls::sign::SigningKey for ServerKey {
-    fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn rustls::sign::Signer>> {
-        offered.contains(&self.0.scheme).then(|| Box::new(self.clone()) as _)
-    }
-
-    fn algorithm(&self) -> SignatureAlgorithm {
-        if self.0.scheme == SignatureScheme::ED25519 { SignatureAlgorithm::ED25519 } else { SignatureAlgorithm::ECDSA }
-    }
-}
-
-impl rustls::sign::Signer for ServerKey {
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rustls::Error> {
-        self.0.sign(Domain::Tls, message).map_err(|error| {
-            tracing::error!(key = %self.0.signer.uri(), %error, "a connection to the web page cannot be made");
-            rustls::Error::General(error.to_string())
-        })
-    }
-
-    fn scheme(&self) -> SignatureScheme {
-        self.0.scheme
-    }
-}
-
-/// The one certificate, whatever name was asked for.
-#[derive(Debug)]
-struct One(Arc<CertifiedKey>);
-
-impl ResolvesServerCert for One {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.clone())
     }
 }

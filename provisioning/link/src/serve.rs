@@ -1,13 +1,14 @@
-//! The page's socket: HTTP/1.1, with a bound on whatever a client can hold.
+//! The server's end: HTTP/1.1, over TLS or not, with a bound on whatever a client can hold.
 
 use std::{
     io,
+    net::SocketAddr,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
 };
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -22,18 +23,24 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
+use crate::PeerCertificates;
+
 /// Pause after a failed accept, which means that the process is out of file descriptors or memory.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
+/// Where a request comes from: an [`Extension`] of it, beside [`PeerCertificates`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerAddress(pub SocketAddr);
+
 /// What clients may hold, and for how long.
-#[derive(Clone, Copy)]
-pub(super) struct Limits {
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
     /// Connections at once, event streams included; more wait in the listen queue.
-    pub(super) connections_max: usize,
+    pub connections_max: usize,
     /// How long a connection may take to send the head of a request, the first one and each one after an answer.
-    pub(super) request_wait_max: Duration,
+    pub request_wait_max: Duration,
     /// How long a client may leave its end of the connection unread.
-    pub(super) write_stall_max: Duration,
+    pub write_stall_max: Duration,
 }
 
 impl Default for Limits {
@@ -51,7 +58,7 @@ impl Default for Limits {
 
 /// Serves `router` until `stop` says so or its sender is gone, then returns once all connections are closed; each still
 /// answers the request that it has. Dropped, it closes them at once.
-pub(super) async fn serve(
+pub async fn serve(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     router: Router,
@@ -67,14 +74,15 @@ pub(super) async fn serve(
     loop {
         tokio::select! {
             accepted = listener.accept(), if connections.len() < limits.connections_max => match accepted {
-                Ok((socket, _)) => {
+                Ok((socket, address)) => {
                     // Events are small and must not wait for the acknowledgement of those before them.
                     let _ = socket.set_nodelay(true);
                     let socket = Socket { socket, stall: None, stall_max: limits.write_stall_max };
-                    let (http, tls, router, stop) = (http.clone(), tls.clone(), router.clone(), stop.clone());
+                    let router = router.clone().layer(Extension(PeerAddress(address)));
+                    let (http, tls, stop) = (http.clone(), tls.clone(), stop.clone());
                     connections.spawn(async move {
                         match tls {
-                            None => connection(http, socket, router, stop).await,
+                            None => connection(http, socket, PeerCertificates::default(), router, stop).await,
                             Some(tls) => encrypted(http, socket, tls, limits, router, stop).await,
                         }
                     });
@@ -93,7 +101,7 @@ pub(super) async fn serve(
 }
 
 /// Returns when `stop` says so or its sender is gone.
-pub(super) async fn stopped(mut stop: watch::Receiver<bool>) {
+pub async fn stopped(mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
@@ -112,19 +120,24 @@ async fn encrypted(
         () = stopped(stop.clone()) => return,
     };
     match accepted {
-        Ok(Ok(socket)) => connection(http, socket, router, stop).await,
-        Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake with the page failed"),
-        Err(_) => tracing::debug!("a TLS handshake with the page took too long"),
+        Ok(Ok(socket)) => {
+            let peer = PeerCertificates::of(socket.get_ref().1.peer_certificates());
+            connection(http, socket, peer, router, stop).await;
+        }
+        Ok(Err(error)) => tracing::debug!(%error, "a client's TLS handshake failed"),
+        Err(_) => tracing::debug!("a client's TLS handshake took too long"),
     }
 }
 
 async fn connection(
     http: http1::Builder,
     socket: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    peer: PeerCertificates,
     router: Router,
     stop: watch::Receiver<bool>,
 ) {
-    let connection = http.serve_connection(TokioIo::new(socket), TowerToHyperService::new(router));
+    let service = TowerToHyperService::new(router.layer(Extension(peer)));
+    let connection = http.serve_connection(TokioIo::new(socket), service);
     tokio::pin!(connection);
     let result = tokio::select! {
         result = connection.as_mut() => result,
@@ -134,7 +147,7 @@ async fn connection(
         }
     };
     if let Err(error) = result {
-        tracing::debug!(%error, "a connection to the page failed");
+        tracing::debug!(%error, "a client's connection failed");
     }
 }
 
@@ -202,7 +215,7 @@ impl AsyncWrite for Socket {
 
 #[cfg(test)]
 mod tests {
-    use std::{convert::Infallible, net::SocketAddr};
+    use std::convert::Infallible;
 
     use axum::{
         body::{Body, Bytes},
