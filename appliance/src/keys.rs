@@ -17,6 +17,7 @@ use crate::{
     config::BoxConfig,
 };
 
+mod idevid;
 mod seal;
 
 /// Each step is a write to the TPM's memory.
@@ -56,6 +57,14 @@ impl DeviceArgs {
     /// The box.toml that was named.
     pub(crate) fn config(&self) -> Option<&Path> {
         self.config.as_deref()
+    }
+
+    /// The same for an authority with a directory of its own: there its keys are, if nothing else is said.
+    pub(crate) fn devices_of(mut self, directory: &Path) -> anyhow::Result<Devices> {
+        if self.config.is_none() && self.dir.is_none() {
+            self.dir = Some(directory.join("keys"));
+        }
+        self.devices()
     }
 
     /// The devices that these arguments mean.
@@ -124,6 +133,10 @@ enum KeysCommand {
         #[arg(long, value_name = "HEX")]
         nonce: String,
     },
+    /// Show the box's identity by its maker (IDevID), which its TPM keeps; or make it one, at the factory.
+    #[command(after_help = "Examples:\n  dolmen keys idevid\n  \
+        dolmen keys idevid --birth birth.json --serial BOX-0001\n  dolmen keys idevid --install idevid.pem")]
+    Idevid(idevid::IdevidArgs),
     /// Seal a secret to the state of this box: a TPM gives it back only while the state is the same.
     #[command(after_help = "Examples:\n  dolmen keys seal --in data.key --out data.sealed --pcr 7\n  \
         dolmen keys seal --in data.key --out data.sealed --pcr 7 --authority 04ab... --reference dolmen:stable")]
@@ -203,6 +216,7 @@ pub(crate) fn keys(args: KeysArgs) -> anyhow::Result<bool> {
             keys.store(&uri)?.delete(&uri)?;
         }
         KeysCommand::Attest { uri, nonce } => attest(&keys, &uri, &nonce)?,
+        KeysCommand::Idevid(args) => idevid::idevid(&keys, &args, json)?,
         KeysCommand::Floor { raise, .. } => {
             if let Some(version) = raise {
                 let now = keys.floor(None)?;

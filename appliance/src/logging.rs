@@ -24,7 +24,7 @@ pub(crate) enum LogFormat {
 /// peer that does not decode; their own metrics count them. jsonrpsee warns on every body that it cannot read: any client could fill the disk with that, and its answer tells it already.
 const DEFAULT_FILTER: &str = "info,commonware_p2p=error,commonware_consensus=warn,commonware_runtime=warn,commonware_storage=warn,commonware_resolver=error,commonware_stream=error,commonware_broadcast=error,jsonrpsee-server=error";
 
-/// Starts logging; `RUST_LOG` overrides what is logged.
+/// Starts logging; `RUST_LOG` overrides what is logged. Once it has been started it stays as it is.
 pub(crate) fn init(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
     let builder = tracing_subscriber::fmt()
@@ -33,11 +33,13 @@ pub(crate) fn init(format: LogFormat) {
         .with_ansi(std::io::stderr().is_terminal())
         // It would say on standard error that standard error takes no lines, as on a full disk, and panic over that.
         .log_internal_errors(false);
-    match format {
-        LogFormat::Text => builder.init(),
-        LogFormat::Json => builder.json().flatten_event(true).init(),
+    let started = match format {
+        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    };
+    if started.is_ok() {
+        log_panics();
     }
-    log_panics();
 }
 
 /// Makes a panic a line of the log like the others, with the calls that led to it where `RUST_BACKTRACE` asks for them.

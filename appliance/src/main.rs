@@ -11,6 +11,8 @@ mod backends;
 mod backup;
 mod bench;
 mod boot;
+mod ca;
+mod ceremony;
 mod config;
 mod console;
 mod devnet;
@@ -22,6 +24,7 @@ mod http;
 mod import;
 mod keys;
 mod logging;
+mod masa;
 mod power_button;
 mod restore;
 mod run;
@@ -58,6 +61,10 @@ enum Command {
     Genesis(genesis::GenesisCommand),
     /// Make, list, rotate and delete keys; have their devices attest and seal.
     Keys(Box<keys::KeysArgs>),
+    /// Keep an organisation's root: certify its registrars, revoke, list.
+    Ca(Box<ca::CaArgs>),
+    /// The maker's ceremony: certify boxes at the factory, sign vouchers that say whose they are.
+    Masa(Box<masa::MasaArgs>),
     /// Show who governs a chain, and propose and vote on changes of it.
     Gov(Box<gov::GovArgs>),
     /// Show how a running box is doing.
@@ -112,6 +119,8 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Usb(args) => usb::usb(args).map(|()| true),
         Command::Genesis(command) => genesis::genesis(command).map(|()| true),
         Command::Keys(args) => keys::keys(*args),
+        Command::Ca(args) => runtime.block_on(ca::ca(*args)).map(|()| true),
+        Command::Masa(args) => runtime.block_on(masa::masa(*args)).map(|()| true),
         Command::Gov(args) => runtime.block_on(gov::gov(*args)).map(|()| true),
         Command::Status(args) => runtime.block_on(status::status(args)),
         Command::Backup(args) => backup::backup(args).map(|()| true),

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use dolmen_hsm_api::{KeyError, KeyInfo, KeySpec, KeyStore, KeyUri, LeaseCounter, Sealer, Signer};
+use dolmen_hsm_api::{AttestingTpm, KeyError, KeyInfo, KeySpec, KeyStore, KeyUri, LeaseCounter, Sealer, Signer};
 use dolmen_hsm_soft::SoftStore;
 use serde::{Deserialize, Serialize};
 
@@ -215,6 +215,55 @@ impl Keys {
             let _ = version;
             bail!("this program was built without the backend of TPMs; build it with all features")
         }
+    }
+
+    /// The key of the box's identity by its maker.
+    pub(crate) fn idevid(&self) -> anyhow::Result<Arc<dyn Signer>> {
+        #[cfg(feature = "tpm")]
+        return Ok(dolmen_hsm_tpm::Idevid::new(self.tpm.clone()).signer()?);
+        #[cfg(not(feature = "tpm"))]
+        bail!("this program was built without the backend of TPMs; build it with all features")
+    }
+
+    /// The certificates of that key as the TPM keeps them, DER, its own first; none where no maker certified it.
+    pub(crate) fn idevid_certificates(&self) -> anyhow::Result<Vec<Vec<u8>>> {
+        #[cfg(feature = "tpm")]
+        return Ok(dolmen_hsm_tpm::Idevid::new(self.tpm.clone()).certificates()?);
+        #[cfg(not(feature = "tpm"))]
+        bail!("this program was built without the backend of TPMs; build it with all features")
+    }
+
+    /// Has the TPM keep the certificates of the box's identity, its own first.
+    pub(crate) fn write_idevid(&self, path: &[&[u8]]) -> anyhow::Result<()> {
+        #[cfg(feature = "tpm")]
+        return Ok(dolmen_hsm_tpm::Idevid::new(self.tpm.clone()).write_certificates(path)?);
+        #[cfg(not(feature = "tpm"))]
+        {
+            let _ = path;
+            bail!("this program was built without the backend of TPMs; build it with all features")
+        }
+    }
+
+    /// The TPM's counter of owners, raised to `epoch` if one is given.
+    pub(crate) fn ownership_epoch(&self, epoch: Option<u64>) -> anyhow::Result<u64> {
+        #[cfg(feature = "tpm")]
+        {
+            let counter = dolmen_hsm_tpm::OwnershipEpoch::new(self.tpm.clone());
+            Ok(epoch.map_or_else(|| counter.read(), |epoch| counter.raise(epoch))?)
+        }
+        #[cfg(not(feature = "tpm"))]
+        {
+            let _ = epoch;
+            bail!("this program was built without the backend of TPMs; build it with all features")
+        }
+    }
+
+    /// The TPM as it speaks of itself.
+    pub(crate) fn attesting_tpm(&self) -> anyhow::Result<Arc<dyn AttestingTpm>> {
+        #[cfg(feature = "tpm")]
+        return Ok(Arc::new(dolmen_hsm_tpm::Evidence::new(self.tpm.clone())));
+        #[cfg(not(feature = "tpm"))]
+        bail!("this program was built without the backend of TPMs; build it with all features")
     }
 
     /// The directory of key files.

@@ -3,11 +3,7 @@
 //! Its settings are written last. Power lost before that leaves keys and a genesis file, with which the next boot goes
 //! on; afterwards nothing of this runs again.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, path::Path};
 
 use alloy_primitives::{Address, keccak256};
 use anyhow::{Context as _, ensure};
@@ -15,62 +11,21 @@ use dolmen_hsm_api::private;
 use dolmen_node::public_key;
 use dolmen_types::{Genesis, GenesisFile, PublicKey, Validator, genesis::Governance};
 
-use super::{Home, NewBox, claim};
+use super::{GENESIS, NewBox};
 use crate::{
-    backends::keys::Keys,
-    config::{Admin, BoxConfig, History, KeySettings, Log, P2p, Rpc, SyncSettings, UpdateSettings, load_genesis},
+    config::{SyncSettings, load_genesis},
     genesis,
     run::consensus_key,
-    update,
 };
 
-pub(crate) const SETTINGS: &str = "box.toml";
-const GENESIS: &str = "genesis.json";
-
-/// The settings' file of the box in a directory, which becomes a box where it is none.
-pub(super) fn open_or_found(directory: &Path, new: &NewBox) -> anyhow::Result<PathBuf> {
-    let path = directory.join(SETTINGS);
-    if !path.try_exists().with_context(|| format!("cannot read {}", directory.display()))? {
-        fs::create_dir_all(directory).with_context(|| format!("cannot create {}", directory.display()))?;
-        found(directory, &path, new)?;
-    }
-    Ok(path)
-}
-
-fn found(directory: &Path, path: &Path, new: &NewBox) -> anyhow::Result<()> {
-    let scheme = match new.keys {
-        Home::Tpm => "tpm",
-        Home::Soft => "soft",
-    };
-    let key = |name: &str| format!("{scheme}:{name}").parse().expect("a name");
-    let keys = KeySettings { consensus: key("consensus"), tls: Some(key("page")), ..KeySettings::default() };
-    let mut devices = keys.devices.clone();
-    devices.resolve(directory);
-    let key =
-        consensus_key(&Keys::new(devices)?, &keys.consensus).context("this box has no key yet and cannot make one")?;
+/// Makes a directory a box's.
+pub(super) fn found(directory: &Path, new: &NewBox) -> anyhow::Result<()> {
+    let key = consensus_key(&new.open_keys(directory)?, &new.keys().consensus)
+        .context("this box has no key yet and cannot make one")?;
     let public_key = public_key(&*key)?;
     let name = format!("box-{}", &public_key.to_string().trim_start_matches("0x")[..6]);
     open_or_write_genesis(&directory.join(GENESIS), &name, public_key)?;
-    let settings = BoxConfig {
-        name,
-        genesis: GENESIS.into(),
-        data_dir: "data".into(),
-        keys,
-        p2p: P2p { listen: new.p2p, peers: Vec::new() },
-        rpc: Rpc { listen: new.rpc, ..Rpc::default() },
-        admin: Admin { listen: new.page, ..Admin::default() },
-        sync: SyncSettings::default(),
-        history: History::default(),
-        update: Path::new(update::RELEASE_KEYS).exists().then(|| UpdateSettings {
-            spool: update::SPOOL.into(),
-            release_keys: update::RELEASE_KEYS.into(),
-            report: update::REPORT.into(),
-            claim_code: claim::FILE.into(),
-        }),
-        log: Log::default(),
-    };
-    private::write_new(path, toml::to_string(&settings)?.as_bytes())
-        .with_context(|| format!("cannot write the settings {}", path.display()))
+    new.write_settings(directory, name, Vec::new(), SyncSettings::default())
 }
 
 /// Founds the chain, unless an attempt before this one has.
@@ -104,7 +59,10 @@ fn open_or_write_genesis(path: &Path, name: &str, public_key: PublicKey) -> anyh
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::fs;
+
+    use super::{super::Home, *};
+    use crate::boot::SETTINGS;
 
     fn new_box() -> NewBox {
         let local = "127.0.0.1:0".parse().unwrap();
@@ -115,41 +73,42 @@ mod tests {
     fn power_lost_on_the_way_changes_neither_key_nor_chain() {
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path().join("box");
-        let settings = open_or_found(&dir, &new_box()).unwrap();
+        fs::create_dir(&dir).unwrap();
+        found(&dir, &new_box()).unwrap();
+        let settings = dir.join(SETTINGS);
         let (text, genesis) = (fs::read(&settings).unwrap(), fs::read(dir.join(GENESIS)).unwrap());
         // Before its settings were written, and before its genesis file was.
         fs::remove_file(&settings).unwrap();
-        open_or_found(&dir, &new_box()).unwrap();
+        found(&dir, &new_box()).unwrap();
         assert_eq!(fs::read(&settings).unwrap(), text);
         assert_eq!(fs::read(dir.join(GENESIS)).unwrap(), genesis);
         let chain = load_genesis(&dir.join(GENESIS)).unwrap().file().clone();
         for file in [SETTINGS, GENESIS] {
             fs::remove_file(dir.join(file)).unwrap();
         }
-        open_or_found(&dir, &new_box()).unwrap();
+        found(&dir, &new_box()).unwrap();
         let again = load_genesis(&dir.join(GENESIS)).unwrap().file().clone();
         assert_eq!((chain.chain_id, chain.validators), (again.chain_id, again.validators));
         assert_eq!(fs::read(&settings).unwrap(), text);
     }
 
     #[test]
-    fn a_box_with_settings_is_left_as_it_is() {
+    fn settings_are_never_written_over() {
         let dir = tempfile::tempdir().unwrap();
-        let settings = dir.path().join(SETTINGS);
-        fs::write(&settings, "whatever").unwrap();
-        assert_eq!(open_or_found(dir.path(), &new_box()).unwrap(), settings);
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        fs::write(dir.path().join(SETTINGS), "whatever").unwrap();
+        found(dir.path(), &new_box()).unwrap_err();
+        assert_eq!(fs::read(dir.path().join(SETTINGS)).unwrap(), b"whatever");
     }
 
     #[test]
     fn another_chains_genesis_file_is_not_taken_for_its_own() {
         let dir = tempfile::tempdir().unwrap();
-        let other = dir.path().join("other");
-        open_or_found(&other, &new_box()).unwrap();
-        let own = dir.path().join("own");
+        let [other, own] = ["other", "own"].map(|name| dir.path().join(name));
+        fs::create_dir(&other).unwrap();
+        found(&other, &new_box()).unwrap();
         fs::create_dir(&own).unwrap();
         fs::copy(other.join(GENESIS), own.join(GENESIS)).unwrap();
-        let error = open_or_found(&own, &new_box()).unwrap_err().to_string();
+        let error = found(&own, &new_box()).unwrap_err().to_string();
         assert!(error.contains("has no vote") && error.contains("move it away"), "{error}");
         assert!(!own.join(SETTINGS).exists());
     }

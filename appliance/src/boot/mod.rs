@@ -1,19 +1,27 @@
 //! `dolmen boot`: what the image starts once the data partition is open. Boot goes one way: find what the box is, make
 //! it a box of its own where it is none yet, run.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use clap::{Args, ValueEnum};
+use dolmen_hsm_api::private;
 
 use crate::{
-    backends::Backend,
+    backends::{Backend, keys::Keys},
+    config::{Admin, BoxConfig, History, KeySettings, Log, P2p, PeerConfig, Rpc, SyncSettings, UpdateSettings},
+    logging,
     run::{self, RunArgs},
+    update,
 };
 
 mod claim;
 mod found;
 
-pub(crate) use found::SETTINGS;
+/// The file of a box's settings, in its directory.
+pub(crate) const SETTINGS: &str = "box.toml";
+/// The chain's, beside it.
+const GENESIS: &str = "genesis.json";
 
 /// Arguments of `dolmen boot`.
 #[derive(Args)]
@@ -52,9 +60,65 @@ enum Home {
     Soft,
 }
 
+impl NewBox {
+    /// The keys that it gets.
+    fn keys(&self) -> KeySettings {
+        let scheme = match self.keys {
+            Home::Tpm => "tpm",
+            Home::Soft => "soft",
+        };
+        let key = |name: &str| format!("{scheme}:{name}").parse().expect("a name");
+        KeySettings { consensus: key("consensus"), tls: Some(key("page")), ..KeySettings::default() }
+    }
+
+    /// Where they are.
+    fn open_keys(&self, directory: &Path) -> anyhow::Result<Keys> {
+        let mut devices = self.keys().devices;
+        devices.resolve(directory);
+        Keys::new(devices)
+    }
+
+    /// Makes the directory a box's: its settings are the last that is written of it.
+    fn write_settings(
+        &self,
+        directory: &Path,
+        name: String,
+        peers: Vec<PeerConfig>,
+        sync: SyncSettings,
+    ) -> anyhow::Result<()> {
+        let settings = BoxConfig {
+            name,
+            genesis: GENESIS.into(),
+            data_dir: "data".into(),
+            keys: self.keys(),
+            p2p: P2p { listen: self.p2p, peers },
+            rpc: Rpc { listen: self.rpc, ..Rpc::default() },
+            admin: Admin { listen: self.page, ..Admin::default() },
+            sync,
+            history: History::default(),
+            update: Path::new(update::RELEASE_KEYS).exists().then(|| UpdateSettings {
+                spool: update::SPOOL.into(),
+                release_keys: update::RELEASE_KEYS.into(),
+                report: update::REPORT.into(),
+                claim_code: claim::FILE.into(),
+            }),
+            log: Log::default(),
+        };
+        let path = directory.join(SETTINGS);
+        private::write_new(&path, toml::to_string(&settings)?.as_bytes())
+            .with_context(|| format!("cannot write the settings {}", path.display()))
+    }
+}
+
 /// Runs the box of a directory; makes it first where it is none.
 pub(crate) async fn boot(args: BootArgs) -> anyhow::Result<()> {
-    let config = found::open_or_found(&args.dir, &args.new)?;
-    claim::open_or_make(&args.dir)?;
+    let BootArgs { dir, new } = args;
+    let config = dir.join(SETTINGS);
+    if !config.try_exists().with_context(|| format!("cannot read {}", dir.display()))? {
+        logging::init(Log::default().format);
+        std::fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
+        found::found(&dir, &new)?;
+    }
+    claim::open_or_make(&dir)?;
     run::run(RunArgs { config, accel: Backend::Cpu, stop_on_stdin_eof: false }).await
 }
