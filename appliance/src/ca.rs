@@ -163,7 +163,7 @@ async fn list(organisation: &mut Organisation, key: Arc<dyn Signer>, days: u32) 
 }
 
 /// An address where it is one, else a name of the DNS.
-pub(crate) fn name_of(host: &str) -> anyhow::Result<GeneralName> {
+fn name_of(host: &str) -> anyhow::Result<GeneralName> {
     match host.parse::<IpAddr>() {
         Ok(address) => Ok(alt_name::ip(address)),
         Err(_) => Ok(alt_name::dns(host)?),

@@ -22,7 +22,16 @@ impl Moment {
     pub(crate) fn validity(&self, days: u32, end: UnixTime) -> Result<Validity, TimeError> {
         let now = self.now.as_secs();
         let until = UnixTime::from_secs(now.saturating_add(u64::from(days.min(DAYS_MAX)) * DAY_S))?;
-        Validity::new(UnixTime::from_secs(now.saturating_sub(BACKDATED_S))?, until.min(end))
+        Validity::new(self.begin()?, until.min(end))
+    }
+
+    /// From an hour ago, without an end (RFC 5280 §4.1.2.5).
+    pub(crate) fn endless(&self) -> Result<Validity, TimeError> {
+        Validity::new(self.begin()?, UnixTime::MAX)
+    }
+
+    fn begin(&self) -> Result<UnixTime, TimeError> {
+        UnixTime::from_secs(self.now.as_secs().saturating_sub(BACKDATED_S))
     }
 
     /// A number for a certificate.

@@ -11,8 +11,8 @@ use std::{
 
 use dolmen_hsm_api::Signer;
 use dolmen_provisioning_ca::{
-    Authority, Certificate, ObjectIdentifier, Order, Profile, PublicKey, Serial, Subject, UnixTime, Validity,
-    chain::Roots, cms::to_sign,
+    Authority, Certificate, ObjectIdentifier, Order, Profile, PublicKey, Serial, Subject, UnixTime, chain::Roots,
+    cms::to_sign,
 };
 use dolmen_provisioning_journal::Journal;
 use dolmen_provisioning_voucher::{
@@ -76,8 +76,7 @@ impl Maker {
         let [moment, for_issuing, for_masa] = moments;
         let subject = |what: &str| Subject::new(name, &format!("{name} {what}")).map_err(CeremonyError::Name);
         // Boxes have their certificates for good, so that those above them have no end either.
-        let endless = moment.validity(u32::MAX, UnixTime::MAX).map_err(CeremonyError::Time)?.not_before();
-        let endless = Validity::new(endless, UnixTime::MAX).map_err(CeremonyError::Time)?;
+        let endless = moment.endless().map_err(CeremonyError::Time)?;
         let root = Authority::root(keys.root, subject("root")?, endless, moment.serial()).await;
         let root = root.map_err(CeremonyError::Issue)?;
         let order = |profile, what, key: &dyn Signer, validity, serial: Serial| {
@@ -186,13 +185,12 @@ impl Maker {
         self.ledger.check_new(serial_number, endorsement_key).map_err(CeremonyError::Refused)?;
         let number = serial_number.as_str();
         let subject = Subject::new(&self.name, number).and_then(|subject| subject.with_machine_serial(number));
-        let from = moment.validity(0, UnixTime::MAX).map_err(CeremonyError::Time)?.not_before();
         let order = Order {
             profile: Profile::IDevId { hardware: self.hardware },
             subject: subject.map_err(CeremonyError::Name)?,
             key: request.public_key(),
             alt_names: Vec::new(),
-            validity: Validity::new(from, UnixTime::MAX).map_err(CeremonyError::Time)?,
+            validity: moment.endless().map_err(CeremonyError::Time)?,
             serial: moment.serial(),
         };
         let authority = Authority::new(self.issuing.clone(), vec![self.root.clone()], key);

@@ -29,15 +29,10 @@ impl Registrar {
         fresh: Fresh,
     ) -> Result<Answer, Refusal> {
         let asked = read(request)?;
-        match self.approved(pledge) {
-            Err(Refusal::NotApproved(_)) => return Ok(Answer::wait(self.setup.policy.retry_seconds())),
-            other => {
-                let one = other?;
-                check_alarm(&pledge.serial, one)?;
-                self.check_key(turn, &pledge.serial, one, asked.public_key())?;
-            }
+        if matches!(self.approved(pledge), Err(Refusal::NotApproved(_))) {
+            return Ok(Answer::wait(self.setup.policy.retry_seconds()));
         }
-        self.issue(turn, &pledge.serial, asked.public_key(), fresh).await
+        self.certify_pledge(turn, pledge, &asked, fresh).await
     }
 
     /// Another certificate for a box whose certificate is over: it shows its maker's.
@@ -48,7 +43,16 @@ impl Registrar {
         request: &Request<'_>,
         fresh: Fresh,
     ) -> Result<Answer, Refusal> {
-        let asked = read(request)?;
+        self.certify_pledge(turn, pledge, &read(request)?, fresh).await
+    }
+
+    async fn certify_pledge(
+        &mut self,
+        turn: &mut Turn,
+        pledge: &Pledge,
+        asked: &CertificateRequest,
+        fresh: Fresh,
+    ) -> Result<Answer, Refusal> {
         let one = self.approved(pledge)?;
         check_alarm(&pledge.serial, one)?;
         self.check_key(turn, &pledge.serial, one, asked.public_key())?;
