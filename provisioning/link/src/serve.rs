@@ -8,12 +8,9 @@ use std::{
     time::Duration,
 };
 
-use axum::{Extension, Router};
-use hyper::server::conn::http1;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
-};
+use axum::Router;
+use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
@@ -22,13 +19,14 @@ use tokio::{
     time::{Sleep, sleep},
 };
 use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt as _;
 
 use crate::PeerCertificates;
 
 /// Pause after a failed accept, which means that the process is out of file descriptors or memory.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
-/// Where a request comes from: an [`Extension`] of it, beside [`PeerCertificates`].
+/// Where a request comes from: an [`Extension`](axum::Extension) of it, beside [`PeerCertificates`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerAddress(pub SocketAddr);
 
@@ -78,12 +76,12 @@ pub async fn serve(
                     // Events are small and must not wait for the acknowledgement of those before them.
                     let _ = socket.set_nodelay(true);
                     let socket = Socket { socket, stall: None, stall_max: limits.write_stall_max };
-                    let router = router.clone().layer(Extension(PeerAddress(address)));
-                    let (http, tls, stop) = (http.clone(), tls.clone(), stop.clone());
+                    let (http, tls, router, stop) = (http.clone(), tls.clone(), router.clone(), stop.clone());
+                    let from = PeerAddress(address);
                     connections.spawn(async move {
                         match tls {
-                            None => connection(http, socket, PeerCertificates::default(), router, stop).await,
-                            Some(tls) => encrypted(http, socket, tls, limits, router, stop).await,
+                            None => connection(http, socket, (from, PeerCertificates::default()), router, stop).await,
+                            Some(tls) => encrypted(http, socket, from, tls, limits, router, stop).await,
                         }
                     });
                 }
@@ -109,6 +107,7 @@ pub async fn stopped(mut stop: watch::Receiver<bool>) {
 async fn encrypted(
     http: http1::Builder,
     socket: Socket,
+    from: PeerAddress,
     tls: TlsAcceptor,
     limits: Limits,
     router: Router,
@@ -122,7 +121,7 @@ async fn encrypted(
     match accepted {
         Ok(Ok(socket)) => {
             let peer = PeerCertificates::of(socket.get_ref().1.peer_certificates());
-            connection(http, socket, peer, router, stop).await;
+            connection(http, socket, (from, peer), router, stop).await;
         }
         Ok(Err(error)) => tracing::debug!(%error, "a client's TLS handshake failed"),
         Err(_) => tracing::debug!("a client's TLS handshake took too long"),
@@ -132,11 +131,16 @@ async fn encrypted(
 async fn connection(
     http: http1::Builder,
     socket: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    peer: PeerCertificates,
+    (from, peer): (PeerAddress, PeerCertificates),
     router: Router,
     stop: watch::Receiver<bool>,
 ) {
-    let service = TowerToHyperService::new(router.layer(Extension(peer)));
+    // Layers would build the router anew for each connection.
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(from);
+        request.extensions_mut().insert(peer.clone());
+        router.clone().oneshot(request)
+    });
     let connection = http.serve_connection(TokioIo::new(socket), service);
     tokio::pin!(connection);
     let result = tokio::select! {
