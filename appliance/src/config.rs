@@ -98,19 +98,19 @@ fn consensus_key() -> KeyUri {
 }
 
 /// Names of keys as strings.
-mod uri {
+pub(crate) mod uri {
     use dolmen_hsm_api::KeyUri;
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 
-    pub(super) fn serialize<S: Serializer>(uri: &KeyUri, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(uri: &KeyUri, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(uri)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<KeyUri, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<KeyUri, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 
-    pub(super) mod optional {
+    pub(crate) mod optional {
         use super::{Deserializer, KeyUri, Serializer};
 
         pub(crate) fn serialize<S: Serializer>(uri: &Option<KeyUri>, serializer: S) -> Result<S::Ok, S::Error> {

@@ -5,6 +5,7 @@
 
 mod chain;
 mod decide;
+mod member;
 mod members;
 mod proposals;
 mod propose;
@@ -21,6 +22,10 @@ use clap::{Args, Subcommand, ValueEnum};
 use dolmen_governance::contract;
 
 use self::{chain::Chain, wallet::WalletArgs};
+pub(crate) use self::{
+    member::{Member, Standing, account_of},
+    request::AdmissionRequest,
+};
 
 /// Arguments of `dolmen gov`.
 #[derive(Args)]

@@ -25,7 +25,9 @@ mod import;
 mod keys;
 mod logging;
 mod masa;
+mod pledge;
 mod power_button;
+mod registrar;
 mod restore;
 mod run;
 mod status;
@@ -65,6 +67,8 @@ enum Command {
     Ca(Box<ca::CaArgs>),
     /// The maker's ceremony: certify boxes at the factory, sign vouchers that say whose they are.
     Masa(Box<masa::MasaArgs>),
+    /// Serve an organisation's boxes that join: vouchers, certificates, and their admission to the chain.
+    Registrar(Box<registrar::RegistrarArgs>),
     /// Show who governs a chain, and propose and vote on changes of it.
     Gov(Box<gov::GovArgs>),
     /// Show how a running box is doing.
@@ -121,6 +125,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Keys(args) => keys::keys(*args),
         Command::Ca(args) => runtime.block_on(ca::ca(*args)).map(|()| true),
         Command::Masa(args) => runtime.block_on(masa::masa(*args)).map(|()| true),
+        Command::Registrar(args) => runtime.block_on(registrar::registrar(*args)).map(|()| true),
         Command::Gov(args) => runtime.block_on(gov::gov(*args)).map(|()| true),
         Command::Status(args) => runtime.block_on(status::status(args)),
         Command::Backup(args) => backup::backup(args).map(|()| true),

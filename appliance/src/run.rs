@@ -259,7 +259,7 @@ async fn closed(database: &Closing) {
 }
 
 /// Returns when standard input ends.
-async fn stdin_eof() {
+pub(crate) async fn stdin_eof() {
     let (ended, end) = tokio::sync::oneshot::channel();
     // A thread of its own: the runtime would wait for a read that it cannot cancel.
     std::thread::spawn(move || {

@@ -66,7 +66,7 @@ mod tests {
 
     fn new_box() -> NewBox {
         let local = "127.0.0.1:0".parse().unwrap();
-        NewBox { keys: Home::Soft, rpc: local, page: local, p2p: local }
+        NewBox { keys: Home::Soft, tcti: None, rpc: local, page: local, p2p: local }
     }
 
     #[test]

@@ -8,7 +8,10 @@ use clap::{Args, ValueEnum};
 use dolmen_hsm_api::private;
 
 use crate::{
-    backends::{Backend, keys::Keys},
+    backends::{
+        Backend,
+        keys::{Devices, Keys},
+    },
     config::{Admin, BoxConfig, History, KeySettings, Log, P2p, PeerConfig, Rpc, SyncSettings, UpdateSettings},
     logging,
     run::{self, RunArgs},
@@ -17,6 +20,7 @@ use crate::{
 
 mod claim;
 mod found;
+mod join;
 
 /// The file of a box's settings, in its directory.
 pub(crate) const SETTINGS: &str = "box.toml";
@@ -32,6 +36,9 @@ pub(crate) struct BootArgs {
     dir: PathBuf,
     #[command(flatten)]
     new: NewBox,
+    /// Stop when standard input ends: a parent that dies takes the box with it.
+    #[arg(long, hide = true)]
+    stop_on_stdin_eof: bool,
 }
 
 /// What a box gets that has no settings yet; nothing of it touches one that has.
@@ -40,6 +47,9 @@ struct NewBox {
     /// Where its keys live.
     #[arg(long, value_enum, default_value_t = Home::Tpm)]
     keys: Home,
+    /// The TPM, as in swtpm:host=127.0.0.1,port=2321; what the environment's TCTI says, or device:/dev/tpmrm0.
+    #[arg(long, value_name = "TCTI")]
+    tcti: Option<String>,
     /// Where JSON-RPC listens.
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8545")]
     rpc: std::net::SocketAddr,
@@ -68,7 +78,8 @@ impl NewBox {
             Home::Soft => "soft",
         };
         let key = |name: &str| format!("{scheme}:{name}").parse().expect("a name");
-        KeySettings { consensus: key("consensus"), tls: Some(key("page")), ..KeySettings::default() }
+        let devices = Devices { tcti: self.tcti.clone(), ..Devices::default() };
+        KeySettings { consensus: key("consensus"), tls: Some(key("page")), devices, ..KeySettings::default() }
     }
 
     /// Where they are.
@@ -112,13 +123,21 @@ impl NewBox {
 
 /// Runs the box of a directory; makes it first where it is none.
 pub(crate) async fn boot(args: BootArgs) -> anyhow::Result<()> {
-    let BootArgs { dir, new } = args;
+    let BootArgs { dir, new, stop_on_stdin_eof } = args;
     let config = dir.join(SETTINGS);
     if !config.try_exists().with_context(|| format!("cannot read {}", dir.display()))? {
         logging::init(Log::default().format);
         std::fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
-        found::found(&dir, &new)?;
+        if join::is_certified(&dir, &new)? {
+            tokio::select! {
+                joined = join::join(&dir, &new) => joined?,
+                // What it has of its owner stays.
+                () = run::stdin_eof(), if stop_on_stdin_eof => return Ok(()),
+            }
+        } else {
+            found::found(&dir, &new)?;
+        }
     }
     claim::open_or_make(&dir)?;
-    run::run(RunArgs { config, accel: Backend::Cpu, stop_on_stdin_eof: false }).await
+    run::run(RunArgs { config, accel: Backend::Cpu, stop_on_stdin_eof }).await
 }

@@ -11,6 +11,7 @@ use std::{
 
 use anyhow::{Context as _, bail, ensure};
 use dolmen_hsm_api::private;
+use dolmen_image_boot::tpm::Tpm;
 
 /// How long a TPM of software may take to listen.
 const START_MAX: Duration = Duration::from_secs(20);
@@ -24,7 +25,10 @@ const SOFTHSM: [&str; 3] = [
 pub(super) const TOKEN: &str = "dolmen";
 
 /// A running swtpm. It ends when this is dropped, and with this process however that ends.
-pub(super) struct Swtpm(Child);
+pub(super) struct Swtpm {
+    process: Child,
+    port: u16,
+}
 
 impl Swtpm {
     /// Starts one on a port and the next.
@@ -42,11 +46,11 @@ impl Swtpm {
             .process_group(0)
             .spawn()
             .context("cannot start a TPM of software: install the packages swtpm and util-linux")?;
-        let mut swtpm = Self(child);
+        let mut swtpm = Self { process: child, port };
         let begin = Instant::now();
         // The control port: a connection to the other would count as a client.
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port + 1)).is_err() {
-            if let Some(status) = swtpm.0.try_wait().context("cannot wait for swtpm")? {
+            if let Some(status) = swtpm.process.try_wait().context("cannot wait for swtpm")? {
                 bail!(
                     "swtpm ended at once ({status}); is the package swtpm installed, and are ports {port} and {} free?",
                     port + 1
@@ -57,13 +61,81 @@ impl Swtpm {
         }
         Ok(swtpm)
     }
+
+    /// How programs reach it.
+    pub(super) fn tcti(&self) -> String {
+        format!("swtpm:host=127.0.0.1,port={}", self.port)
+    }
+
+    /// Extends registers of SHA-256, one after the other, as firmware does. Nobody else may be connected.
+    pub(super) fn extend(&self, digests: &[(u8, [u8; 32])]) -> anyhow::Result<()> {
+        let socket = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).context("the TPM of software is gone")?;
+        let mut tpm = Tpm::over(socket);
+        Ok(digests.iter().try_for_each(|(register, digest)| tpm.extend((*register).into(), *digest))?)
+    }
 }
 
 impl Drop for Swtpm {
     fn drop(&mut self) {
         // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Who makes TPMs of software and vouches for them: the authority of swtpm-tools, in a directory.
+pub(super) struct TpmMaker(PathBuf);
+
+impl TpmMaker {
+    /// In a directory, made where there is none.
+    pub(super) fn open(directory: PathBuf) -> anyhow::Result<Self> {
+        fs::create_dir_all(&directory).with_context(|| format!("cannot create {}", directory.display()))?;
+        let at = |name: &str| directory.join(name).display().to_string();
+        let authority = format!(
+            "statedir = {}\nsigningkey = {}\nissuercert = {}\ncertserial = {}\n",
+            at(""),
+            at("key.pem"),
+            at("issuer.pem"),
+            at("serial")
+        );
+        let options = "--platform-manufacturer Dolmen\n--platform-version 1\n--platform-model Devnet\n".to_owned();
+        let setup = format!(
+            "create_certs_tool = swtpm_localca\ncreate_certs_tool_config = {}\ncreate_certs_tool_options = {}\n\
+             active_pcr_banks = sha256\n",
+            at("authority.conf"),
+            at("options")
+        );
+        for (name, text) in [("authority.conf", authority), ("options", options), ("setup.conf", setup)] {
+            fs::write(at(name), text).with_context(|| format!("cannot write {}", at(name)))?;
+        }
+        Ok(Self(directory))
+    }
+
+    /// Makes a TPM with certificates, if there is none in the directory yet.
+    pub(super) fn make(&self, state: &Path) -> anyhow::Result<()> {
+        // The last that is written of one.
+        if state.join("made").exists() {
+            return Ok(());
+        }
+        fs::create_dir_all(state).with_context(|| format!("cannot create {}", state.display()))?;
+        let setup = Command::new("swtpm_setup")
+            .args(["--tpm2", "--overwrite", "--create-ek-cert", "--tpmstate"])
+            .arg(state)
+            .arg("--config")
+            .arg(self.0.join("setup.conf"))
+            .output()
+            .context("cannot make a TPM of software: install the package swtpm-tools")?;
+        ensure!(setup.status.success(), "swtpm_setup failed: {}", String::from_utf8_lossy(&setup.stdout));
+        fs::write(state.join("made"), "").with_context(|| format!("cannot write into {}", state.display()))
+    }
+
+    /// Its root and the authority below it, PEM; they are made with the first TPM.
+    pub(super) fn certificates(&self) -> anyhow::Result<[String; 2]> {
+        let read = |name: &str| {
+            let path = self.0.join(name);
+            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+        };
+        Ok([read("swtpm-localca-rootca-cert.pem")?, read("issuer.pem")?])
     }
 }
 

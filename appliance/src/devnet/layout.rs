@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     backends::keys::Keys,
+    boot,
     config::{Admin, BoxConfig, History, KeySettings, Log, P2p, PeerConfig, Rpc, SyncSettings, load_genesis},
     genesis,
     run::consensus_key,
@@ -44,20 +45,27 @@ pub(super) struct Layout {
     _lock: fs::File,
 }
 
-/// One of its boxes.
-pub(super) struct BoxLayout {
+/// Where one of its boxes is.
+#[derive(Clone)]
+pub(super) struct Place {
     pub(super) name: String,
-    pub(super) config: PathBuf,
-    pub(super) log: PathBuf,
+    pub(super) directory: PathBuf,
+    /// Whether its page is HTTPS.
+    pub(super) https: bool,
+    pub(super) rpc: SocketAddr,
+    pub(super) admin: SocketAddr,
+    pub(super) p2p: SocketAddr,
+}
+
+/// A box that founds the chain.
+pub(super) struct BoxLayout {
+    pub(super) place: Place,
     /// The environment's `SOFTHSM2_CONF` of its process, where it has a token.
     pub(super) softhsm: Option<PathBuf>,
     public_key: PublicKey,
     keys: KeySettings,
     /// Held as long as the box may need it.
     _tpm: Option<Swtpm>,
-    rpc: SocketAddr,
-    admin: SocketAddr,
-    p2p: SocketAddr,
 }
 
 /// A funded account; the file that holds it is for development only and says so.
@@ -72,24 +80,41 @@ struct Account {
 struct Summary<'a> {
     chain_id: u64,
     genesis: &'a Path,
-    boxes: Vec<BoxSummary<'a>>,
+    boxes: Vec<BoxSummary>,
     accounts: &'a [Account],
 }
 
 #[derive(Serialize)]
-struct BoxSummary<'a> {
-    name: &'a str,
+struct BoxSummary {
+    name: String,
     rpc: String,
     ws: String,
     metrics: String,
     ui: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     certificate: Option<PathBuf>,
-    config: &'a Path,
+    config: PathBuf,
     pid: Option<u32>,
 }
 
-impl BoxLayout {
+impl Place {
+    /// A box's directory, made where there is none, and its ports of those that [`ports`] gave.
+    pub(super) fn new(dir: &Path, index: u16, ports: &Ports, https: bool) -> anyhow::Result<Self> {
+        let name = format!("box-{index}");
+        let directory = dir.join(&name);
+        fs::create_dir_all(&directory).with_context(|| format!("cannot create {}", directory.display()))?;
+        let at = |place: usize| SocketAddr::from((Ipv4Addr::LOCALHOST, ports[place]));
+        Ok(Self { name, directory, https, rpc: at(0), admin: at(1), p2p: at(2) })
+    }
+
+    pub(super) fn config(&self) -> PathBuf {
+        self.directory.join(boot::SETTINGS)
+    }
+
+    pub(super) fn log(&self) -> PathBuf {
+        self.directory.join("log")
+    }
+
     pub(super) fn rpc_url(&self) -> String {
         format!("http://{}", self.rpc)
     }
@@ -100,18 +125,23 @@ impl BoxLayout {
 
     /// The certificate of its page, where that is HTTPS; the box makes it.
     pub(super) fn certificate(&self) -> Option<PathBuf> {
-        self.keys.tls.as_ref().map(|_| self.config.with_file_name("keys").join("tls.pem"))
+        self.https.then(|| self.directory.join("keys").join("tls.pem"))
     }
 
     fn admin_url(&self) -> String {
-        let scheme = if self.keys.tls.is_some() { "https" } else { "http" };
+        let scheme = if self.https { "https" } else { "http" };
         format!("{scheme}://{}", self.admin)
     }
 }
 
 impl Layout {
-    /// Opens the chain in `args.dir`, or creates a new one there.
-    pub(super) fn open_or_create(args: &DevnetArgs) -> anyhow::Result<Self> {
+    /// Opens the chain in `args.dir`, or creates a new one there; of these organisations, or one for each box.
+    pub(super) fn open_or_create(
+        args: &DevnetArgs,
+        ports: &[Ports],
+        organisations: Option<Vec<Organisation>>,
+    ) -> anyhow::Result<Self> {
+        let boxes = ports.len();
         fs::create_dir_all(&args.dir).with_context(|| format!("cannot create {}", args.dir.display()))?;
         let dir = fs::canonicalize(&args.dir).with_context(|| format!("cannot open {}", args.dir.display()))?;
         let lock = lock(&dir)?;
@@ -120,16 +150,15 @@ impl Layout {
         if genesis_path.exists() {
             let count = load_genesis(&genesis_path)?.file().validators.len();
             ensure!(
-                count == usize::from(args.boxes),
+                count == boxes,
                 "{} holds a chain of {count} boxes; run it with --boxes {count} or choose another --dir",
                 dir.display()
             );
         }
-        let ports = ports(args)?;
-        let boxes =
-            (0..args.boxes).map(|index| box_layout(args, &dir, index, &ports)).collect::<anyhow::Result<Vec<_>>>()?;
+        let boxes = ports.iter().zip(0..).map(|(ports, index)| box_layout(args, &dir, index, ports));
+        let boxes = boxes.collect::<anyhow::Result<Vec<_>>>()?;
         if !genesis_path.exists() {
-            create_chain(args, &dir, &boxes)?;
+            create_chain(args, &dir, &boxes, organisations)?;
         }
         let genesis = load_genesis(&genesis_path)?;
         let validators = &genesis.file().validators;
@@ -145,24 +174,29 @@ impl Layout {
         Ok(layout)
     }
 
+    /// Where the boxes are that founded the chain.
+    pub(super) fn places(&self) -> Vec<Place> {
+        self.boxes.iter().map(|own| own.place.clone()).collect()
+    }
+
     pub(super) fn config_of(&self, name: &str) -> PathBuf {
-        self.dir.join(name).join("box.toml")
+        self.dir.join(name).join(boot::SETTINGS)
     }
 
     /// Writes `devnet.json` for tools and tests.
-    pub(super) fn write_summary(&self, pids: &[u32]) -> anyhow::Result<()> {
+    pub(super) fn write_summary(&self, places: &[Place], pids: &[Option<u32>]) -> anyhow::Result<()> {
         let genesis = self.dir.join("genesis.json");
-        let summarize = |(index, layout): (usize, &'_ BoxLayout)| BoxSummary {
-            name: &self.boxes[index].name,
-            rpc: layout.rpc_url(),
-            ws: format!("ws://{}", layout.rpc),
-            metrics: format!("{}/metrics", layout.admin_url()),
-            ui: layout.ui_url(),
-            certificate: layout.certificate(),
-            config: &self.boxes[index].config,
-            pid: pids.get(index).copied(),
+        let summarize = |(index, place): (usize, &'_ Place)| BoxSummary {
+            name: place.name.clone(),
+            rpc: place.rpc_url(),
+            ws: format!("ws://{}", place.rpc),
+            metrics: format!("{}/metrics", place.admin_url()),
+            ui: place.ui_url(),
+            certificate: place.certificate(),
+            config: place.config(),
+            pid: pids.get(index).copied().flatten(),
         };
-        let boxes = self.boxes.iter().enumerate().map(summarize).collect();
+        let boxes = places.iter().enumerate().map(summarize).collect();
         let summary = Summary { chain_id: self.chain_id, genesis: &genesis, boxes, accounts: &self.accounts };
         // Renamed into place, so that a reader never sees half a file.
         let (path, new) = (self.dir.join("devnet.json"), self.dir.join("devnet.json.new"));
@@ -173,23 +207,24 @@ impl Layout {
     /// Writes every `box.toml`; `more` are peers beside the boxes.
     fn write_configs(&self, more: &[PeerConfig]) -> anyhow::Result<()> {
         for own in &self.boxes {
-            let peers = self.boxes.iter().filter(|other| other.name != own.name);
-            let peers = peers.map(|peer| PeerConfig { public_key: peer.public_key, address: peer.p2p });
+            let place = &own.place;
+            let peers = self.boxes.iter().filter(|other| other.place.name != place.name);
+            let peers = peers.map(|peer| PeerConfig { public_key: peer.public_key, address: peer.place.p2p });
             let config = BoxConfig {
-                name: own.name.clone(),
+                name: place.name.clone(),
                 genesis: "../genesis.json".into(),
                 data_dir: "data".into(),
                 keys: own.keys.clone(),
-                p2p: P2p { listen: own.p2p, peers: peers.chain(more.iter().cloned()).collect() },
-                rpc: Rpc { listen: own.rpc, ..Default::default() },
-                admin: Admin { listen: own.admin, ..Default::default() },
+                p2p: P2p { listen: place.p2p, peers: peers.chain(more.iter().cloned()).collect() },
+                rpc: Rpc { listen: place.rpc, ..Default::default() },
+                admin: Admin { listen: place.admin, ..Default::default() },
                 sync: SyncSettings::default(),
                 history: History::default(),
                 update: None,
                 log: Log::default(),
             };
-            fs::write(&own.config, toml::to_string(&config)?)
-                .with_context(|| format!("cannot write {}", own.config.display()))?;
+            let path = place.config();
+            fs::write(&path, toml::to_string(&config)?).with_context(|| format!("cannot write {}", path.display()))?;
         }
         Ok(())
     }
@@ -210,17 +245,15 @@ fn lock(dir: &Path) -> anyhow::Result<fs::File> {
     }
 }
 
-fn box_layout(args: &DevnetArgs, dir: &Path, index: u16, ports: &[u16]) -> anyhow::Result<BoxLayout> {
-    let name = format!("box-{index}");
-    let own = dir.join(&name);
-    fs::create_dir_all(&own).with_context(|| format!("cannot create {}", own.display()))?;
-    let port = |place: usize| ports[usize::from(index) * PORTS + place];
-    let at = |place: usize| SocketAddr::from((Ipv4Addr::LOCALHOST, port(place)));
+fn box_layout(args: &DevnetArgs, dir: &Path, index: u16, ports: &Ports) -> anyhow::Result<BoxLayout> {
+    let place = Place::new(dir, index, ports, args.softhsm)?;
+    let own = &place.directory;
     let (mut keys, mut softhsm, mut tpm) = (KeySettings::default(), None, None);
     if args.swtpm {
-        tpm = Some(Swtpm::start(&own.join("tpm"), port(3))?);
+        let swtpm = Swtpm::start(&own.join("tpm"), ports[3])?;
         keys.consensus = "tpm:consensus".parse().expect("a name");
-        keys.devices.tcti = Some(format!("swtpm:host=127.0.0.1,port={}", port(3)));
+        keys.devices.tcti = Some(swtpm.tcti());
+        tpm = Some(swtpm);
     }
     if args.softhsm {
         let token = Token::open_or_create(&own.join("token"))?;
@@ -230,35 +263,28 @@ fn box_layout(args: &DevnetArgs, dir: &Path, index: u16, ports: &[u16]) -> anyho
         softhsm = Some(token.configuration);
     }
     let mut devices = keys.devices.clone();
-    devices.resolve(&own);
-    Ok(BoxLayout {
-        public_key: public_key(&*consensus_key(&Keys::new(devices)?, &keys.consensus)?)?,
-        config: own.join("box.toml"),
-        log: own.join("log"),
-        name,
-        softhsm,
-        keys,
-        _tpm: tpm,
-        rpc: at(0),
-        admin: at(1),
-        p2p: at(2),
-    })
+    devices.resolve(own);
+    let public_key = public_key(&*consensus_key(&Keys::new(devices)?, &keys.consensus)?)?;
+    Ok(BoxLayout { public_key, place, softhsm, keys, _tpm: tpm })
 }
 
 /// The ports of a box: RPC, web page, peers, and two of its TPM, one after the other.
-const PORTS: usize = 5;
+pub(super) type Ports = [u16; 5];
 
-fn ports(args: &DevnetArgs) -> anyhow::Result<Vec<u16>> {
-    if args.base_port == 0 {
-        return free_ports(usize::from(args.boxes));
+/// The ports of so many boxes, from the first port on or, where that is 0, wherever some are free.
+pub(super) fn ports(first: u16, boxes: u16) -> anyhow::Result<Vec<Ports>> {
+    if first == 0 {
+        return free_ports(boxes);
     }
-    let port = |index: u16, place: u16| args.base_port.checked_add(index * PORT_STEP + place);
-    let all = (0..args.boxes).flat_map(|index| (0..5).map(move |place| port(index, place)));
-    all.collect::<Option<_>>().context("the ports go beyond 65535; choose a lower --base-port")
+    let ports = |index: u16| {
+        let own = first.checked_add(index.checked_mul(PORT_STEP)?)?;
+        own.checked_add(PORT_STEP).map(|_| [0, 1, 2, 3, 4].map(|place| own + place))
+    };
+    (0..boxes).map(ports).collect::<Option<_>>().context("the ports go beyond 65535; choose a lower --base-port")
 }
 
 /// Ports that are free until somebody else takes one.
-fn free_ports(boxes: usize) -> anyhow::Result<Vec<u16>> {
+fn free_ports(boxes: u16) -> anyhow::Result<Vec<Ports>> {
     // All bound at once, so that they differ.
     let mut bound = Vec::new();
     let mut bind = |port: u16| -> anyhow::Result<u16> {
@@ -269,43 +295,50 @@ fn free_ports(boxes: usize) -> anyhow::Result<Vec<u16>> {
     };
     let mut ports = Vec::new();
     for _ in 0..boxes {
-        for _ in 0..3 {
-            ports.push(bind(0).context("no free ports")?);
-        }
+        let mut free = || bind(0).context("no free ports");
+        let [rpc, page, peers] = [free()?, free()?, free()?];
         let pair = (0..1000).find_map(|_| {
             let first = bind(0).ok()?;
             Some([first, bind(first.checked_add(1)?).ok()?])
         });
-        ports.extend(pair.context("no two free ports side by side")?);
+        let [tpm, control] = pair.context("no two free ports side by side")?;
+        ports.push([rpc, page, peers, tpm, control]);
     }
     Ok(ports)
 }
 
-fn create_chain(args: &DevnetArgs, dir: &Path, boxes: &[BoxLayout]) -> anyhow::Result<()> {
+fn create_chain(
+    args: &DevnetArgs,
+    dir: &Path,
+    boxes: &[BoxLayout],
+    organisations: Option<Vec<Organisation>>,
+) -> anyhow::Result<()> {
     let accounts: Vec<Account> = (0..args.accounts).map(|_| new_account()).collect();
     write_private(&dir.join("accounts.json"), &serde_json::to_vec_pretty(&accounts)?)?;
     let ether = parse_ether(ACCOUNT_ETHER)?;
-    let balances: BTreeMap<Address, U256> = accounts.iter().map(|account| (account.address, ether)).collect();
     // Each box has an organisation of its own, for which one of the accounts votes.
-    let organisation = |index: usize| format!("organisation-{index}");
+    let organisations = organisations.unwrap_or_else(|| {
+        let own = accounts.iter().take(boxes.len()).enumerate().map(|(index, account)| Organisation {
+            name: format!("organisation-{index}"),
+            account: account.address,
+            root_certificate: Bytes::new(),
+        });
+        own.collect()
+    });
+    let owners = accounts.iter().map(|account| account.address);
+    let owners = owners.chain(organisations.iter().map(|organisation| organisation.account));
+    let balances: BTreeMap<Address, U256> = owners.map(|owner| (owner, ether)).collect();
     let validators = boxes.iter().enumerate().map(|(index, own)| Validator {
-        name: own.name.clone(),
+        name: own.place.name.clone(),
         public_key: own.public_key,
         fee_recipient: Address::from_word(keccak256(own.public_key.0)),
-        organisation: (index < accounts.len()).then(|| organisation(index)),
-        endpoint: Some(own.p2p),
+        organisation: organisations.get(index).map(|organisation| organisation.name.clone()),
+        endpoint: Some(own.place.p2p),
     });
-    let organisations = accounts.iter().take(boxes.len()).enumerate().map(|(index, account)| Organisation {
-        name: organisation(index),
-        account: account.address,
-        root_certificate: Bytes::new(),
-    });
-    let governance = Governance {
-        epoch_blocks: args.epoch_blocks,
-        silent_after_s: args.silent_after_s,
-        organisations: organisations.collect(),
-    };
-    let file = genesis::file(args.chain_id, validators.collect(), governance, balances)?;
+    let validators = validators.collect();
+    let governance =
+        Governance { epoch_blocks: args.epoch_blocks(), silent_after_s: args.silent_after_s, organisations };
+    let file = genesis::file(args.chain_id, validators, governance, balances)?;
     genesis::write(&dir.join("genesis.json"), file)
 }
 
@@ -347,7 +380,7 @@ mod tests {
             dir: dir.clone(),
             base_port: 0,
             chain_id: 7,
-            epoch_blocks: 600,
+            epoch_blocks: None,
             silent_after_s: 60,
             accounts: 1,
             accel,
@@ -355,13 +388,16 @@ mod tests {
             prepare: false,
             swtpm: false,
             softhsm: false,
+            zero_touch: false,
+            command: None,
         };
-        let running = Layout::open_or_create(&args).unwrap();
+        let ports = ports(0, 1).unwrap();
+        let running = Layout::open_or_create(&args, &ports, None).unwrap();
         let settings = fs::read(running.config_of("box-0")).unwrap();
-        let error = Layout::open_or_create(&args).err().expect("it is in use").to_string();
+        let error = Layout::open_or_create(&args, &ports, None).err().expect("it is in use").to_string();
         assert!(error.contains(dir.to_str().unwrap()) && error.contains("stop it first"), "{error}");
         assert_eq!(fs::read(running.config_of("box-0")).unwrap(), settings, "other ports would be in them");
         drop(running);
-        Layout::open_or_create(&args).expect("nobody uses it any more");
+        Layout::open_or_create(&args, &ports, None).expect("nobody uses it any more");
     }
 }

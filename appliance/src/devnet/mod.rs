@@ -7,23 +7,26 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use clap::Args;
-use dolmen_types::genesis::Governance;
+use clap::{Args, Subcommand};
+use dolmen_types::genesis::{EPOCH_BLOCKS, Governance};
 use tokio::signal::unix::{SignalKind, signal};
 
 mod devices;
 mod layout;
 mod process;
 mod watch;
+mod zero_touch;
 
-use layout::Layout;
-use process::Boxes;
+use layout::{Layout, Place};
+use process::Processes;
 
 use crate::{backends::Backend, config::PeerConfig};
 
 /// Arguments of `dolmen devnet`.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  dolmen devnet\n  dolmen devnet --boxes 7 --dir /tmp/seven --base-port 20000\n\n\
+#[command(args_conflicts_with_subcommands = true)]
+#[command(after_help = "Examples:\n  dolmen devnet\n  dolmen devnet --boxes 7 --dir /tmp/seven --base-port 20000\n  \
+    dolmen devnet --zero-touch\n  dolmen devnet add-box\n\n\
     Stop with Ctrl-C. A second run on the same directory resumes the chain.")]
 pub(crate) struct DevnetArgs {
     /// How many boxes.
@@ -41,9 +44,10 @@ pub(crate) struct DevnetArgs {
     /// Funded development accounts of a new chain.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
     accounts: u16,
-    /// Blocks of an epoch of a new chain: validators and parameters change at its end.
-    #[arg(long, default_value_t = Governance::default().epoch_blocks, value_name = "BLOCKS")]
-    epoch_blocks: u64,
+    /// Blocks of an epoch of a new chain: validators and parameters change at its end. 600 if not given, or 20 with
+    /// --zero-touch, where boxes wait for it.
+    #[arg(long, value_name = "BLOCKS")]
+    epoch_blocks: Option<u64>,
     /// Seconds after which a validator of a new chain that proposes nothing is replaced by a box that stands by; 0 for
     /// never.
     #[arg(long, default_value_t = Governance::default().silent_after_s, value_name = "SECONDS")]
@@ -64,6 +68,26 @@ pub(crate) struct DevnetArgs {
     /// Only write the files, then exit; start each box with `dolmen run`.
     #[arg(long, conflicts_with = "swtpm")]
     prepare: bool,
+    /// Found the chain with one box, and plug the --boxes in fresh from the factory: with a maker, two organisations,
+    /// their registrars, and a TPM of software each. They join by themselves.
+    #[arg(long, conflicts_with_all = ["swtpm", "softhsm", "peers", "prepare"])]
+    zero_touch: bool,
+    #[command(subcommand)]
+    command: Option<DevnetCommand>,
+}
+
+#[derive(Subcommand)]
+enum DevnetCommand {
+    /// Plug one more box, fresh from the factory, into a devnet that began with --zero-touch and runs; it runs until
+    /// Ctrl-C.
+    AddBox(zero_touch::AddBoxArgs),
+}
+
+impl DevnetArgs {
+    fn epoch_blocks(&self) -> u64 {
+        let short = *EPOCH_BLOCKS.start();
+        self.epoch_blocks.unwrap_or_else(|| if self.zero_touch { short } else { Governance::default().epoch_blocks })
+    }
 }
 
 fn parse_peer(text: &str) -> anyhow::Result<PeerConfig> {
@@ -78,20 +102,26 @@ const READY_WITHIN: Duration = Duration::from_secs(120);
 
 /// Runs the boxes until a signal to stop.
 pub(crate) async fn devnet(args: DevnetArgs) -> anyhow::Result<()> {
-    let layout = Layout::open_or_create(&args)?;
+    match args.command {
+        Some(DevnetCommand::AddBox(args)) => return zero_touch::add_box(args).await,
+        None if args.zero_touch => return zero_touch::devnet(&args).await,
+        None => {}
+    }
+    let layout = Layout::open_or_create(&args, &layout::ports(args.base_port, args.boxes)?, None)?;
+    let places = layout.places();
     if args.prepare {
-        layout.write_summary(&[])?;
+        layout.write_summary(&places, &[])?;
         anstream::println!("prepared {} boxes in {}", layout.boxes.len(), layout.dir.display());
         return Ok(());
     }
     let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle SIGINT")?;
-    let mut boxes = Boxes::start(&layout, args.accel)?;
-    layout.write_summary(&boxes.pids())?;
+    let mut boxes = Processes::of(&layout, args.accel)?;
+    layout.write_summary(&places, &boxes.pids(&places))?;
     let outcome = tokio::select! {
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
-        result = watch(&layout, &mut boxes) => result,
+        result = watch(&layout, &places, &mut boxes) => result,
     };
     if std::io::stderr().is_terminal() {
         anstream::eprintln!("\nstopping");
@@ -101,15 +131,22 @@ pub(crate) async fn devnet(args: DevnetArgs) -> anyhow::Result<()> {
 }
 
 /// Waits until all boxes finalize, says so, then keeps a status line up to date.
-async fn watch(layout: &Layout, boxes: &mut Boxes) -> anyhow::Result<()> {
-    let watcher = watch::Watcher::new(layout);
+async fn watch(layout: &Layout, places: &[Place], boxes: &mut Processes) -> anyhow::Result<()> {
+    finalizing(layout, places, boxes).await?;
+    say_ready(layout, places)?;
+    show(layout, places, boxes).await
+}
+
+/// Waits until all boxes finalize.
+async fn finalizing(layout: &Layout, places: &[Place], boxes: &mut Processes) -> anyhow::Result<()> {
+    let watcher = watch::Watcher::new(places);
     let ready = tokio::time::timeout(READY_WITHIN, async {
         loop {
             let finalizing = watcher.poll().await.finalizing;
             // After asking: boxes of another devnet on the same ports may have answered for ours, which then died.
             let dead = boxes.dead();
             ensure!(dead.is_empty(), "{} stopped; see its log in {}", dead.join(", "), layout.dir.display());
-            if finalizing == layout.boxes.len() {
+            if finalizing == places.len() {
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -117,17 +154,25 @@ async fn watch(layout: &Layout, boxes: &mut Boxes) -> anyhow::Result<()> {
     });
     ready.await.with_context(|| {
         format!("not every box finalized a block within {READY_WITHIN:?}; see the logs in {}", layout.dir.display())
-    })??;
-    let first = &layout.boxes[0];
+    })?
+}
+
+/// The line that programs wait for.
+fn say_ready(layout: &Layout, places: &[Place]) -> anyhow::Result<()> {
     anstream::println!(
         "READY chain={} boxes={} rpc={} ui={} dir={}",
         layout.chain_id,
-        layout.boxes.len(),
-        first.rpc_url(),
-        first.ui_url(),
+        places.len(),
+        places[0].rpc_url(),
+        places[0].ui_url(),
         layout.dir.display()
     );
-    std::io::stdout().flush().context("cannot write to standard output")?;
+    std::io::stdout().flush().context("cannot write to standard output")
+}
+
+/// Keeps a status line up to date.
+async fn show(layout: &Layout, places: &[Place], boxes: &mut Processes) -> anyhow::Result<()> {
+    let watcher = watch::Watcher::new(places);
     let live = std::io::stderr().is_terminal();
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;

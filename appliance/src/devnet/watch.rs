@@ -4,14 +4,14 @@ use std::{fmt, path::PathBuf, sync::OnceLock, time::Duration};
 
 use serde::Deserialize;
 
-use super::layout::{BoxLayout, Layout};
+use super::layout::Place;
 use crate::http;
 
 /// Asks every box for its status.
 pub(super) struct Watcher(Vec<Page>);
 
 /// The page of a box.
-struct Page {
+pub(super) struct Page {
     url: String,
     /// What the box makes at its first start.
     certificate: Option<PathBuf>,
@@ -28,6 +28,7 @@ struct Counted {
 
 #[derive(Deserialize)]
 struct Status {
+    role: String,
     height: u64,
     finality_ms: Finality,
     recent_blocks: Vec<Counted>,
@@ -53,13 +54,8 @@ pub(super) struct Line {
 }
 
 impl Watcher {
-    pub(super) fn new(layout: &Layout) -> Self {
-        let page = |own: &BoxLayout| Page {
-            url: format!("{}api/status", own.ui_url()),
-            certificate: own.certificate(),
-            client: OnceLock::new(),
-        };
-        Self(layout.boxes.iter().map(page).collect())
+    pub(super) fn new(places: &[Place]) -> Self {
+        Self(places.iter().map(Page::new).collect())
     }
 
     pub(super) async fn poll(&self) -> Line {
@@ -79,6 +75,15 @@ impl Watcher {
 }
 
 impl Page {
+    pub(super) fn new(place: &Place) -> Self {
+        Self { url: format!("{}api/status", place.ui_url()), certificate: place.certificate(), client: OnceLock::new() }
+    }
+
+    /// Whether the box votes, and has seen a block finalized since it started.
+    pub(super) async fn votes(&self) -> bool {
+        self.ask().await.is_some_and(|status| status.role == "validator" && !status.recent_blocks.is_empty())
+    }
+
     /// The status; none while the box does not answer, or has no certificate yet.
     async fn ask(&self) -> Option<Status> {
         if self.client.get().is_none() {

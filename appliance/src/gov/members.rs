@@ -70,6 +70,11 @@ impl Members {
         }
     }
 
+    /// All boxes that ever were.
+    pub(super) fn boxes(&self) -> &[contract::Box] {
+        &self.boxes
+    }
+
     /// What people call an organisation.
     pub(super) fn organisation_name(&self, id: u32) -> String {
         let known = self.organisations.iter().find(|known| known.id == id);

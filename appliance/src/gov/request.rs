@@ -10,7 +10,7 @@ use alloy_primitives::{Address, B256, Bytes, FixedBytes, U64};
 use anyhow::{Context as _, ensure};
 use clap::Args;
 use dolmen_governance::{Admission, ED25519_VERIFY, possession_message};
-use dolmen_hsm_api::{Domain, KeyUri, Message};
+use dolmen_hsm_api::{Domain, KeyUri, Message, Signer};
 use dolmen_node::public_key;
 use dolmen_types::PublicKey;
 use serde::{Deserialize, Serialize};
@@ -59,7 +59,7 @@ pub(super) struct RequestArgs {
 /// The request as it is written: nothing in it is secret.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct AdmissionRequest {
+pub(crate) struct AdmissionRequest {
     /// The chain that it is for.
     chain_id: u64,
     /// Who may admit the box.
@@ -75,6 +75,25 @@ pub(super) struct AdmissionRequest {
 }
 
 impl AdmissionRequest {
+    /// A box's request to be admitted to a chain by an organisation: only that one can use it.
+    pub(crate) async fn sign(
+        key: &dyn Signer,
+        chain_id: u64,
+        organisation: u32,
+        name: String,
+        fee_recipient: Address,
+        endpoint: String,
+        evidence: B256,
+    ) -> anyhow::Result<Self> {
+        let public_key = public_key(key)?;
+        let message = possession_message(chain_id, organisation, &public_key);
+        // The key signs for votes and for sessions. This is neither and can be taken for neither: those messages begin
+        // with the length of a name that is longer than the one here.
+        let possession = key.sign(Domain::Transport, Message::Bytes(&message)).await?;
+        let possession = possession.0.into();
+        Ok(Self { chain_id, organisation, public_key, name, fee_recipient, endpoint, evidence, possession })
+    }
+
     /// Reads a request.
     pub(super) fn load(path: &Path) -> anyhow::Result<Self> {
         let json = fs::read(path).with_context(|| {
@@ -101,6 +120,21 @@ impl AdmissionRequest {
             self.public_key
         );
         Ok(self.admission())
+    }
+
+    /// Who may admit the box.
+    pub(super) const fn organisation(&self) -> u32 {
+        self.organisation
+    }
+
+    /// Hash of the evidence on which it is to be admitted.
+    pub(super) const fn evidence(&self) -> B256 {
+        self.evidence
+    }
+
+    /// The box's consensus key.
+    pub(crate) const fn public_key(&self) -> PublicKey {
+        self.public_key
     }
 
     fn admission(self) -> Admission {
@@ -139,21 +173,10 @@ pub(super) async fn request(chain: &Chain, args: RequestArgs) -> anyhow::Result<
     };
 
     let key = Keys::new(args.devices.devices()?)?.store(&uri)?.open(&uri)?;
-    let public_key = public_key(&*key)?;
-    let message = possession_message(chain_id, args.organisation, &public_key);
-    // The key signs for votes and for sessions. This is neither and can be taken for neither: those messages begin with
-    // the length of a name that is longer than the one here.
-    let possession = key.sign(Domain::Transport, Message::Bytes(&message)).await?;
-    let request = AdmissionRequest {
-        chain_id,
-        organisation: args.organisation,
-        public_key,
-        name,
-        fee_recipient: args.fee_recipient,
-        endpoint,
-        evidence: args.evidence.unwrap_or_default(),
-        possession: possession.0.into(),
-    };
+    let evidence = args.evidence.unwrap_or_default();
+    let request =
+        AdmissionRequest::sign(&*key, chain_id, args.organisation, name, args.fee_recipient, endpoint, evidence)
+            .await?;
     let json = serde_json::to_string_pretty(&request)? + "\n";
     let Some(path) = args.out else {
         anstream::print!("{json}");

@@ -75,11 +75,16 @@ impl WalletArgs {
 }
 
 fn open_key(uri: &KeyUri, devices: DeviceArgs) -> anyhow::Result<Wallet> {
-    let key = Keys::new(devices.devices()?)?.store(uri)?.open(uri)?;
+    of_key(Keys::new(devices.devices()?)?.store(uri)?.open(uri)?)
+}
+
+/// An account whose key is open.
+pub(super) fn of_key(key: Arc<dyn Signer>) -> anyhow::Result<Wallet> {
     ensure!(
         key.algorithm() == Algorithm::EcdsaSecp256k1,
-        "the key {uri} is of {}; accounts sign with secp256k1: name one that `dolmen keys create NAME --algorithm \
+        "the key {} is of {}; accounts sign with secp256k1: name one that `dolmen keys create NAME --algorithm \
          secp256k1 --for api` made",
+        key.uri(),
         key.algorithm()
     );
     Ok(Wallet::Key { address: address_of(key.public_key()), key })

@@ -38,6 +38,16 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_directory(directory(path))
 }
 
+/// As [`write_new`], but in the place of what has that name: at any instant there is one of the two, whole.
+///
+/// # Errors
+///
+/// The system's.
+pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_beside(path, bytes)?.persist(path).map_err(|error| error.error)?;
+    sync_directory(directory(path))
+}
+
 /// As [`write_new`], but in the place of a file that stays as `old`; what had that name before is gone. At any instant
 /// there is a whole file at `path`.
 ///

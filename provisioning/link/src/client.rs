@@ -84,6 +84,7 @@ pub struct Answer {
 #[derive(Debug)]
 pub struct Connection {
     address: SocketAddr,
+    local: SocketAddr,
     peer: PeerCertificates,
     sender: SendRequest<Full<Bytes>>,
     driver: JoinHandle<()>,
@@ -103,6 +104,7 @@ impl Connection {
         let io = |source| ConnectError::Io { address, source };
         let config = tls::client(identity).map_err(ConnectError::Tls)?;
         let socket = TcpStream::connect(address).await.map_err(io)?;
+        let local = socket.local_addr().map_err(io)?;
         // Requests are answered one by one, and are small.
         let _ = socket.set_nodelay(true);
         let name = ServerName::from(address.ip());
@@ -115,7 +117,7 @@ impl Connection {
                 tracing::debug!(%address, %error, "a connection ended");
             }
         });
-        Ok(Self { address, peer, sender, driver })
+        Ok(Self { address, local, peer, sender, driver })
     }
 
     /// The certificates that the server showed.
@@ -128,6 +130,12 @@ impl Connection {
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it comes from, by which this machine is reached from there.
+    #[must_use]
+    pub const fn local(&self) -> SocketAddr {
+        self.local
     }
 
     /// Sends a request and waits for its answer, whose body may have so many bytes. After an error the connection is of no more use.

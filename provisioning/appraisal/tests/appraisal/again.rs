@@ -9,7 +9,7 @@ use dolmen_provisioning_appraisal::{
 
 use crate::{
     machine::Machine,
-    measured::boot,
+    measured::{boot, logs},
     support::{NONCE, NOW, fresh, policy, released, serial},
 };
 
@@ -79,7 +79,7 @@ fn a_box_stays_what_it_was_or_is_refused() {
     assert_eq!(code(&|answer| answer.ak_public = ldevid.clone()), "ak-attributes");
     let mut other = boot();
     other.firmware.push((4, "something"));
-    assert_eq!(code(&|answer| answer.logs = other.logs(true)), "log-mismatch");
+    assert_eq!(code(&|answer| answer.logs = logs(&other, true)), "log-mismatch");
     assert_eq!(code(&|answer| answer.claim.version.patch = 1), "image-forbidden");
     let stricter = registered(&machine, &[("security-version-min", "4")]);
     let refusal = again(&stricter, &machine, &appraisal, found, |_| ()).expect_err("the policy asks for more");
@@ -108,7 +108,7 @@ fn a_box_stays_what_it_was_or_is_refused() {
         let mut unknown = boot();
         unknown.phases = phases;
         machine.reboot(unknown.clone());
-        let logged = |answer: &mut Reattestation| answer.logs = unknown.logs(true);
+        let logged = |answer: &mut Reattestation| answer.logs = logs(&unknown, true);
         let refusal = again(&verifier, &machine, &appraisal, found, logged).expect_err("no image leaves that");
         assert_eq!(refusal.code(), "pcr-mismatch");
     }

@@ -12,7 +12,7 @@ use dolmen_provisioning_attester as attester;
 use tempfile::TempDir;
 
 use crate::{
-    measured::{Measured, bytes},
+    measured::{Measured, bytes, logs},
     support::claim,
 };
 
@@ -62,7 +62,7 @@ impl Machine {
 
     pub(crate) fn enrolment(&self, serial: &Serial) -> Enrolment {
         let Connection { evidence, ldevid } = self.connection();
-        attester::enrolment(evidence, &**ldevid, serial, self.measured.logs(true), claim()).expect("the TPM is there")
+        attester::enrolment(evidence, &**ldevid, serial, logs(&self.measured, true), claim()).expect("the TPM is there")
     }
 
     /// The secret of a challenge, if the TPM opens it.
@@ -77,7 +77,7 @@ impl Machine {
     }
 
     pub(crate) fn attest(&self, request: &QuoteRequest) -> Reattestation {
-        attester::reattest(&self.connection().evidence, request, self.measured.logs(false), claim())
+        attester::reattest(&self.connection().evidence, request, logs(&self.measured, false), claim())
             .expect("the TPM quotes")
     }
 

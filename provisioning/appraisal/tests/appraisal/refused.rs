@@ -12,7 +12,7 @@ use dolmen_provisioning_appraisal::{
 
 use crate::{
     machine::{Machine, with_attributes},
-    measured::{boot, bytes},
+    measured::{boot, bytes, logs},
     support::{NONCE, NOW, fresh, manifest, policy, references, released, roots, serial},
 };
 
@@ -93,7 +93,7 @@ fn what_does_not_hold_is_refused() {
     the_other_keys(&world);
     activation(&world);
     quotes(&world);
-    logs(&world);
+    wrong_logs(&world);
     images(&world);
 }
 
@@ -254,13 +254,13 @@ fn quotes(world: &World) {
     assert_eq!(code(&unsigned), "quote");
 }
 
-fn logs(world: &World) {
+fn wrong_logs(world: &World) {
     let verifier = world.verifier(&[]);
     let finish =
         |change: &dyn Fn(&mut Enrolment)| world.finish(&verifier, change, |_, _| ()).expect_err("the log is another");
     let mut other = boot();
     other.firmware[8] = (4, "another kernel image");
-    match finish(&|enrolment| enrolment.logs = other.logs(true)) {
+    match finish(&|enrolment| enrolment.logs = logs(&other, true)) {
         Refusal::LogMismatch { register: 4, replayed, quoted } => {
             assert_eq!((replayed, quoted), (other.value(4), boot().value(4)));
         }
@@ -269,10 +269,10 @@ fn logs(world: &World) {
     let code = |change: &dyn Fn(&mut Enrolment)| finish(change).code();
     other = boot();
     other.firmware.swap(5, 8);
-    assert_eq!(code(&|enrolment| enrolment.logs = other.logs(true)), "log-mismatch", "another order");
+    assert_eq!(code(&|enrolment| enrolment.logs = logs(&other, true)), "log-mismatch", "another order");
     other = boot();
     other.phases.pop();
-    assert_eq!(code(&|enrolment| enrolment.logs = other.logs(true)), "log-mismatch", "one phase fewer");
+    assert_eq!(code(&|enrolment| enrolment.logs = logs(&other, true)), "log-mismatch", "one phase fewer");
     assert_eq!(code(&|enrolment| enrolment.logs.firmware = bytes(vec![1, 2, 3])), "firmware-log");
     assert_eq!(code(&|enrolment| enrolment.logs.userspace = Some(bytes(vec![1]))), "userspace-log");
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use dolmen_hsm_evidence::Moment;
 use dolmen_image_bundle::{
-    Hash, Manifest, Measurements, PART_NAMES, Part, ReleaseKey, SecurityVersion, Sign as _, SignedManifest, SigningKey,
-    Version,
+    Hash, Manifest, ReleaseKey, SecurityVersion, Sign as _, SignedManifest, SigningKey, Version,
 };
 use dolmen_image_disk::verity::RootHash;
 use dolmen_provisioning_appraisal::{Claim, Fresh, Policy, PolicyError, ReferenceValues, Serial};
+use dolmen_provisioning_rehearsal as rehearsal;
 
 use crate::measured::{Measured, boot};
 
@@ -35,28 +35,13 @@ pub(crate) fn keys() -> [ReleaseKey; 1] {
     [key().public_key()]
 }
 
-/// An image that leaves what a boot measured.
+/// An image that leaves what a boot measured, and whose keys are nobody's.
 pub(crate) fn manifest(version: &str, boot: &Measured) -> Manifest {
-    let parts = [4096, 4096, 8192, 8192].map(|bytes| vec![7_u8; bytes]);
-    let phase = |count: usize| {
-        let phases = boot.phases[..count].to_vec();
-        let value = Measured { phases: phases.clone(), ..boot.clone() }.value(11);
-        (phases.join(":"), value)
-    };
-    Manifest {
-        version: version.parse().expect("a version"),
-        security_version: SecurityVersion::new(3).expect("less than 65"),
-        created: 1_790_000_000,
-        release_key: key().public_key().fingerprint(),
-        test_keys: false,
-        root_hash: RootHash::from_bytes([0xab; 32]),
-        parts: [0, 1, 2, 3].map(|at| Part::of(PART_NAMES[at], &parts[at][..]).expect("memory")),
-        measurements: Measurements {
-            pcr4: boot.value(4),
-            pcr7: boot.value(7),
-            pcr11: (1..=boot.phases.len()).map(phase).collect::<BTreeMap<_, _>>(),
-        },
-    }
+    let version = version.parse().expect("a version");
+    let root_hash = RootHash::from_bytes([0xab; 32]);
+    let manifest = rehearsal::manifest(version, root_hash, &key().public_key(), boot).expect("a manifest");
+    let security_version = SecurityVersion::new(3).expect("less than 65");
+    Manifest { security_version, created: 1_790_000_000, test_keys: false, ..manifest }
 }
 
 /// `manifest.json` and `manifest.json.sig`.

@@ -11,7 +11,10 @@ use dolmen_provisioning_appraisal::{
 use dolmen_provisioning_attester as attester;
 use tempfile::TempDir;
 
-use crate::{measured::Measured, support::claim};
+use crate::{
+    measured::{Measured, logs},
+    support::claim,
+};
 
 /// What a box does with its identity: TLS, requests for certificates, and its admission.
 const DOMAINS: [Domain; 2] = [Domain::Tls, Domain::Certificate];
@@ -67,7 +70,7 @@ impl Machine {
 
     pub(crate) fn enrolment(&self, serial: &Serial) -> Enrolment {
         let Connection { evidence, ldevid } = self.connection();
-        attester::enrolment(evidence, &**ldevid, serial, self.measured.logs(true), claim()).expect("the TPM is there")
+        attester::enrolment(evidence, &**ldevid, serial, logs(&self.measured, true), claim()).expect("the TPM is there")
     }
 
     pub(crate) fn respond(&self, challenge: &Challenge) -> Response {
@@ -75,7 +78,7 @@ impl Machine {
     }
 
     pub(crate) fn attest(&self, request: &QuoteRequest) -> Reattestation {
-        attester::reattest(&self.connection().evidence, request, self.measured.logs(false), claim())
+        attester::reattest(&self.connection().evidence, request, logs(&self.measured, false), claim())
             .expect("the TPM quotes")
     }
 

@@ -1,0 +1,58 @@
+//! A box that a maker certified: it finds its organisation, and its organisation gives it its chain.
+//!
+//! The settings are written last, as those of a box that founds a chain.
+
+use std::path::Path;
+
+use anyhow::{Context as _, ensure};
+use dolmen_hsm_api::private;
+use dolmen_node::origin;
+use dolmen_provisioning_ceremony::write_certificates;
+use dolmen_types::{Genesis, PublicKey};
+
+use super::{GENESIS, Home, NewBox};
+use crate::{
+    config::{PeerConfig, SyncFrom, SyncSettings},
+    pledge::{self, Joined, Provisioning},
+    run::consensus_key,
+};
+
+/// The box's certificate, and those that vouch for it.
+const LDEVID: &str = "ldevid.pem";
+
+/// Whether a maker certified this box, so that an organisation may have bought it.
+pub(super) fn is_certified(directory: &Path, new: &NewBox) -> anyhow::Result<bool> {
+    match new.keys {
+        Home::Tpm => {
+            let certificates = new.open_keys(directory)?.idevid_certificates();
+            Ok(!certificates.context("the TPM does not say who this box is")?.is_empty())
+        }
+        Home::Soft => Ok(false),
+    }
+}
+
+/// Waits until the box's organisation has had it admitted, and makes the directory a box's.
+pub(super) async fn join(directory: &Path, new: &NewBox) -> anyhow::Result<()> {
+    let settings = Provisioning::load(directory)?;
+    let keys = new.open_keys(directory)?;
+    let consensus = consensus_key(&keys, &new.keys().consensus)?;
+    let box_ = pledge::NewBox { directory, settings: &settings, keys: &keys, consensus, p2p: new.p2p };
+    let Joined { bundle, role, ldevid } = pledge::join(box_).await?;
+    let chain = bundle.content();
+    let genesis = Genesis::from_json(chain.genesis.as_bytes()).context("the organisation's genesis file is none")?;
+    ensure!(
+        origin(&genesis)?.block.hash().0 == *chain.genesis_hash.as_bytes() && genesis.file().chain_id == chain.chain_id,
+        "the organisation's genesis file is of another chain than it says; ask its operator"
+    );
+    private::write(&directory.join(GENESIS), chain.genesis.as_bytes()).context("cannot write the genesis file")?;
+    write_certificates(&directory.join(LDEVID), &ldevid)?;
+    let serial = ldevid.first().and_then(|own| own.box_serial()).context("the box's certificate names no box")?;
+    let peer = |peer: &dolmen_provisioning_bundle::Peer| PeerConfig {
+        public_key: PublicKey(peer.public_key),
+        address: peer.address,
+    };
+    let (peers, organisation) = (chain.peers.iter().map(peer).collect(), &chain.organisation.name);
+    tracing::info!(chain_id = chain.chain_id, organisation, role = role.code(), "this box joined its chain");
+    let sync = SyncSettings { from: Some(SyncFrom::Snapshot) };
+    new.write_settings(directory, pledge::name(serial), peers, sync)
+}

@@ -1,0 +1,210 @@
+//! What an operator asks of the registrar that runs, over a socket in its directory.
+
+use std::{path::Path, sync::Arc};
+
+use anyhow::{Context as _, bail};
+use axum::{
+    Json, Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use dolmen_provisioning_appraisal::Serial;
+use dolmen_provisioning_link::local::{self, ask};
+use dolmen_provisioning_registrar::{BoxState, Membership, Standing};
+use hyper::Method;
+use openssl::x509::X509Crl;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::service::Service;
+
+/// The socket's file.
+pub(super) const SOCKET: &str = "control.sock";
+/// Bytes of what an operator sends: a voucher.
+const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// A box, for people.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct BoxView {
+    pub(super) serial_number: String,
+    pub(super) standing: String,
+    pub(super) reason: Option<String>,
+    pub(super) since: u64,
+    pub(super) voucher: bool,
+    pub(super) wants_voucher: bool,
+    pub(super) image: Option<String>,
+    pub(super) judged: Option<u64>,
+    pub(super) certificate_until: Option<String>,
+    pub(super) chain: Option<String>,
+    pub(super) alarm: Option<String>,
+}
+
+impl BoxView {
+    fn of(serial: &Serial, one: &BoxState) -> Self {
+        let (standing, reason) = match &one.standing {
+            Standing::Waiting => ("waiting", None),
+            Standing::Approved => ("approved", None),
+            Standing::Declined(reason) => ("declined", Some(reason.clone())),
+            Standing::Revoked(reason) => ("revoked", Some(reason.clone())),
+            Standing::Replaced(new) => ("replaced", Some(format!("by {new}"))),
+        };
+        let chain = one.membership.as_ref().map(|(_, membership)| match membership {
+            Membership::Asked => "asked".to_owned(),
+            Membership::Admitted(role) => role.name().to_owned(),
+            Membership::TurnedAway(reason) => format!("turned away: {reason}"),
+            Membership::Retired => "retired".to_owned(),
+        });
+        let until = one.certificates.last().map(|certificate| certificate.validity().not_after().to_string());
+        Self {
+            serial_number: serial.to_string(),
+            standing: standing.to_owned(),
+            reason,
+            since: one.since,
+            voucher: one.voucher.is_some(),
+            wants_voucher: one.wanted.is_some(),
+            image: one.appraised.as_ref().map(|appraised| appraised.appraisal.version().to_string()),
+            judged: one.appraised.as_ref().map(|appraised| appraised.at),
+            certificate_until: until,
+            chain,
+            alarm: one.alarm.clone(),
+        }
+    }
+}
+
+/// What an operator does with a box.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) enum Deed {
+    /// Let it join.
+    Approve { serial: Serial },
+    /// Do not let it join.
+    Decline { serial: Serial, reason: String },
+    /// Take its alarm off: it was looked at.
+    AllowChange { serial: Serial },
+    /// Cast it out.
+    Revoke { serial: Serial, reason: String },
+    /// Let another box take its place.
+    Replace { serial: Serial, new: Serial },
+    /// Sign its request for a voucher, for the maker.
+    Export { serial: Serial },
+    /// Sign the list of revoked certificates.
+    Crl { days: u32 },
+}
+
+/// A deed, and whose it is.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Signed {
+    by: String,
+    deed: Deed,
+}
+
+/// What is not done, with its causes.
+struct Failure(anyhow::Error);
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        (StatusCode::CONFLICT, format!("{:#}", self.0)).into_response()
+    }
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+pub(super) fn router(service: Arc<Service>) -> Router {
+    Router::new()
+        .route("/boxes", get(boxes))
+        .route("/deeds", post(deed))
+        .route("/vouchers/{by}", post(import))
+        .route("/metrics", get(metrics))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(service)
+}
+
+async fn boxes(State(service): State<Arc<Service>>) -> Json<Vec<BoxView>> {
+    let views = service.look(|state, _| state.boxes().iter().map(|(serial, one)| BoxView::of(serial, one)).collect());
+    Json(views.await)
+}
+
+async fn deed(
+    State(service): State<Arc<Service>>,
+    Json(Signed { by, deed }): Json<Signed>,
+) -> Result<Vec<u8>, Failure> {
+    match deed {
+        Deed::Approve { serial } => {
+            service.change(|registrar, now| Ok(((), registrar.approve(&serial, &by, now)?))).await?;
+        }
+        Deed::Decline { serial, reason } => {
+            service.change(|registrar, now| Ok(((), registrar.decline(&serial, &by, &reason, now)?))).await?;
+        }
+        Deed::AllowChange { serial } => {
+            service.change(|registrar, now| Ok(((), registrar.allow_change(&serial, &by, now)?))).await?;
+        }
+        Deed::Revoke { serial, reason } => {
+            service.change(|registrar, now| Ok(((), registrar.revoke(&serial, &by, &reason, now)?))).await?;
+        }
+        Deed::Replace { serial, new } => {
+            service.change(|registrar, now| Ok(((), registrar.replace(&serial, &new, &by, now)?))).await?;
+        }
+        Deed::Export { serial } => return Ok(service.export(&serial, &by).await?),
+        Deed::Crl { days } => {
+            let crl = service.sign_crl(days).await?;
+            return Ok(X509Crl::from_der(&crl)?.to_pem()?);
+        }
+    }
+    Ok(Vec::new())
+}
+
+async fn import(
+    State(service): State<Arc<Service>>,
+    axum::extract::Path(by): axum::extract::Path<String>,
+    voucher: Bytes,
+) -> Result<(), Failure> {
+    Ok(service.change(|registrar, now| Ok(((), registrar.import(&voucher, &by, now)?))).await?)
+}
+
+async fn metrics(State(service): State<Arc<Service>>) -> String {
+    service.look(|_, metrics| super::metrics::render(&metrics)).await
+}
+
+/// The boxes that a running registrar knows.
+pub(super) async fn list(directory: &Path) -> anyhow::Result<Vec<BoxView>> {
+    parse(&send(directory, Method::GET, "/boxes", Vec::new()).await?)
+}
+
+/// Has a running registrar do something.
+pub(super) async fn act(directory: &Path, by: &str, deed: Deed) -> anyhow::Result<Vec<u8>> {
+    let body = serde_json::to_vec(&Signed { by: by.to_owned(), deed })?;
+    send(directory, Method::POST, "/deeds", body).await
+}
+
+/// Gives a running registrar a voucher.
+pub(super) async fn give(directory: &Path, by: &str, voucher: Vec<u8>) -> anyhow::Result<()> {
+    send(directory, Method::POST, &format!("/vouchers/{by}"), voucher).await.map(|_| ())
+}
+
+async fn send(directory: &Path, method: Method, target: &str, body: Vec<u8>) -> anyhow::Result<Vec<u8>> {
+    let (status, body) = ask_json(directory, method, target, body).await.context("the registrar does not answer")?;
+    if status != 200 {
+        bail!("{}", String::from_utf8_lossy(&body));
+    }
+    Ok(body)
+}
+
+async fn ask_json(
+    directory: &Path,
+    method: Method,
+    target: &str,
+    body: Vec<u8>,
+) -> Result<(u16, Vec<u8>), local::LocalError> {
+    ask(&directory.join(SOCKET), method, target, body).await
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> anyhow::Result<T> {
+    serde_json::from_slice(body).context("the registrar answers in a form that this version does not know")
+}
