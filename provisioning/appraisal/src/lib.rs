@@ -7,7 +7,8 @@
 //! hash. Whatever does not hold is a [`Refusal`] with a code of its own.
 //!
 //! Later the registrar asks for a new quote ([`Verifier::ask`]). The answer, a [`Reattestation`], has to be the same TPM's,
-//! with the same firmware below it and an allowed image on it, or there is a [`Drift`].
+//! with the same firmware below it and an allowed image on it, or there is a [`Drift`]. An [`Acknowledgement`] says when
+//! to come again.
 //!
 //! What an appraisal proves ends with the image: what runs is what was released, as far as its own checks go (dm-verity,
 //! Secure Boot). The firmware's registers are taken as they are at enrolment, since nobody publishes values for them.
@@ -36,8 +37,8 @@ pub use appraisal::{Appraisal, AppraisalError, Counters};
 pub use dolmen_hsm_evidence::Moment;
 pub use encoding::{Bytes, Fixed, Message, MessageError};
 pub use message::{
-    Certificate, Challenge, Claim, Enrolment, Logs, Nonce, PublicArea, QuoteRequest, Reattestation, Registers,
-    Response, Selection, SignedQuote, SignedStatement, activation_proof, certification_nonce,
+    Acknowledgement, Certificate, Challenge, Claim, Enrolment, Logs, Nonce, PublicArea, QuoteRequest, Reattestation,
+    Registers, Response, Selection, SignedQuote, SignedStatement, activation_proof, certification_nonce,
 };
 pub use policy::{Policy, PolicyError};
 pub use reference::{ReferenceError, ReferenceValues};

@@ -50,6 +50,8 @@ pub(crate) const RESPONSE_JSON_BYTES_MAX: usize = FRAME_BYTES_MAX + QUOTE_JSON_B
 /// Bytes of a later attestation.
 pub(crate) const REATTESTATION_JSON_BYTES_MAX: usize =
     FRAME_BYTES_MAX + base64_bytes(PUBLIC_BYTES_MAX) + QUOTE_JSON_BYTES_MAX + LOGS_JSON_BYTES_MAX;
+/// Bytes of an acknowledgement: its names and a number.
+pub(crate) const ACKNOWLEDGEMENT_JSON_BYTES_MAX: usize = 128;
 
 /// Bytes of a policy: a few hundred roots of 2 KB, or some thousand registered boxes.
 pub(crate) const POLICY_BYTES_MAX: usize = 1 << 20;

@@ -8,6 +8,7 @@
 //!  |                  later                    |
 //!  | <-- QuoteRequest: nonce ----------------- |  Verifier::ask
 //!  | -- Reattestation: quote, logs ----------> |  AwaitingQuote::finish
+//!  | <-- Acknowledgement: when again --------- |
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,10 +24,10 @@ use crate::{
     Bytes, Fixed, Message, MessageError, Serial,
     encoding::{check_count, sealed::Checked},
     limits::{
-        CERTIFICATE_BYTES_MAX, CHAIN_CERTIFICATES_MAX, CHALLENGE_JSON_BYTES_MAX, ENCRYPTED_SECRET_BYTES_MAX,
-        ENROLMENT_JSON_BYTES_MAX, FIRMWARE_LOG_BYTES_MAX, ID_OBJECT_BYTES_MAX, PUBLIC_BYTES_MAX,
-        REATTESTATION_JSON_BYTES_MAX, RESPONSE_JSON_BYTES_MAX, SIGNATURE_BYTES_MAX, STATEMENT_BYTES_MAX,
-        USERSPACE_LOG_BYTES_MAX, VERSION_BYTES_MAX,
+        ACKNOWLEDGEMENT_JSON_BYTES_MAX, CERTIFICATE_BYTES_MAX, CHAIN_CERTIFICATES_MAX, CHALLENGE_JSON_BYTES_MAX,
+        ENCRYPTED_SECRET_BYTES_MAX, ENROLMENT_JSON_BYTES_MAX, FIRMWARE_LOG_BYTES_MAX, ID_OBJECT_BYTES_MAX,
+        PUBLIC_BYTES_MAX, REATTESTATION_JSON_BYTES_MAX, RESPONSE_JSON_BYTES_MAX, SIGNATURE_BYTES_MAX,
+        STATEMENT_BYTES_MAX, USERSPACE_LOG_BYTES_MAX, VERSION_BYTES_MAX,
     },
 };
 
@@ -164,6 +165,14 @@ pub struct Reattestation {
     pub claim: Claim,
 }
 
+/// A [`Reattestation`] holds. Registrar to box.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Acknowledgement {
+    /// In how many seconds the box is to attest again, as the registrar wishes it.
+    pub again_seconds: u32,
+}
+
 /// The box's proof that its TPM opened the credential: HMAC-SHA256 by the secret over `"dolmen-activation-v1"` and the
 /// challenge's nonce. The secret itself is never sent.
 #[must_use]
@@ -241,6 +250,18 @@ impl Checked for Reattestation {
     fn check(&self) -> Result<(), MessageError> {
         check_registers(self.quote.registers.keys())?;
         self.claim.check()
+    }
+}
+
+impl Message for Acknowledgement {
+    const FORMAT: &'static str = "dolmen-acknowledgement-v1";
+    const JSON_BYTES_MAX: usize = ACKNOWLEDGEMENT_JSON_BYTES_MAX;
+}
+
+/// Any number will do: the box keeps to its own bounds.
+impl Checked for Acknowledgement {
+    fn check(&self) -> Result<(), MessageError> {
+        Ok(())
     }
 }
 

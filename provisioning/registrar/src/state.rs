@@ -131,6 +131,9 @@ pub struct BoxState {
     pub bundle: Option<Hash>,
     /// What it asked of the chain, and how it stands there.
     pub membership: Option<(String, Membership)>,
+    /// When it was last admitted as what it was not before, seconds since 1970. What it showed by then was of another
+    /// role, or of none.
+    pub admitted: Option<u64>,
     /// In whose place it comes.
     pub replaces: Option<Serial>,
     /// Why somebody should look at it.
@@ -292,7 +295,12 @@ impl State {
             Event::AdmissionAsked { serial, request } => {
                 self.get(serial)?.membership = Some((request.clone(), Membership::Asked));
             }
-            Event::Admitted { serial, role } => self.member(serial, Membership::Admitted(*role))?,
+            Event::Admitted { serial, role } => {
+                let (new, one) = (Membership::Admitted(*role), self.get(serial)?);
+                let is_new = one.membership.as_ref().is_some_and(|(_, held)| *held != new);
+                one.admitted = Some(time).filter(|_| is_new).or(one.admitted);
+                self.member(serial, new)?;
+            }
             Event::TurnedAway { serial, reason } => self.member(serial, Membership::TurnedAway(reason.clone()))?,
             Event::Retired { serial } => self.member(serial, Membership::Retired)?,
             Event::Revoked { serial, reason } => {
@@ -336,6 +344,7 @@ impl State {
             certificates: Vec::new(),
             bundle: None,
             membership: None,
+            admitted: None,
             replaces: None,
             alarm: None,
             may_change: false,

@@ -3,8 +3,8 @@
 
 use dolmen_image_bundle::Hash;
 use dolmen_provisioning_appraisal::{
-    Appraisal, Challenge, Claim, Enrolment, Fixed, Logs, Message, MessageError, QuoteRequest, Reattestation, Response,
-    SignedQuote, SignedStatement, activation_proof, certification_nonce,
+    Acknowledgement, Appraisal, Challenge, Claim, Enrolment, Fixed, Logs, Message, MessageError, QuoteRequest,
+    Reattestation, Response, SignedQuote, SignedStatement, activation_proof, certification_nonce,
 };
 
 use crate::{
@@ -60,11 +60,16 @@ pub(crate) fn reattestation() -> Reattestation {
     Reattestation { ak_public: bytes(vec![0xff; 3]), quote: quote(), logs, claim: claim() }
 }
 
+pub(crate) const fn acknowledgement() -> Acknowledgement {
+    Acknowledgement { again_seconds: 86_400 }
+}
+
 const ENROLMENT: &str = r#"{"format":"dolmen-enrolment-v1","body":{"ek_certificate":"EBAQEBA=","ek_chain":["ICAgIA==",""],"ek_public":"MDAw","ak_public":"////","ldevid_public":"+/v7","certification":{"statement":"UFBQUA==","signature":"UVFR"},"logs":{"firmware":"cHA=","userspace":null},"claim":{"version":"1.2.0-rc.1","root_hash":"abababababababababababababababababababababababababababababababab"}}}"#;
 const CHALLENGE: &str = r#"{"format":"dolmen-challenge-v1","body":{"id_object":"AQEBAQ==","encrypted_secret":"AgICAg==","nonce":"YSBub25jZSB0aGF0IHdhcyBuZXZlciB1c2VkIHlldC4=","registers":[0,4,11]}}"#;
 const RESPONSE: &str = r#"{"format":"dolmen-response-v1","body":{"proof":"PROOF","quote":{"quote":{"statement":"YGBgYA==","signature":"YWFh"},"registers":{"4":"0101010101010101010101010101010101010101010101010101010101010101","11":"0202020202020202020202020202020202020202020202020202020202020202"}}}}"#;
 const QUOTE_REQUEST: &str = r#"{"format":"dolmen-quote-request-v1","body":{"nonce":"YSBub25jZSB0aGF0IHdhcyBuZXZlciB1c2VkIHlldC4=","registers":[7,11]}}"#;
 const REATTESTATION: &str = r#"{"format":"dolmen-reattestation-v1","body":{"ak_public":"////","quote":{"quote":{"statement":"YGBgYA==","signature":"YWFh"},"registers":{"4":"0101010101010101010101010101010101010101010101010101010101010101","11":"0202020202020202020202020202020202020202020202020202020202020202"}},"logs":{"firmware":"cHA=","userspace":"cQ=="},"claim":{"version":"1.2.0-rc.1","root_hash":"abababababababababababababababababababababababababababababababab"}}}"#;
+const ACKNOWLEDGEMENT: &str = r#"{"format":"dolmen-acknowledgement-v1","body":{"again_seconds":86400}}"#;
 /// By sha256sum, and by openssl's HMAC with the secret as key, over the label and the nonce.
 const CERTIFICATION_NONCE: &str = "96e1975a891d9f7c19d7ef97a05009a5c43543a69fd7e38a6f102a2b3514e2dc";
 const PROOF: &str = "CkRH8XlJLWrLOcKJg5HjhoXhlVyosjm5vmGXxDzQ35w=";
@@ -81,6 +86,7 @@ fn messages_are_these_texts() {
     is_text(&response(), &RESPONSE.replace("PROOF", PROOF));
     is_text(&quote_request(), QUOTE_REQUEST);
     is_text(&reattestation(), REATTESTATION);
+    is_text(&acknowledgement(), ACKNOWLEDGEMENT);
 }
 
 #[test]
@@ -185,6 +191,20 @@ fn other_texts_are_no_messages() {
     assert!(matches!(QuoteRequest::from_json(twice.as_bytes()), Err(MessageError::Form)));
     assert!(matches!(refused(""), MessageError::Json(_)));
     assert!(matches!(refused(&[ENROLMENT, "{}"].concat()), MessageError::Json(_)));
+}
+
+/// No number that a box would not expect, and no second way to write one.
+#[test]
+fn acknowledgements_have_one_number() {
+    let read = |number: &str| Acknowledgement::from_json(ACKNOWLEDGEMENT.replace("86400", number).as_bytes());
+    for seconds in [0, 1, u32::MAX] {
+        assert_eq!(read(&seconds.to_string()).unwrap().again_seconds, seconds);
+    }
+    for number in ["-1", "4294967296", "1.0", "1e3", "\"1\"", "null", "", " 1", "01", "1,\"more\":1"] {
+        assert!(read(number).is_err(), "{number}");
+    }
+    let long = ACKNOWLEDGEMENT.replace("86400", &" ".repeat(128));
+    assert!(matches!(Acknowledgement::from_json(long.as_bytes()), Err(MessageError::TooLong { limit: 128, .. })));
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::{fmt::Debug, mem};
 
 use dolmen_hsm_swtpm::{Maker, Swtpm};
 use dolmen_provisioning_appraisal::{
-    Appraisal, Bytes, Challenge, Enrolment, Message, Policy, QuoteRequest, Reattestation, Response, Verifier,
-    activation_proof,
+    Acknowledgement, Appraisal, Bytes, Challenge, Enrolment, Message, Policy, QuoteRequest, Reattestation, Response,
+    Verifier, activation_proof,
 };
 use rand::{Rng as _, RngExt as _, SeedableRng as _, rngs::StdRng};
 
@@ -70,6 +70,7 @@ fn messages_have_one_text() {
     texts::<Response>(&frozen::response());
     texts::<QuoteRequest>(&frozen::quote_request());
     texts::<Reattestation>(&frozen::reattestation());
+    texts::<Acknowledgement>(&frozen::acknowledgement());
 }
 
 #[test]

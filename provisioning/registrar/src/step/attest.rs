@@ -1,6 +1,6 @@
 //! The same box later: whether it still is the one that enrolled.
 
-use dolmen_provisioning_appraisal::{self as appraisal, Message as _, Reattestation, Serial};
+use dolmen_provisioning_appraisal::{self as appraisal, Acknowledgement, Message as _, Reattestation, Serial};
 
 use crate::{
     Answer, Change, Effect, Event, Fresh, OnDrift, Refusal, Registrar, Who,
@@ -37,7 +37,10 @@ impl Registrar {
                 let (counters, version) = (found.counters(), found.version().to_string());
                 let (resets, restarts) = (counters.resets, counters.restarts);
                 self.record(turn, Event::Attested { serial, version, resets, restarts })?;
-                Ok(Answer::empty(204))
+                let again_seconds = self.setup.policy.attestation_seconds();
+                // Ten years at most, which is less.
+                let again_seconds = u32::try_from(again_seconds).unwrap_or(u32::MAX);
+                Ok(Answer::json(Acknowledgement { again_seconds }.to_json()?))
             }
             Err(refusal) => {
                 if is_change(&refusal) {

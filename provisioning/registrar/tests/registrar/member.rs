@@ -129,6 +129,47 @@ fn a_box_is_told_of_the_chain_and_asks_to_join_it() {
     assert_eq!(office.ask(Call::Admission, &ldevid, &request), answer);
 }
 
+/// When it was admitted is when it became what it is.
+#[test]
+fn a_change_of_role_has_a_time() {
+    let mut office = Office::new("");
+    let pledge = maker().build("A", "");
+    let ldevid = office.enrol(&pledge, 1);
+    let request = pledge.admission(&ldevid, office.appraisal(&pledge), |_| ());
+    assert_eq!(office.ask(Call::Admission, &ldevid, &request).status, 202);
+    let admitted = |office: &Office| office.registrar.state().boxes()[&pledge.serial].admitted;
+    assert_eq!(admitted(&office), None);
+    for (after, role, expected) in [
+        (10, Role::Follower, 10),
+        (20, Role::Follower, 10),
+        (30, Role::Validator, 30),
+        (40, Role::Validator, 30),
+        (50, Role::Follower, 50),
+    ] {
+        office.now = NOW + after;
+        let change = office.registrar.admitted(&pledge.serial, role, office.now);
+        office.keep(change);
+        assert_eq!(admitted(&office), Some(NOW + expected), "{after}");
+        office.restart();
+    }
+    // The same record again, as an older program may have written it.
+    office.now = NOW + 60;
+    office.happened(Event::Admitted { serial: pledge.serial.clone(), role: Role::Follower });
+    assert_eq!(admitted(&office), Some(NOW + 50));
+    // It went, and came back.
+    office.now = NOW + 70;
+    let change = office.registrar.retired(&pledge.serial, office.now);
+    office.keep(change);
+    assert_eq!(admitted(&office), Some(NOW + 50));
+    let again = pledge.admission(&ldevid, office.appraisal(&pledge), |admission| admission.request.push('!'));
+    assert_eq!(office.ask(Call::Admission, &ldevid, &again).status, 202);
+    office.now = NOW + 80;
+    let change = office.registrar.admitted(&pledge.serial, Role::Follower, office.now);
+    office.keep(change);
+    assert_eq!(admitted(&office), Some(NOW + 80));
+    office.restart();
+}
+
 #[test]
 fn admissions_that_do_not_hold_are_refused() {
     let mut office = Office::new("");

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use dolmen_hsm_evidence::Public;
 use dolmen_hsm_swtpm::{Maker as TpmMaker, Swtpm};
 use dolmen_image_bundle::Hash;
-use dolmen_provisioning_appraisal::{Challenge, Fixed, Message as _, QuoteRequest, Response, Verifier};
+use dolmen_provisioning_appraisal::{
+    Acknowledgement, Challenge, Fixed, Message as _, QuoteRequest, Response, Verifier,
+};
 use dolmen_provisioning_ca::Certificate;
 use dolmen_provisioning_journal::Journal;
 use dolmen_provisioning_registrar::{Answer, Call, Effect, Record, Registrar, Role};
@@ -109,8 +111,14 @@ fn a_box_joins_and_stays_what_it_was() {
     office.now += DAY;
     assert_eq!(office.registrar.due(office.now).len(), 1);
     machine.reboot(boot());
-    assert_eq!(attest(&mut office, &ldevid, &machine).status, 204);
+    let answer = attest(&mut office, &ldevid, &machine);
+    assert_eq!((answer.status, answer.media), (200, Some("application/json")));
+    // As often as the policy says, by default once a day.
+    assert_eq!(Acknowledgement::from_json(&answer.body).unwrap().again_seconds, 86_400);
     assert!(office.registrar.due(office.now).is_empty());
+    // It did so after it was admitted, as whoever asks can tell.
+    let one = &office.registrar.state().boxes()[&pledge.serial];
+    assert!(one.appraised.as_ref().map(|appraised| appraised.at) > one.admitted);
     office.restart();
     // An old quote is refused, and is no alarm.
     let old = asked(&mut office, &ldevid);
@@ -142,7 +150,7 @@ fn drift(office: &mut Office, pledge: &Pledge, ldevid: &Certificate, machine: &m
     let change = office.registrar.allow_change(&pledge.serial, "Ada", office.now);
     office.keep(change);
     assert_eq!(appraise(office, pledge, machine, |_, _| ()).status, 204);
-    assert_eq!(attest(office, ldevid, machine).status, 204);
+    assert_eq!(attest(office, ldevid, machine).status, 200);
     assert_eq!(office.registrar.metrics().alarms, 0);
     office.restart();
 }
