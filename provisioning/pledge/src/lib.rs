@@ -42,6 +42,8 @@
 //! have to lead to what the voucher pinned. No rule here looks at a time.
 
 mod answer;
+mod appraising;
+mod exchange;
 mod hint;
 mod identity;
 mod limits;

@@ -2,7 +2,6 @@
 
 mod admit;
 mod enrol;
-mod exchange;
 mod seek;
 mod talk;
 
@@ -11,13 +10,13 @@ use std::mem;
 use dolmen_provisioning_voucher::OwnershipEpoch;
 
 pub use self::seek::OfferRefusal;
-use self::{admit::Admitting, enrol::Enrolling, exchange::Exchange, seek::Seeking};
+use self::{admit::Admitting, enrol::Enrolling, seek::Seeking};
 use crate::{
-    Client, Connect, Hint, Identity, Key, Outcome, Phase, Record, Report, Request, ResumeError, Step, Trust,
-    Unexpected,
+    Client, Connect, Identity, Key, Outcome, Phase, Record, Report, Request, ResumeError, Step, Trust, Unexpected,
+    exchange::Exchange,
     owner::{Bundled, Enrolled, Owner},
     route::{Route, backoff_seconds},
-    trust::Server,
+    trust::Connection,
 };
 
 /// A box on its way to its owner and its chain. See the crate's documentation.
@@ -43,14 +42,6 @@ pub struct Pledge {
     admitting: Admitting,
     refusal: Option<Report>,
     failure: Option<Report>,
-}
-
-/// Whom the box is connected to, and as whom.
-#[derive(Debug)]
-struct Connection {
-    hint: Hint,
-    server: Server,
-    key: Key,
 }
 
 /// What is to be done, without what it needs.
@@ -113,7 +104,7 @@ impl Pledge {
                 self.unsigned_ask().map_or(Step::MakeNonce, |unsigned| Step::Sign { key: Key::IDevId, unsigned })
             }
             At::Attest => Step::Attest,
-            At::Respond => self.enrolling.challenge.as_ref().map_or(Step::Attest, Step::Respond),
+            At::Respond => self.enrolling.appraising.challenge().map_or(Step::Attest, Step::Respond),
             At::MakeRequest => Step::MakeRequest,
             At::MakeAdmission => {
                 self.bundled().map_or(Step::Discover, |bundled| Step::MakeAdmission(bundled.bundle.content()))
@@ -185,7 +176,7 @@ impl Pledge {
             None if self.unsaved || self.epoch.is_none_or(|epoch| epoch < owner.accepted.epoch()) => {
                 Phase::TakingOwnership
             }
-            None if self.enrolling.appraised => Phase::Enrolling,
+            None if self.enrolling.appraising.is_done() => Phase::Enrolling,
             None => Phase::Attesting,
             Some(Enrolled { bundled: None, .. }) => Phase::FetchingBundle,
             Some(_) if at == At::Joined => Phase::Member,
@@ -268,11 +259,11 @@ impl Pledge {
         match exchange {
             Exchange::RequestVoucher => exchange.request(self.ask_message()),
             Exchange::VoucherStatus | Exchange::EnrollStatus => exchange.request(self.telemetry()),
-            Exchange::CaCerts | Exchange::Bundle => exchange.request(&b""[..]),
             Exchange::Enrolment | Exchange::Response | Exchange::SimpleEnroll => {
                 exchange.request(self.enrolling.body(exchange))
             }
             Exchange::Admission => exchange.request(self.admitting.message.as_deref().unwrap_or_default()),
+            Exchange::CaCerts | Exchange::Bundle => exchange.request(&b""[..]),
         }
     }
 

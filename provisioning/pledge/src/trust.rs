@@ -9,6 +9,8 @@ use dolmen_provisioning_ca::{
 };
 use dolmen_provisioning_voucher::{Registrar, RegistrarError, SerialNumber};
 
+use crate::{Hint, Key};
+
 /// Whoever the box is connected to.
 #[derive(Clone, Debug)]
 pub(crate) struct Server {
@@ -47,6 +49,14 @@ impl Server {
         let (own, rules) = (self.registrar.certificate(), Rules::timeless(Purpose::Registrar));
         chain::verify(own, &others, slice::from_ref(anchor), &rules).map(|_| ())
     }
+}
+
+/// Whom the box is connected to, and as whom.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) hint: Hint,
+    pub(crate) server: Server,
+    pub(crate) key: Key,
 }
 
 /// Why a box does not take certificates of its owner.

@@ -4,9 +4,10 @@ use dolmen_provisioning_bundle::{Admission, limits::ADMISSION_MESSAGE_BYTES_MAX}
 use dolmen_provisioning_ca::cms::Unsigned;
 use serde::Deserialize;
 
-use super::{At, Exchange, Pledge};
+use super::{At, Pledge};
 use crate::{
     Role,
+    exchange::Exchange,
     owner::{Bundled, Enrolled},
 };
 

@@ -1,10 +1,12 @@
 //! An owner's box: it shows what it is, and asks for a certificate.
 
-use dolmen_provisioning_appraisal::{Challenge, Enrolment, Message as _, Response};
+use dolmen_provisioning_appraisal::{Enrolment, Response};
 use dolmen_provisioning_ca::{self as ca, Certificate, est};
 
-use super::{At, Exchange, Pledge};
+use super::{At, Pledge};
 use crate::{
+    appraising::{Appraising, Showing},
+    exchange::Exchange,
     limits::TELLS_MAX,
     owner::Enrolled,
     trust::{self, CertificateRefusal},
@@ -19,19 +21,14 @@ pub(super) struct Enrolling {
     tells: u8,
     /// The owner's authorities, and which of them is the root.
     authorities: Option<(Vec<Certificate>, Certificate)>,
-    enrolment: Option<Vec<u8>>,
-    /// Good for one connection.
-    pub(super) challenge: Option<Challenge>,
-    /// Good for one connection.
-    response: Option<Vec<u8>>,
-    pub(super) appraised: bool,
+    pub(super) appraising: Appraising,
     request: Option<(ca::Request, String)>,
     /// Why the new certificate is not taken, if the registrar was not told yet.
     pub(super) refused: Option<&'static str>,
 }
 
 impl Enrolling {
-    pub(super) const fn at(&self) -> At {
+    pub(super) fn at(&self) -> At {
         if self.refused.is_some() {
             return At::Send(Exchange::EnrollStatus);
         }
@@ -41,23 +38,20 @@ impl Enrolling {
         if self.authorities.is_none() {
             return At::Send(Exchange::CaCerts);
         }
-        match self {
-            Self { appraised: true, request: None, .. } => At::MakeRequest,
-            Self { appraised: true, .. } => At::Send(Exchange::SimpleEnroll),
-            Self { enrolment: None, .. } => At::Attest,
-            Self { challenge: None, .. } => At::Send(Exchange::Enrolment),
-            Self { response: None, .. } => At::Respond,
-            Self { .. } => At::Send(Exchange::Response),
+        match self.appraising.next() {
+            Some(Showing::Attest) => At::Attest,
+            Some(Showing::Respond) => At::Respond,
+            Some(Showing::Send(exchange)) => At::Send(exchange),
+            None if self.request.is_none() => At::MakeRequest,
+            None => At::Send(Exchange::SimpleEnroll),
         }
     }
 
     pub(super) fn body(&self, exchange: Exchange) -> &[u8] {
-        let body = match exchange {
-            Exchange::Enrolment => self.enrolment.as_deref(),
-            Exchange::Response => self.response.as_deref(),
-            _ => self.request.as_ref().map(|(_, body)| body.as_bytes()),
-        };
-        body.unwrap_or_default()
+        match exchange {
+            Exchange::Enrolment | Exchange::Response => self.appraising.body(exchange),
+            _ => self.request.as_ref().map(|(_, body)| body.as_bytes()).unwrap_or_default(),
+        }
     }
 
     /// The answer to a status got lost.
@@ -67,7 +61,8 @@ impl Enrolling {
     }
 
     pub(super) fn disconnected(&mut self) {
-        (self.challenge, self.response, self.refused) = (None, None, None);
+        self.appraising.disconnected();
+        self.refused = None;
     }
 
     /// All but what the registrar was told.
@@ -92,23 +87,20 @@ impl Pledge {
     }
 
     pub(super) fn enrolment_is(&mut self, enrolment: &Enrolment) {
-        match enrolment.to_json() {
-            Ok(json) => self.enrolling.enrolment = Some(json),
-            Err(error) => self.fault("attestation-failed", &error.to_string()),
+        if let Err(error) = self.enrolling.appraising.enrolment_is(enrolment) {
+            self.fault("attestation-failed", &error.to_string());
         }
     }
 
     pub(super) fn challenge_is(&mut self, body: &[u8]) {
-        match Challenge::from_json(body) {
-            Ok(challenge) => self.enrolling.challenge = Some(challenge),
-            Err(error) => self.refuse("challenge-damaged", &error),
+        if let Err(error) = self.enrolling.appraising.challenge_is(body) {
+            self.refuse("challenge-damaged", &error);
         }
     }
 
     pub(super) fn response_is(&mut self, response: &Response) {
-        match response.to_json() {
-            Ok(json) => self.enrolling.response = Some(json),
-            Err(error) => self.fault("response-failed", &error.to_string()),
+        if let Err(error) = self.enrolling.appraising.response_is(response) {
+            self.fault("response-failed", &error.to_string());
         }
     }
 

@@ -8,9 +8,10 @@ use dolmen_provisioning_voucher::{
     Assertion, Expectation, Form, JSON_VOUCHER, Nonce, OwnershipEpoch, Refusal, VoucherRequest, accept,
 };
 
-use super::{At, Exchange, Pledge};
+use super::{At, Pledge};
 use crate::{
     Report,
+    exchange::Exchange,
     limits::{ASKS_MAX, OFFERS_MAX, SIGNED_BYTES_MAX},
     owner::Owner,
     trust::Server,

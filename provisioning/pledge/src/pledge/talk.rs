@@ -2,11 +2,12 @@
 
 use std::error::Error;
 
-use super::{Admitting, At, Connection, Exchange, Pledge};
+use super::{Admitting, At, Pledge};
 use crate::{
     Answer, Hint, Key, Report,
     answer::{Problem, Verdict, judge},
-    trust::Server,
+    exchange::Exchange,
+    trust::{Connection, Server},
 };
 
 impl Pledge {
@@ -55,7 +56,7 @@ impl Pledge {
             Exchange::RequestVoucher => self.voucher_is(body),
             Exchange::CaCerts => self.authorities_are(body),
             Exchange::Enrolment => self.challenge_is(body),
-            Exchange::Response => self.enrolling.appraised = true,
+            Exchange::Response => self.enrolling.appraising.accepted(),
             Exchange::SimpleEnroll => self.certificate_is(body),
             Exchange::Bundle => self.bundle_is(body),
             Exchange::Admission => self.role_is(body),
