@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use dolmen_provisioning_appraisal::{Challenge, Message as _};
+use dolmen_provisioning_appraisal::{Challenge, Message as _, QuoteRequest};
 use dolmen_provisioning_ca::est;
 
 use crate::{
@@ -36,7 +36,15 @@ pub(crate) enum Exchange {
     Bundle,
     /// To be one of the chain's.
     Admission,
+    /// What is to be quoted.
+    AskQuote,
+    /// The quote.
+    Attestation,
+    /// RFC 7030 §4.2.2.
+    SimpleReenroll,
 }
+
+const ATTESTATION: &str = "/.well-known/dolmen/attestation";
 
 impl Exchange {
     /// The request with a body.
@@ -51,6 +59,9 @@ impl Exchange {
             Self::EnrollStatus => ("/.well-known/brski/enrollstatus", Some(JSON)),
             Self::Bundle => ("/.well-known/dolmen/bundle", None),
             Self::Admission => ("/.well-known/dolmen/admission", Some(CMS)),
+            Self::AskQuote => (ATTESTATION, None),
+            Self::Attestation => (ATTESTATION, Some(JSON)),
+            Self::SimpleReenroll => ("/.well-known/est/simplereenroll", Some(est::MEDIA_TYPE_REQUEST)),
         };
         let method = if content_type.is_some() { Method::Post } else { Method::Get };
         let answer_bytes_max = self.answer_bytes_max();
@@ -61,8 +72,8 @@ impl Exchange {
     pub(crate) const fn accept(self) -> Option<&'static str> {
         match self {
             Self::RequestVoucher => Some(VOUCHER),
-            Self::CaCerts | Self::SimpleEnroll => Some(CERTIFICATES),
-            Self::Enrolment | Self::Admission => Some(JSON),
+            Self::CaCerts | Self::SimpleEnroll | Self::SimpleReenroll => Some(CERTIFICATES),
+            Self::Enrolment | Self::Admission | Self::AskQuote | Self::Attestation => Some(JSON),
             Self::Bundle => Some(CMS),
             Self::VoucherStatus | Self::Response | Self::EnrollStatus => None,
         }
@@ -72,8 +83,9 @@ impl Exchange {
     pub(crate) const fn answer_bytes_max(self) -> usize {
         match self {
             Self::RequestVoucher => VOUCHER_BYTES_MAX,
-            Self::CaCerts | Self::SimpleEnroll => CERTIFICATES_BYTES_MAX,
+            Self::CaCerts | Self::SimpleEnroll | Self::SimpleReenroll => CERTIFICATES_BYTES_MAX,
             Self::Enrolment if Challenge::JSON_BYTES_MAX > SHORT_ANSWER_BYTES_MAX => Challenge::JSON_BYTES_MAX,
+            Self::AskQuote if QuoteRequest::JSON_BYTES_MAX > SHORT_ANSWER_BYTES_MAX => QuoteRequest::JSON_BYTES_MAX,
             Self::Bundle => BUNDLE_MESSAGE_BYTES_MAX,
             _ => SHORT_ANSWER_BYTES_MAX,
         }
@@ -81,7 +93,7 @@ impl Exchange {
 
     /// Whether somebody may have to decide first.
     pub(crate) const fn may_wait(self) -> bool {
-        matches!(self, Self::RequestVoucher | Self::SimpleEnroll | Self::Admission)
+        matches!(self, Self::RequestVoucher | Self::SimpleEnroll | Self::SimpleReenroll | Self::Admission)
     }
 
     /// Whether it tells what became of something: whatever the answer, the box goes on.

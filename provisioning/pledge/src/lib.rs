@@ -1,4 +1,4 @@
-//! A box's first boot: how it becomes its organisation's, and its chain's (RFC 8995, RFC 7030).
+//! A box's first boot: how it becomes its organisation's, and its chain's (RFC 8995, RFC 7030); and how it stays so.
 //!
 //! ```text
 //!           nothing stored   voucher stored      certificate stored  bundle stored          admission stored
@@ -34,19 +34,39 @@
 //! followed for the same owner; after, no voucher with this epoch or a lower one is followed any more. So a box has one
 //! owner for each epoch, whenever power goes.
 //!
+//! # Later
+//!
+//! A member goes on with a [`Keeper`], which is driven in the same way and has no end. It works in rounds:
+//!
+//! ```text
+//! at the start; when the registrar said so; when asked to     the certificate has expired, or is none for the registrar
+//!           |                                                           |
+//! Attest: a quote, by the box's certificate                   Enrol: TPM and image, by its maker's certificate
+//!           | two thirds of its life are over                           |
+//!           '---------------> Renew: another certificate <--------------'
+//!                                     | stored
+//!                                     '---> it is shown at once: Attest
+//! ```
+//!
+//! The certificate in use is always the one that is stored. A new one is for the same key and the same box, and leads to
+//! the same root, by the same rules as the first.
+//!
 //! # Whom to trust
 //!
 //! Hints where a registrar may be are trusted by nobody: each is tried in turn, and who does not prove to be the box's
 //! owner costs a pause. The driver's TLS takes any certificate of a server that holds its key (RFC 8995 §5.1), in every
 //! step: whose it is, is looked at here, by the certificates that [`Outcome::Connected`] has. From the voucher on, they
-//! have to lead to what the voucher pinned. No rule here looks at a time.
+//! have to lead to what the voucher pinned. No rule here looks at a time: a keeper's clock says when to do something, and
+//! nothing else.
 
 mod answer;
 mod appraising;
 mod exchange;
 mod hint;
 mod identity;
+mod keeper;
 mod limits;
+mod member;
 mod outcome;
 mod owner;
 mod phase;
@@ -60,6 +80,7 @@ mod trust;
 
 pub use hint::{Hint, HintError, Source};
 pub use identity::{Identity, IdentityError};
+pub use keeper::{Keeper, KeeperPhase};
 pub use outcome::{Answer, Discovery, Outcome, Unexpected};
 pub use owner::{ResumeError, Role};
 pub use phase::Phase;

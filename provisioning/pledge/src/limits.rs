@@ -27,6 +27,16 @@ pub(crate) const RETRY_AFTER_SECONDS_MIN: u32 = 1;
 /// An hour: longer, and nobody in front of the box knows whether it still tries.
 pub(crate) const RETRY_AFTER_SECONDS_MAX: u32 = 3600;
 
+/// Seconds of a keeper's wait at most: a clock that was set, or a wish to attest at once, counts soon.
+pub(crate) const WAIT_SECONDS_MAX: u32 = 60;
+/// Seconds after which a box attests again at the earliest: a quote takes a TPM a second, and fills a line of a journal.
+pub(crate) const ATTEST_SECONDS_MIN: u32 = 60;
+/// Seconds after which it does at the latest, whatever the registrar says: a box that was changed is found within a week.
+pub(crate) const ATTEST_SECONDS_MAX: u32 = 7 * 24 * 60 * 60;
+/// Seconds for which a registrar is not asked again whose certificates the box does not take: each is one that its
+/// authority takes back later, so that a mistake of its operator fills no list of revoked certificates.
+pub(crate) const UNFIT_SECONDS: u32 = 3600;
+
 /// How often a registrar is told that its voucher was followed, if the answer gets lost.
 pub(crate) const TELLS_MAX: u8 = 3;
 
@@ -47,4 +57,5 @@ pub(crate) const TEXT_CHARACTERS_MAX: usize = 240;
 pub(crate) const RECORD_BYTES_MAX: usize = (BUNDLE_MESSAGE_BYTES_MAX + (1 << 20)).div_ceil(3) * 4;
 
 const _: () = assert!(BACKOFF_SECONDS_MAX + BACKOFF_SECONDS_MAX / 2 <= 2 * ROUND_SECONDS_MAX);
+const _: () = assert!(ATTEST_SECONDS_MIN <= ATTEST_SECONDS_MAX && WAIT_SECONDS_MAX <= ROUND_SECONDS_MAX);
 const _: () = assert!(SHORT_ANSWER_BYTES_MAX <= VOUCHER_BYTES_MAX);

@@ -1,6 +1,6 @@
 //! What came of a step.
 
-use dolmen_provisioning_appraisal::{Enrolment, Response};
+use dolmen_provisioning_appraisal::{Enrolment, Reattestation, Response};
 use dolmen_provisioning_ca as ca;
 use dolmen_provisioning_voucher::OwnershipEpoch;
 
@@ -25,6 +25,8 @@ pub enum Outcome {
     Enrolment(Box<Enrolment>),
     /// The TPM's answer.
     Response(Box<Response>),
+    /// The TPM's quote, and the logs.
+    Reattestation(Box<Reattestation>),
     /// A request for a certificate.
     Request(ca::Request),
     /// The text of a request for admission.
@@ -50,6 +52,7 @@ impl Outcome {
             Self::Signed(_) => "signed",
             Self::Enrolment(_) => "enrolment",
             Self::Response(_) => "response",
+            Self::Reattestation(_) => "reattestation",
             Self::Request(_) => "request",
             Self::AdmissionRequest(_) => "admission-request",
             Self::Stored => "stored",

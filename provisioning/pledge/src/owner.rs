@@ -49,6 +49,9 @@ pub enum ResumeError {
     /// The bundle.
     #[error("the chain bundle in the box's record does not hold; decommission the box")]
     Bundle(#[source] bundle::Refusal),
+    /// Of a box that has not come so far.
+    #[error("the box's record is not that of a member of a chain; let the box join its chain first")]
+    NotMember,
 }
 
 impl ResumeError {
@@ -61,6 +64,7 @@ impl ResumeError {
             Self::Certificate(_) => "record-certificate",
             Self::LDevId(_) => "record-ldevid",
             Self::Bundle(_) => "record-bundle",
+            Self::NotMember => "record-not-member",
         }
     }
 }
@@ -135,7 +139,7 @@ impl Owner {
     }
 
     /// Whether a root is this owner's: the pinned certificate, or above the registrar that is pinned.
-    fn check_root(&self, enrolled: &Enrolled) -> Result<(), CertificateRefusal> {
+    pub(crate) fn check_root(&self, enrolled: &Enrolled) -> Result<(), CertificateRefusal> {
         let found = root(self.accepted.pinned_domain_cert(), &enrolled.authorities, &self.server)?;
         if found == enrolled.root { Ok(()) } else { Err(CertificateRefusal::NoRoot) }
     }

@@ -263,7 +263,12 @@ impl Pledge {
                 exchange.request(self.enrolling.body(exchange))
             }
             Exchange::Admission => exchange.request(self.admitting.message.as_deref().unwrap_or_default()),
-            Exchange::CaCerts | Exchange::Bundle => exchange.request(&b""[..]),
+            // The last three are a keeper's.
+            Exchange::CaCerts
+            | Exchange::Bundle
+            | Exchange::AskQuote
+            | Exchange::Attestation
+            | Exchange::SimpleReenroll => exchange.request(&b""[..]),
         }
     }
 

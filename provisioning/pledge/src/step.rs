@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 
-use dolmen_provisioning_appraisal::Challenge;
+use dolmen_provisioning_appraisal::{Challenge, QuoteRequest};
 use dolmen_provisioning_bundle::{Bundle, ChainBundle};
 use dolmen_provisioning_ca::{Certificate, cms::Unsigned};
 use dolmen_provisioning_voucher::OwnershipEpoch;
 
 use crate::{Hint, Record, Role};
 
-/// The one thing to do now. Each is answered by the outcome that is named here, or, but for the last two, by
+/// The one thing to do now, for a [`Pledge`](crate::Pledge) or a [`Keeper`](crate::Keeper). Each is answered by the outcome that is named here, or, but for the last two, by
 /// [`Outcome::Failed`](crate::Outcome::Failed).
 #[derive(Clone, Debug)]
 pub enum Step<'a> {
@@ -38,8 +38,15 @@ pub enum Step<'a> {
     Attest,
     /// Have the TPM answer a challenge. [`Outcome::Response`](crate::Outcome::Response).
     Respond(&'a Challenge),
+    /// Have the TPM quote what is asked for, and gather the logs.
+    /// [`Outcome::Reattestation`](crate::Outcome::Reattestation).
+    Reattest(&'a QuoteRequest),
     /// Have the LDevID's key ask for a certificate. [`Outcome::Request`](crate::Outcome::Request).
     MakeRequest,
+    /// Have the LDevID's key ask for another certificate in the place of this one
+    /// ([`RequestBuilder::renewal`](dolmen_provisioning_ca::RequestBuilder::renewal)).
+    /// [`Outcome::Request`](crate::Outcome::Request).
+    MakeRenewal(&'a Certificate),
     /// Have the consensus key ask for this chain's admission, as `dolmen gov request` does: for this organisation, on this
     /// appraisal. [`Outcome::AdmissionRequest`](crate::Outcome::AdmissionRequest).
     MakeAdmission(&'a ChainBundle),
@@ -76,7 +83,9 @@ impl Step<'_> {
             Self::Sign { .. } => "sign",
             Self::Attest => "attest",
             Self::Respond(_) => "respond",
+            Self::Reattest(_) => "reattest",
             Self::MakeRequest => "make-request",
+            Self::MakeRenewal(_) => "make-renewal",
             Self::MakeAdmission(_) => "make-admission",
             Self::Store(_) => "store",
             Self::Wait { .. } => "wait",

@@ -41,13 +41,19 @@ impl Server {
 
     /// Says that it is a registrar for whom this certificate vouches.
     pub(crate) fn check(&self, anchor: &Certificate) -> Result<(), ChainError> {
-        self.check_with(&[], anchor)
+        self.authorities(&[], anchor).map(|_| ())
     }
 
-    fn check_with(&self, more: &[Certificate], anchor: &Certificate) -> Result<(), ChainError> {
+    /// Those that vouch for it, up to this certificate, which is the last.
+    pub(crate) fn authorities(
+        &self,
+        more: &[Certificate],
+        anchor: &Certificate,
+    ) -> Result<Vec<Certificate>, ChainError> {
         let others = [self.chain.get(1..).unwrap_or_default(), more].concat();
         let (own, rules) = (self.registrar.certificate(), Rules::timeless(Purpose::Registrar));
-        chain::verify(own, &others, slice::from_ref(anchor), &rules).map(|_| ())
+        let path = chain::verify(own, &others, slice::from_ref(anchor), &rules)?;
+        Ok(path.certificates().iter().skip(1).cloned().collect())
     }
 }
 
@@ -77,6 +83,11 @@ pub enum CertificateRefusal {
     /// Another box's.
     #[error("the new certificate is not one of the box {0}; ask the operator of its authority")]
     Serial(SerialNumber),
+    /// One of before.
+    #[error(
+        "the new certificate is none, or was issued before the box's present one; ask the operator of its authority"
+    )]
+    Stale,
 }
 
 impl CertificateRefusal {
@@ -89,6 +100,7 @@ impl CertificateRefusal {
             Self::Certificate(_) => "certificate-damaged",
             Self::Untrusted(_) => "certificate-untrusted",
             Self::Serial(_) => "certificate-serial",
+            Self::Stale => "certificate-stale",
         }
     }
 }
@@ -105,7 +117,7 @@ pub(crate) fn root(
         return Ok(pinned.clone());
     }
     let mut roots = authorities.iter().filter(|root| root.is_authority() && root.subject() == root.issuer());
-    let root = roots.find(|root| server.check_with(authorities, root).is_ok());
+    let root = roots.find(|root| server.authorities(authorities, root).is_ok());
     root.cloned().ok_or(CertificateRefusal::NoRoot)
 }
 

@@ -60,7 +60,12 @@ impl Pledge {
             Exchange::SimpleEnroll => self.certificate_is(body),
             Exchange::Bundle => self.bundle_is(body),
             Exchange::Admission => self.role_is(body),
-            Exchange::VoucherStatus | Exchange::EnrollStatus => {}
+            // The first two are judged by nobody, the others are a keeper's.
+            Exchange::VoucherStatus
+            | Exchange::EnrollStatus
+            | Exchange::AskQuote
+            | Exchange::Attestation
+            | Exchange::SimpleReenroll => {}
         }
     }
 

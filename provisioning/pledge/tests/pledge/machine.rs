@@ -1,7 +1,8 @@
 //! A model of a box's hardware, of its network, and of what goes wrong with them.
 
 use dolmen_provisioning_appraisal::{
-    Claim, Enrolment, Fixed, Logs, Response, SignedQuote, SignedStatement, activation_proof,
+    Claim, Enrolment, Fixed, Logs, QuoteRequest, Reattestation, Response, SignedQuote, SignedStatement,
+    activation_proof,
 };
 use dolmen_provisioning_ca::{Certificate, RequestBuilder, Subject};
 use dolmen_provisioning_pledge::{
@@ -103,42 +104,55 @@ impl Machine {
         let phase = pledge.phase();
         let step = pledge.next();
         assert_eq!(pledge.next().name(), step.name(), "asking changes nothing");
-        self.steps.push(step.name());
-        let is_wait = matches!(step, Step::Wait { .. });
-        let is_send = matches!(step, Step::Send(_));
-        let outcome = match trouble {
-            _ if matches!(step, Step::Joined { .. }) => return,
-            Some(Trouble::CrashBefore) => None,
-            Some(Trouble::Undone) if !is_wait => Some(Outcome::Failed("it is not done".to_owned())),
-            Some(Trouble::Unsaid) if !is_wait => {
-                self.perform(&step);
-                Some(Outcome::Failed("nobody knows".to_owned()))
-            }
-            Some(Trouble::CrashAfter) => {
-                self.perform(&step);
-                None
-            }
-            Some(Trouble::Twice) => {
-                self.perform(&step);
-                Some(self.perform(&step))
-            }
-            Some(trouble) if is_send => {
-                let Outcome::Answered(answer) = self.perform(&step) else { panic!("no answer") };
-                Some(Outcome::Answered(self.spoil(answer, trouble)))
-            }
-            _ => Some(self.perform(&step)),
-        };
-        match outcome {
+        if matches!(step, Step::Joined { .. }) {
+            return;
+        }
+        match self.attempt(&step, trouble) {
             Some(outcome) => {
-                // Whoever lost a connection has none.
-                if matches!(outcome, Outcome::Failed(_)) {
-                    self.connection = None;
-                }
                 pledge.done(outcome).expect("an outcome that fits");
                 self.check(pledge, phase);
             }
             None => *pledge = self.crash(),
         }
+    }
+
+    /// Does a step, with what goes wrong. Nothing comes of it where power goes.
+    pub(crate) fn attempt(&mut self, step: &Step<'_>, trouble: Option<&Trouble>) -> Option<Outcome> {
+        self.steps.push(step.name());
+        let is_wait = matches!(step, Step::Wait { .. });
+        let is_send = matches!(step, Step::Send(_));
+        let outcome = match trouble {
+            Some(Trouble::CrashBefore) => return None,
+            Some(Trouble::Undone) if !is_wait => Outcome::Failed("it is not done".to_owned()),
+            Some(Trouble::Unsaid) if !is_wait => {
+                self.perform(step);
+                Outcome::Failed("nobody knows".to_owned())
+            }
+            Some(Trouble::CrashAfter) => {
+                self.perform(step);
+                return None;
+            }
+            Some(Trouble::Twice) => {
+                self.perform(step);
+                self.perform(step)
+            }
+            Some(trouble) if is_send => {
+                let Outcome::Answered(answer) = self.perform(step) else { panic!("no answer") };
+                Outcome::Answered(self.spoil(answer, trouble))
+            }
+            _ => self.perform(step),
+        };
+        // Whoever lost a connection has none.
+        if matches!(outcome, Outcome::Failed(_)) {
+            self.connection = None;
+        }
+        Some(outcome)
+    }
+
+    /// Power goes: there is no connection any more.
+    pub(crate) fn power_off(&mut self) {
+        self.connection = None;
+        self.crashes += 1;
     }
 
     /// What always holds.
@@ -197,6 +211,11 @@ impl Machine {
                 let registers = challenge.registers.iter().map(|register| (*register, image_hash(*register))).collect();
                 let quote = SignedQuote { quote: statement(0x60), registers };
                 Outcome::Response(Box::new(Response { proof: activation_proof(&SECRET, &challenge.nonce), quote }))
+            }
+            Step::Reattest(request) => Outcome::Reattestation(Box::new(reattestation(request))),
+            Step::MakeRenewal(present) => {
+                let request = RequestBuilder::renewal(present);
+                Outcome::Request(block_on(request.sign(&*signer(LDEVID))).expect("a signature"))
             }
             Step::MakeRequest => {
                 let subject = Subject::new("Example", "box").expect("a name");
@@ -307,6 +326,14 @@ pub(crate) fn enrolment() -> Enrolment {
         logs: Logs { firmware: bytes(&[0x70; 2]), userspace: None },
         claim: Claim { version: "1.2.0".parse().expect("a version"), root_hash: image_hash(0xab) },
     }
+}
+
+/// A TPM's quote. The model of a registrar looks for the nonce in it.
+pub(crate) fn reattestation(request: &QuoteRequest) -> Reattestation {
+    let registers = request.registers.iter().map(|register| (*register, image_hash(*register))).collect();
+    let quote = SignedStatement { statement: bytes(&request.nonce.0), signature: bytes(&[1; 3]) };
+    let Enrolment { ak_public, logs, claim, .. } = enrolment();
+    Reattestation { ak_public, quote: SignedQuote { quote, registers }, logs, claim }
 }
 
 /// A TPM's answer to a challenge with this nonce.

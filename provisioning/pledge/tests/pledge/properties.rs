@@ -9,7 +9,7 @@ use crate::{
     support::hint,
 };
 
-fn any_answer() -> impl Strategy<Value = Answer> {
+pub(crate) fn any_answer() -> impl Strategy<Value = Answer> {
     let content_type = prop_oneof![
         Just(""),
         Just("text/html"),
@@ -38,7 +38,7 @@ fn any_answer() -> impl Strategy<Value = Answer> {
     ]
 }
 
-fn any_trouble() -> impl Strategy<Value = Option<Trouble>> {
+pub(crate) fn any_trouble() -> impl Strategy<Value = Option<Trouble>> {
     prop_oneof![
         8 => Just(None),
         2 => Just(Some(Trouble::Undone)),

@@ -3,19 +3,27 @@
 use std::collections::HashMap;
 
 use dolmen_image_bundle::Hash as ImageHash;
-use dolmen_provisioning_appraisal::{Bytes, Challenge, Enrolment, Fixed, Message as _, Response, activation_proof};
+use dolmen_provisioning_appraisal::{
+    Acknowledgement, Bytes, Challenge, Enrolment, Fixed, Message as _, QuoteRequest, Reattestation, Response,
+    activation_proof,
+};
 use dolmen_provisioning_bundle::{Admission, AdmissionExpectation, ChainBundle, Hash, Organisation as Member, Peer};
-use dolmen_provisioning_ca::{Certificate, PublicKey, chain::When, est};
+use dolmen_provisioning_ca::{Authority, Certificate, PublicKey, UnixTime, Validity, chain::When, est};
 use dolmen_provisioning_pledge::{Answer, Method, Request};
 use dolmen_provisioning_voucher::PledgeRequest;
 use futures::executor::block_on;
 
-use crate::support::{Organisation, Party, SERIAL, Ticket, ldevid, registrar_request, serial, signer, world};
+use crate::support::{
+    Organisation, Party, SERIAL, Ticket, forever, issue_ldevid, registrar_request, serial, signer, world,
+};
 
 /// What opens a challenge of this model.
 pub(crate) const SECRET: [u8; 32] = [0x5e; 32];
 pub(crate) const CHAIN: u64 = 7;
 pub(crate) const APPRAISAL: [u8; 32] = [0xcc; 32];
+/// When boxes are enrolled, by all clocks.
+pub(crate) const START: u64 = 1_800_000_000;
+const ATTESTATION: &str = "/.well-known/dolmen/attestation";
 pub(crate) const GENESIS: [u8; 32] = [0xaa; 32];
 
 /// Which vouchers a registrar has.
@@ -36,6 +44,7 @@ pub(crate) enum Stock {
 }
 
 /// A registrar, and all that it remembers.
+#[derive(Clone)]
 pub(crate) struct Registrar {
     pub(crate) organisation: usize,
     pub(crate) registrar: usize,
@@ -49,8 +58,21 @@ pub(crate) struct Registrar {
     challenges: u8,
     challenge: Option<[u8; 32]>,
     appraised: Option<Vec<u8>>,
-    certificates: Vec<Certificate>,
+    pub(crate) certificates: Vec<Certificate>,
     pub(crate) admissions: Vec<String>,
+    /// Its clock.
+    pub(crate) now: u64,
+    /// How long certificates hold, in seconds; none for ever.
+    pub(crate) life: Option<u64>,
+    /// When it wants boxes to attest again.
+    pub(crate) again: u32,
+    /// Another authority than its organisation's first.
+    pub(crate) authority: Option<Authority>,
+    quote: Option<[u8; 32]>,
+    /// When the box was last judged.
+    judged: Option<u64>,
+    /// When it attested.
+    pub(crate) attested: Vec<u64>,
 }
 
 impl Registrar {
@@ -68,7 +90,19 @@ impl Registrar {
             appraised: None,
             certificates: Vec::new(),
             admissions: Vec::new(),
+            now: START,
+            life: None,
+            again: 24 * 60 * 60,
+            authority: None,
+            quote: None,
+            judged: None,
+            attested: Vec::new(),
         }
+    }
+
+    /// What issues certificates.
+    fn issuing(&self) -> &Authority {
+        self.authority.as_ref().unwrap_or(&self.owner().issuing)
     }
 
     pub(crate) fn owner(&self) -> &'static Organisation {
@@ -92,8 +126,8 @@ impl Registrar {
             (Method::Post, "/.well-known/brski/voucher_status", Some("application/json")) if is_idevid => {
                 self.status("voucher", &request.body)
             }
-            (Method::Get, "/.well-known/est/cacerts", None) if is_idevid => {
-                ok("application/pkcs7-mime; smime-type=certs-only", est::cacerts(&self.owner().issuing).expect("certs"))
+            (Method::Get, "/.well-known/est/cacerts", None) => {
+                ok("application/pkcs7-mime; smime-type=certs-only", est::cacerts(self.issuing()).expect("certs"))
             }
             (Method::Post, "/.well-known/dolmen/enrolment", Some("application/json")) if is_idevid => {
                 self.enrolment(&request.body)
@@ -110,6 +144,13 @@ impl Registrar {
             (Method::Get, "/.well-known/dolmen/bundle", None) if is_ldevid => ok("application/cms", self.bundle()),
             (Method::Post, "/.well-known/dolmen/admission", Some("application/cms")) if is_ldevid => {
                 self.admission(client, &request.body)
+            }
+            (Method::Get, ATTESTATION, None) => self.member(client).unwrap_or_else(|| self.ask_quote()),
+            (Method::Post, ATTESTATION, Some("application/json")) => {
+                self.member(client).unwrap_or_else(|| self.attestation(&request.body))
+            }
+            (Method::Post, "/.well-known/est/simplereenroll", Some("application/pkcs10")) => {
+                self.reenroll(client, &request.body)
             }
             (_, path, _) => refused(403, &format!("not-allowed{}", path.len()), false),
         }
@@ -185,7 +226,7 @@ impl Registrar {
         let Ok(response) = Response::from_json(body) else { return refused(400, "response-damaged", true) };
         match challenge {
             Some(nonce) if response.proof == activation_proof(&SECRET, &Fixed(nonce)) => {
-                self.appraised = Some(body.to_vec());
+                (self.appraised, self.judged) = (Some(body.to_vec()), Some(self.now));
                 Answer { status: 204, ..ok("", "") }
             }
             Some(_) => refused(403, "activation", true),
@@ -201,11 +242,77 @@ impl Registrar {
         if let Some(answer) = self.must_wait(1) {
             return answer;
         }
-        // A new one for the same key: the one before is superseded.
+        self.issue(request.public_key())
+    }
+
+    /// A new certificate for the same key. Those of before hold, too.
+    fn issue(&mut self, key: PublicKey) -> Answer {
         let number = u8::try_from(self.certificates.len()).expect("few") + 1;
-        let certificate = ldevid(self.owner(), request.public_key(), SERIAL, number);
+        let [now, end] = [self.now, self.now + self.life.unwrap_or_default()].map(UnixTime::from_secs);
+        let validity = Validity::new(now.expect("a time"), end.expect("a time")).expect("an end");
+        let validity = self.life.map_or_else(forever, |_| validity);
+        let certificate = issue_ldevid(self.issuing(), key, SERIAL, number, validity);
         self.certificates.push(certificate.clone());
         ok("application/pkcs7-mime; smime-type=certs-only", est::write_enrolled(&certificate).expect("certs"))
+    }
+
+    /// What is said to one whose certificate does not hold.
+    fn member(&self, client: &Certificate) -> Option<Answer> {
+        if !client.is_issued_by(self.issuing().certificate()).expect("a key") {
+            return Some(refused(403, "ldevid-unknown", false));
+        }
+        if client.validity().not_after().as_secs() < self.now {
+            return Some(refused(403, "ldevid-expired", false));
+        }
+        (!self.certificates.contains(client)).then(|| refused(403, "ldevid-not-issued", false))
+    }
+
+    fn ask_quote(&mut self) -> Answer {
+        self.challenges = self.challenges.wrapping_add(1);
+        let nonce = [self.challenges; 32];
+        self.quote = Some(nonce);
+        let request = QuoteRequest { nonce: Fixed(nonce), registers: [4, 11].into() };
+        ok("application/json", request.to_json().expect("JSON"))
+    }
+
+    /// A quote answers one request.
+    fn attestation(&mut self, body: &[u8]) -> Answer {
+        let Ok(answer) = Reattestation::from_json(body) else { return refused(400, "message-damaged", false) };
+        match self.quote.take() {
+            Some(nonce) if answer.quote.quote.statement.as_slice() == nonce => {
+                self.judged = Some(self.now);
+                self.attested.push(self.now);
+                let again_seconds = self.again;
+                ok("application/json", Acknowledgement { again_seconds }.to_json().expect("JSON"))
+            }
+            Some(_) => refused(403, "quote-replayed", false),
+            None => refused(409, "no-challenge", true),
+        }
+    }
+
+    /// By whoever was judged within a day, with the same name as before.
+    fn reenroll(&mut self, client: &Certificate, body: &[u8]) -> Answer {
+        let Ok(request) = est::read_request(body) else { return refused(400, "request-damaged", false) };
+        if client == world().machine.certificate() {
+            // Its appraisal is what it is judged by, and nothing of before.
+            if self.appraised.take().is_none() {
+                return refused(409, "out-of-order", true);
+            }
+        } else {
+            if !self.certificates.contains(client) {
+                return refused(403, "ldevid-not-issued", false);
+            }
+            if est::check_reenroll(client, &request).is_err() {
+                return refused(403, "reenroll-other", false);
+            }
+        }
+        if self.judged.is_none_or(|at| at + 24 * 60 * 60 < self.now) {
+            return refused(409, "appraisal-old", true);
+        }
+        if let Some(answer) = self.must_wait(1) {
+            return answer;
+        }
+        self.issue(request.public_key())
     }
 
     pub(crate) fn content(&self) -> ChainBundle {

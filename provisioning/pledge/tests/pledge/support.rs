@@ -112,16 +112,35 @@ fn issue(authority: &Authority, profile: Profile, name: &str, key: u8, machine: 
 
 /// A new LDevID of an organisation's.
 pub(crate) fn ldevid(organisation: &Organisation, key: PublicKey, serial: &str, number: u8) -> Certificate {
+    issue_ldevid(&organisation.issuing, key, serial, number, forever())
+}
+
+/// A new LDevID of an authority's.
+pub(crate) fn issue_ldevid(
+    authority: &Authority,
+    key: PublicKey,
+    serial: &str,
+    number: u8,
+    validity: Validity,
+) -> Certificate {
     let subject = Subject::new("Example", "box").and_then(|subject| subject.with_machine_serial(serial));
     let order = Order {
         profile: Profile::LDevId,
         subject: subject.expect("a name"),
         key,
         alt_names: Vec::new(),
-        validity: forever(),
+        validity,
         serial: Serial::from_random([number; 16]),
     };
-    block_on(organisation.issuing.issue(&order)).expect("a certificate")
+    block_on(authority.issue(&order)).expect("a certificate")
+}
+
+/// Another issuing authority under an organisation's root, which takes the place of the one before.
+pub(crate) fn rotated(organisation: &Organisation, key: u8) -> Authority {
+    let subject = Subject::new("Example", "issuing 2").expect("a name");
+    let certificate = block_on(organisation.root.issue(&order(Profile::Issuing, subject, key)));
+    let chain = vec![organisation.root.certificate().clone()];
+    Authority::new(certificate.expect("an authority"), chain, signer(key)).expect("an authority")
 }
 
 fn order(profile: Profile, subject: Subject, key: u8) -> Order {
@@ -131,7 +150,7 @@ fn order(profile: Profile, subject: Subject, key: u8) -> Order {
 }
 
 /// Over for whoever looks at the clock of this machine: nobody does.
-fn forever() -> Validity {
+pub(crate) fn forever() -> Validity {
     Validity::new(UnixTime::from_secs(1_000_000_000).expect("a time"), UnixTime::MAX).expect("an end")
 }
 

@@ -1,11 +1,12 @@
 //! A driver that mistakes its steps is told so, and nothing comes of it.
 
+use dolmen_provisioning_appraisal::{Fixed, QuoteRequest};
 use dolmen_provisioning_pledge::{Answer, Discovery, Outcome, Step};
 use dolmen_provisioning_voucher::OwnershipEpoch;
 use futures::executor::block_on;
 
 use crate::{
-    machine::{Machine, enrolment, response},
+    machine::{Machine, enrolment, reattestation, response},
     registrar::{Registrar, Stock},
     support::{LDEVID, hint, signer},
 };
@@ -21,16 +22,19 @@ const ALL: &[&str] = &[
     "sign",
     "attest",
     "respond",
+    "reattest",
     "make-request",
+    "make-renewal",
     "make-admission",
     "store",
 ];
 
 /// Each outcome that there is, and the steps that it can come of.
-fn outcomes() -> Vec<(Outcome, &'static [&'static str])> {
+pub(crate) fn outcomes() -> Vec<(Outcome, &'static [&'static str])> {
     let subject = dolmen_provisioning_ca::Subject::new("Example", "box").expect("a name");
     let request = dolmen_provisioning_ca::RequestBuilder::new(&subject, Vec::new()).expect("a request");
     let request = block_on(request.sign(&*signer(LDEVID))).expect("a signature");
+    let quote = QuoteRequest { nonce: Fixed([1; 32]), registers: [4].into() };
     let answer = Answer { status: 500, content_type: None, retry_after: None, body: Vec::new() };
     vec![
         (Outcome::Discovered(Discovery { hints: vec![hint("a")], chance: 0 }), &["discover"]),
@@ -41,7 +45,8 @@ fn outcomes() -> Vec<(Outcome, &'static [&'static str])> {
         (Outcome::Signed(b"?".to_vec()), &["sign"]),
         (Outcome::Enrolment(Box::new(enrolment())), &["attest"]),
         (Outcome::Response(Box::new(response([1; 32]))), &["respond"]),
-        (Outcome::Request(request), &["make-request"]),
+        (Outcome::Reattestation(Box::new(reattestation(&quote))), &["reattest"]),
+        (Outcome::Request(request), &["make-request", "make-renewal"]),
         (Outcome::AdmissionRequest("{}".to_owned()), &["make-admission"]),
         (Outcome::Stored, &["store"]),
         (Outcome::Waited, &["wait"]),
@@ -72,6 +77,7 @@ fn outcomes_fit_their_steps_alone() {
         machine.step(&mut pledge, None);
     }
     machine.check_joined(&pledge, 0);
+    // None of a keeper's.
     assert_eq!(seen.len(), 14, "{seen:?}");
 }
 
