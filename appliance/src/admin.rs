@@ -26,9 +26,9 @@ use tokio::{
     task::JoinHandle,
 };
 
-pub(crate) use self::tls::Tls;
 use self::{claim::Claim, signed::Answers, update::Updates};
-use crate::config::BoxConfig;
+pub(crate) use self::{hosts::guard, tls::Tls};
+use crate::{config::BoxConfig, pledge::Report};
 
 mod claim;
 mod hosts;
@@ -43,7 +43,7 @@ const READY_HEAD_AGE_MS_MIN: u64 = 5_000;
 /// Event streams at once: half of the connections, so that the health checks and the page itself find room.
 const EVENT_STREAMS_MAX: usize = 32;
 /// How long a stopping box waits for requests in progress.
-const STOP_GRACE: Duration = Duration::from_secs(2);
+pub(crate) const STOP_GRACE: Duration = Duration::from_secs(2);
 /// The page needs nothing from elsewhere, and nobody may frame it.
 const CONTENT_SECURITY_POLICY: &str =
     "default-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'; object-src 'none'";
@@ -74,6 +74,7 @@ impl Server {
         genesis: &Genesis,
         node: Arc<Node>,
         keys: BoxKeys,
+        provisioning: Option<Reports>,
     ) -> anyhow::Result<Self> {
         let listen = config.admin.listen;
         let listener = TcpListener::bind(listen).await.with_context(|| {
@@ -82,8 +83,8 @@ impl Server {
         let address = listener.local_addr().context("the listening socket has no address")?;
         let (stop, stop_seen) = watch::channel(false);
         let tls = keys.tls.as_ref().map(|(_, tls)| tls.acceptor.clone());
-        let page = Arc::new(Page::new(config, genesis, node, keys, stop_seen.clone())?);
-        let router = hosts::guard(router(page), &config.admin.hosts);
+        let page = Arc::new(Page::new(config, genesis, node, keys, provisioning, stop_seen.clone())?);
+        let router = guard(router(page), &config.admin.hosts);
         let task = tokio::spawn(dolmen_provisioning_link::serve(listener, tls, router, Limits::default(), stop_seen));
         Ok(Self { address, stop, task })
     }
@@ -122,9 +123,12 @@ struct Page {
     keys: Vec<KeyView>,
     answers: Answers,
     updates: Option<Updates>,
+    provisioning: Option<Reports>,
     streams: Arc<Semaphore>,
     stop: watch::Receiver<bool>,
 }
+
+type Reports = watch::Receiver<Option<Report>>;
 
 #[derive(Serialize)]
 struct Status {
@@ -146,6 +150,8 @@ struct Status {
     uptime_s: u64,
     rpc_url: String,
     alarms: Vec<Alarm>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provisioning: Option<Report>,
     keys: Vec<KeyView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     recent_blocks: Option<Vec<BlockSummary>>,
@@ -209,6 +215,7 @@ impl Page {
         genesis: &Genesis,
         node: Arc<Node>,
         keys: BoxKeys,
+        provisioning: Option<Reports>,
         stop: watch::Receiver<bool>,
     ) -> anyhow::Result<Self> {
         let settings = genesis.file();
@@ -229,6 +236,7 @@ impl Page {
             keys: views.into_iter().flatten().map(|(used_for, key)| KeyView::new(used_for, &**key)).collect(),
             answers: Answers::new(keys.api)?,
             updates: updates.transpose()?,
+            provisioning,
             streams: Arc::new(Semaphore::new(EVENT_STREAMS_MAX)),
             stop,
         })
@@ -263,12 +271,24 @@ impl Page {
             uptime_s: self.node.uptime().as_secs(),
             rpc_url: format!("http://{}", self.node.rpc_address()),
             alarms: self.alarms(),
+            provisioning: self.provisioning(),
             keys: self.keys.clone(),
             recent_blocks: with_blocks.then(|| self.node.metrics().recent_blocks()),
         }
     }
 
+    /// How the box stands with its registrar, where it has one.
+    fn provisioning(&self) -> Option<Report> {
+        self.provisioning.as_ref()?.borrow().clone()
+    }
+
     fn alarms(&self) -> Vec<Alarm> {
+        let provisioning = self.provisioning();
+        let of_registrar = provisioning.iter().flat_map(provisioning_alarms);
+        self.vote_alarms().into_iter().chain(of_registrar).collect()
+    }
+
+    fn vote_alarms(&self) -> Vec<Alarm> {
         let Some(votes) = self.node.votes() else { return Vec::new() };
         let fenced = votes.fence.filter(|_| votes.fenced).map(|fence| Alarm {
             id: "votes_fenced",
@@ -309,6 +329,33 @@ impl Page {
     }
 }
 
+/// The media type of numbers.
+pub(crate) const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What somebody must see to about the box and its registrar.
+fn provisioning_alarms(report: &Report) -> Vec<Alarm> {
+    let certificate = report.certificate.as_ref().filter(|certificate| {
+        matches!(&*certificate.standing, "30-days" | "7-days" | "1-day" | "expired" | "clock-behind")
+    });
+    let certificate = certificate.map(|certificate| Alarm {
+        id: "certificate",
+        cause: match &*certificate.standing {
+            "expired" => "the box's certificate has expired".to_owned(),
+            "clock-behind" => "the box's certificate is not valid yet".to_owned(),
+            left => format!("the box's certificate ends in less than {}", left.replace('-', " ")),
+        },
+        next: "see that the box reaches its registrar and that its clock is right; it renews by itself",
+        until_view: None,
+    });
+    let refusal = report.refusal.as_ref().map(|refusal| Alarm {
+        id: "registrar",
+        cause: format!("{} ({})", refusal.message, refusal.code),
+        next: "ask whoever runs the organisation's registrar: its journal says more",
+        until_view: None,
+    });
+    certificate.into_iter().chain(refusal).collect()
+}
+
 fn router(page: Arc<Page>) -> Router {
     let mut router = Router::new()
         .route("/api/status", get(status))
@@ -324,7 +371,7 @@ fn router(page: Arc<Page>) -> Router {
     router.with_state(page)
 }
 
-fn file(media_type: &'static str, content: &'static str) -> Response {
+pub(crate) fn file(media_type: &'static str, content: &'static str) -> Response {
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(media_type)),
         (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY)),
@@ -341,8 +388,11 @@ async fn status(State(page): State<Arc<Page>>, uri: Uri) -> Response {
 }
 
 async fn metrics(State(page): State<Arc<Page>>) -> Response {
-    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, content_type)], page.node.encode_metrics()).into_response()
+    let node = page.node.encode_metrics();
+    let own = page.provisioning().map(|report| report.metrics()).unwrap_or_default();
+    // The end marker may stand only once.
+    let text = own + &node;
+    ([(header::CONTENT_TYPE, OPENMETRICS)], text).into_response()
 }
 
 /// Alive: consensus runs. A supervisor restarts the box where this fails.

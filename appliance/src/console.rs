@@ -23,7 +23,7 @@ use openssl::{hash::MessageDigest, x509::X509};
 use crate::{
     boot,
     config::BoxConfig,
-    power_button,
+    pledge, power_button,
     status::{self, Answer},
     update::Report,
 };
@@ -93,7 +93,12 @@ async fn look(dir: &Path, recovery_key: &Path) -> Status {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
     status.time = (now >= CLOCK_SET_S).then_some(now);
     status.recovery_key = fs::read_to_string(recovery_key).ok().and_then(|key| RecoveryKey::parse(key.trim()).ok());
-    let Ok(config) = BoxConfig::load(&dir.join(boot::SETTINGS)) else { return status };
+    let Ok(config) = BoxConfig::load(&dir.join(boot::SETTINGS)) else {
+        if let Some(report) = pledge::Report::load(dir) {
+            join(&report, &mut status);
+        }
+        return status;
+    };
     status.name.clone_from(&config.name);
     status.pages = Some(pages(config.admin.listen));
     if let Some(update) = &config.update {
@@ -107,6 +112,39 @@ async fn look(dir: &Path, recovery_key: &Path) -> Status {
         Err(error) => tracing::debug!(error = format!("{error:#}"), "the box does not answer yet"),
     }
     status
+}
+
+/// What a box that has not joined yet tells: how far it is, and what is in its way.
+fn join(report: &pledge::Report, status: &mut Status) {
+    status.name.clone_from(&report.serial_number);
+    status.state = State::Joining(Some(phase(&report.phase).into()));
+    let refused = report.refusal.as_ref().map(|refusal| {
+        let at = refusal.at.as_ref().map(|at| format!(" at {at}")).unwrap_or_default();
+        let next =
+            if refusal.by == "registrar" { "ask whoever runs the registrar" } else { "see the operator's guide" };
+        Problem { cause: format!("{} ({}{at})", refusal.message, refusal.code).into(), next: next.into() }
+    });
+    let failed = report.failure.as_ref().map(|failure| Problem {
+        cause: format!("{} ({})", failure.message, failure.code).into(),
+        next: "check network and registrar; the box goes on trying".into(),
+    });
+    status.problem = refused.or(failed);
+}
+
+fn phase(code: &str) -> &str {
+    match code {
+        "discovering" => "looks for registrars",
+        "pausing" => "waits before it asks again",
+        "connecting" => "calls a registrar",
+        "asking" => "asks for a voucher",
+        "taking-ownership" => "follows its voucher",
+        "attesting" => "shows its TPM and its image",
+        "enrolling" => "asks for its certificate",
+        "fetching-bundle" => "asks for its chain",
+        "awaiting-admission" => "waits to be admitted to the chain",
+        "member" => "is one of the chain's",
+        other => other,
+    }
 }
 
 /// Where the page is: at each address of a real interface, those of version 4 first.
@@ -192,6 +230,29 @@ mod tests {
         understand(&answer, &mut status);
         assert_eq!(status.state, State::Joining(Some("catching up: block 3 of 9".into())));
         assert_eq!(status.problem, None);
+    }
+
+    #[test]
+    fn a_box_that_joins_says_how_far_it_is_and_what_is_in_its_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut report = json!({
+            "serial_number": "BOX-0001", "phase": "awaiting-admission", "refusal": null, "failure": null,
+            "certificate": null, "attested": null,
+        });
+        let told = |report: &serde_json::Value| {
+            fs::write(dir.path().join("provisioning.json"), report.to_string()).unwrap();
+            let mut status = starting();
+            join(&pledge::Report::load(dir.path()).unwrap(), &mut status);
+            status
+        };
+        let status = told(&report);
+        assert_eq!(status.state, State::Joining(Some("waits to be admitted to the chain".into())));
+        assert_eq!((&*status.name, status.problem), ("BOX-0001", None));
+        let trouble = |code: &str| json!({ "code": code, "message": "no", "by": "registrar", "at": "10.0.0.1:8443" });
+        report["failure"] = trouble("connection");
+        assert_eq!(told(&report).problem.unwrap().cause, "no (connection)".into());
+        report["refusal"] = trouble("box-revoked");
+        assert_eq!(told(&report).problem.unwrap().cause, "no (box-revoked at 10.0.0.1:8443)".into());
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod backends;
 mod backup;
 mod bench;
 mod boot;
+mod boxes;
 mod ca;
 mod ceremony;
 mod config;
@@ -69,6 +70,9 @@ enum Command {
     Masa(Box<masa::MasaArgs>),
     /// Serve an organisation's boxes that join: vouchers, certificates, and their admission to the chain.
     Registrar(Box<registrar::RegistrarArgs>),
+    /// Put a box in the place of another; take a box out of use.
+    #[command(subcommand)]
+    Box(boxes::BoxCommand),
     /// Show who governs a chain, and propose and vote on changes of it.
     Gov(Box<gov::GovArgs>),
     /// Show how a running box is doing.
@@ -126,6 +130,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Ca(args) => runtime.block_on(ca::ca(*args)).map(|()| true),
         Command::Masa(args) => runtime.block_on(masa::masa(*args)).map(|()| true),
         Command::Registrar(args) => runtime.block_on(registrar::registrar(*args)).map(|()| true),
+        Command::Box(command) => runtime.block_on(boxes::boxes(command)).map(|()| true),
         Command::Gov(args) => runtime.block_on(gov::gov(*args)).map(|()| true),
         Command::Status(args) => runtime.block_on(status::status(args)),
         Command::Backup(args) => backup::backup(args).map(|()| true),

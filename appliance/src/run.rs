@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     io::{self, Write as _},
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -21,8 +22,10 @@ use crate::{
         Backend,
         keys::{self, Keys},
     },
-    config::{BoxConfig, SyncFrom, VoteCounter, load_genesis},
-    logging, supervisor,
+    config::{BoxConfig, KeySettings, SyncFrom, VoteCounter, load_genesis},
+    logging,
+    pledge::{Home, Keeping},
+    supervisor,
 };
 
 /// Arguments of `dolmen run`.
@@ -44,7 +47,7 @@ pub(crate) struct RunArgs {
 pub(crate) const CLIENT_VERSION: &str = concat!("dolmen/v", env!("CARGO_PKG_VERSION"), "/linux-x86_64/rust");
 
 /// The log of votes, beside the keys: the chain's data may be removed and fetched again, this must not.
-const VOTE_LOG: &str = "votes";
+pub(crate) const VOTE_LOG: &str = "votes";
 
 /// How long a stopped box waits for threads that still have the database.
 const CLOSE_MAX: Duration = Duration::from_secs(2);
@@ -84,7 +87,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
     let genesis = load_genesis(&config.genesis)?;
     fs::create_dir_all(&config.data_dir)
         .with_context(|| format!("cannot create data_dir {}", config.data_dir.display()))?;
-    let keys = Keys::new(config.keys.devices.clone())?;
+    let keys = Arc::new(Keys::new(config.keys.devices.clone())?);
     let key = consensus_key(&keys, &config.keys.consensus)?;
     let own = public_key(&*key)?;
     let vote_counter = vote_counter(&keys, &config)?;
@@ -132,9 +135,13 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
         tracing::info!("stopped");
         return Ok(());
     };
+    let directory = args.config.parent().unwrap_or(Path::new(".")).to_owned();
+    let home = Home { directory, keys: keys.clone(), consensus: key.clone(), p2p: config.p2p.listen };
+    let keeping = Keeping::start(home, node.clone());
+    let provisioning = keeping.as_ref().map(Keeping::reports);
     let keys = page_keys(&keys, &config, key)?;
     let certificate = keys.tls.as_ref().map(|(_, tls)| tls.fingerprint.clone());
-    let admin = admin::Server::start(&config, &genesis, node.clone(), keys).await?;
+    let admin = admin::Server::start(&config, &genesis, node.clone(), keys, provisioning).await?;
     let (height, rpc, ui) = (node.head().block.number(), node.rpc_address(), admin.address());
     tracing::info!(height, %rpc, %ui, certificate, "serving");
     supervisor::ready();
@@ -144,6 +151,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
     };
     tracing::info!("stopping");
     supervisor::stopping();
+    drop(keeping);
     let closing = node.closing();
     tokio::join!(admin.stop(), node.stop());
     drop(node);
@@ -156,17 +164,27 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
 
 /// The keys of the web page, made where there are none.
 fn page_keys(keys: &Keys, config: &BoxConfig, consensus: Arc<dyn Signer>) -> anyhow::Result<admin::BoxKeys> {
-    let open = |uri: &Option<KeyUri>, domains: &[Domain]| {
-        let spec = KeySpec { algorithm: Algorithm::EcdsaP256, domains: domains.iter().copied().collect() };
-        uri.as_ref().map(|uri| keys.open_or_create(uri, spec)).transpose()
-    };
-    let tls = open(&config.keys.tls, &[Domain::Tls, Domain::Certificate])?;
-    let tls = tls.map(|key| {
-        let BoxConfig { name, admin, .. } = config;
-        let tls = admin::Tls::new(key.clone(), keys.dir(), name, admin.listen, &admin.hosts)?;
-        anyhow::Ok((key, tls))
-    });
-    Ok(admin::BoxKeys { consensus, tls: tls.transpose()?, api: open(&config.keys.api, &[Domain::Api])? })
+    let BoxConfig { name, admin, keys: KeySettings { tls, api, .. }, .. } = config;
+    let tls = tls.as_ref().map(|uri| page_tls(keys, uri, name, admin.listen, &admin.hosts)).transpose()?;
+    let api = api.as_ref().map(|uri| page_key(keys, uri, &[Domain::Api])).transpose()?;
+    Ok(admin::BoxKeys { consensus, tls, api })
+}
+
+/// The key of a page's TLS, and what people compare.
+pub(crate) fn page_tls(
+    keys: &Keys,
+    uri: &KeyUri,
+    name: &str,
+    listen: SocketAddr,
+    hosts: &[String],
+) -> anyhow::Result<(Arc<dyn Signer>, admin::Tls)> {
+    let key = page_key(keys, uri, &[Domain::Tls, Domain::Certificate])?;
+    let tls = admin::Tls::new(key.clone(), keys.dir(), name, listen, hosts)?;
+    Ok((key, tls))
+}
+
+fn page_key(keys: &Keys, uri: &KeyUri, domains: &[Domain]) -> anyhow::Result<Arc<dyn Signer>> {
+    keys.open_or_create(uri, KeySpec { algorithm: Algorithm::EcdsaP256, domains: domains.iter().copied().collect() })
 }
 
 /// Lets the process open as many files as the system allows it: database, journals and connections together pass the

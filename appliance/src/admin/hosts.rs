@@ -17,7 +17,7 @@ use axum::{
 struct Hosts(Vec<String>);
 
 /// Refuses the requests that name another host than those of `names`.
-pub(super) fn guard(router: Router, names: &[String]) -> Router {
+pub(crate) fn guard(router: Router, names: &[String]) -> Router {
     router.layer(middleware::from_fn_with_state(Arc::new(Hosts(names.to_vec())), check))
 }
 

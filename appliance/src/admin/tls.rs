@@ -21,7 +21,7 @@ const YEARS: [i32; 2] = [2020, 2060];
 /// What the page's socket needs, and what people compare.
 #[derive(Clone)]
 pub(crate) struct Tls {
-    pub(super) acceptor: TlsAcceptor,
+    pub(crate) acceptor: TlsAcceptor,
     /// SHA-256 of the certificate, in pairs of digits with colons between them.
     pub(crate) fingerprint: String,
 }

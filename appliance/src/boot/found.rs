@@ -61,12 +61,12 @@ fn open_or_write_genesis(path: &Path, name: &str, public_key: PublicKey) -> anyh
 mod tests {
     use std::fs;
 
-    use super::{super::Home, *};
+    use super::{super::KeyHome, *};
     use crate::boot::SETTINGS;
 
     fn new_box() -> NewBox {
         let local = "127.0.0.1:0".parse().unwrap();
-        NewBox { keys: Home::Soft, tcti: None, rpc: local, page: local, p2p: local }
+        NewBox { keys: KeyHome::Soft, tcti: None, rpc: local, page: local, p2p: local }
     }
 
     #[test]

@@ -21,11 +21,14 @@ use crate::{
 mod claim;
 mod found;
 mod join;
+mod waiting;
 
 /// The file of a box's settings, in its directory.
 pub(crate) const SETTINGS: &str = "box.toml";
 /// The chain's, beside it.
 const GENESIS: &str = "genesis.json";
+/// What a boot makes of a directory; the settings, which say where everything else is, are the last of it.
+pub(crate) const FILES: [&str; 4] = [GENESIS, join::LDEVID, claim::FILE, SETTINGS];
 
 /// Arguments of `dolmen boot`.
 #[derive(Args)]
@@ -45,8 +48,8 @@ pub(crate) struct BootArgs {
 #[derive(Args)]
 struct NewBox {
     /// Where its keys live.
-    #[arg(long, value_enum, default_value_t = Home::Tpm)]
-    keys: Home,
+    #[arg(long, value_enum, default_value_t = KeyHome::Tpm)]
+    keys: KeyHome,
     /// The TPM, as in swtpm:host=127.0.0.1,port=2321; what the environment's TCTI says, or device:/dev/tpmrm0.
     #[arg(long, value_name = "TCTI")]
     tcti: Option<String>,
@@ -63,7 +66,7 @@ struct NewBox {
 
 /// Where the keys of a new box live.
 #[derive(Clone, Copy, ValueEnum)]
-enum Home {
+enum KeyHome {
     /// The machine's TPM.
     Tpm,
     /// Encrypted files; for machines without a TPM that are no boxes of the image.
@@ -74,8 +77,8 @@ impl NewBox {
     /// The keys that it gets.
     fn keys(&self) -> KeySettings {
         let scheme = match self.keys {
-            Home::Tpm => "tpm",
-            Home::Soft => "soft",
+            KeyHome::Tpm => "tpm",
+            KeyHome::Soft => "soft",
         };
         let key = |name: &str| format!("{scheme}:{name}").parse().expect("a name");
         let devices = Devices { tcti: self.tcti.clone(), ..Devices::default() };

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::{Ipv4Addr, TcpStream},
+    net::{SocketAddr, TcpStream},
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -27,18 +27,19 @@ pub(super) const TOKEN: &str = "dolmen";
 /// A running swtpm. It ends when this is dropped, and with this process however that ends.
 pub(super) struct Swtpm {
     process: Child,
-    port: u16,
+    address: SocketAddr,
 }
 
 impl Swtpm {
-    /// Starts one on a port and the next.
-    pub(super) fn start(state: &Path, port: u16) -> anyhow::Result<Self> {
+    /// Starts one at an address and the next port.
+    pub(super) fn start(state: &Path, address: SocketAddr) -> anyhow::Result<Self> {
         fs::create_dir_all(state).with_context(|| format!("cannot create {}", state.display()))?;
         let directory = format!("dir={}", state.display());
-        let (server, control) = (format!("type=tcp,port={port}"), format!("type=tcp,port={}", port + 1));
+        let control = SocketAddr::new(address.ip(), address.port() + 1);
+        let at = |address: &SocketAddr| format!("type=tcp,port={},bindaddr={}", address.port(), address.ip());
         let child = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "swtpm", "socket", "--tpm2", "--tpmstate", &directory])
-            .args(["--server", &server, "--ctrl", &control, "--flags", "not-need-init,startup-clear"])
+            .args(["--server", &at(&address), "--ctrl", &at(&control), "--flags", "not-need-init,startup-clear"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -46,17 +47,16 @@ impl Swtpm {
             .process_group(0)
             .spawn()
             .context("cannot start a TPM of software: install the packages swtpm and util-linux")?;
-        let mut swtpm = Self { process: child, port };
+        let mut swtpm = Self { process: child, address };
         let begin = Instant::now();
         // The control port: a connection to the other would count as a client.
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, port + 1)).is_err() {
+        while TcpStream::connect(control).is_err() {
             if let Some(status) = swtpm.process.try_wait().context("cannot wait for swtpm")? {
                 bail!(
-                    "swtpm ended at once ({status}); is the package swtpm installed, and are ports {port} and {} free?",
-                    port + 1
+                    "swtpm ended at once ({status}); is the package swtpm installed, and are {address} and {control} free?"
                 );
             }
-            ensure!(begin.elapsed() < START_MAX, "swtpm does not listen on port {}", port + 1);
+            ensure!(begin.elapsed() < START_MAX, "swtpm does not listen at {control}");
             std::thread::sleep(Duration::from_millis(5));
         }
         Ok(swtpm)
@@ -64,12 +64,12 @@ impl Swtpm {
 
     /// How programs reach it.
     pub(super) fn tcti(&self) -> String {
-        format!("swtpm:host=127.0.0.1,port={}", self.port)
+        format!("swtpm:host={},port={}", self.address.ip(), self.address.port())
     }
 
     /// Extends registers of SHA-256, one after the other, as firmware does. Nobody else may be connected.
     pub(super) fn extend(&self, digests: &[(u8, [u8; 32])]) -> anyhow::Result<()> {
-        let socket = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).context("the TPM of software is gone")?;
+        let socket = TcpStream::connect(self.address).context("the TPM of software is gone")?;
         let mut tpm = Tpm::over(socket);
         Ok(digests.iter().try_for_each(|(register, digest)| tpm.extend((*register).into(), *digest))?)
     }

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs::{self, TryLockError},
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::SocketAddr,
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     DevnetArgs,
     devices::{Swtpm, TOKEN, Token},
+    site::Site,
 };
 use crate::{
     backends::keys::Keys,
@@ -30,8 +31,6 @@ use crate::{
     run::consensus_key,
 };
 
-/// Ports between one box and the next, so that they are easy to tell apart.
-const PORT_STEP: u16 = 10;
 /// What each development account owns, in ether.
 const ACCOUNT_ETHER: &str = "1000000";
 
@@ -55,6 +54,8 @@ pub(super) struct Place {
     pub(super) rpc: SocketAddr,
     pub(super) admin: SocketAddr,
     pub(super) p2p: SocketAddr,
+    /// The network namespace that it is in, if it has one of its own.
+    pub(super) namespace: Option<String>,
 }
 
 /// A box that founds the chain.
@@ -98,13 +99,13 @@ struct BoxSummary {
 }
 
 impl Place {
-    /// A box's directory, made where there is none, and its ports of those that [`ports`] gave.
-    pub(super) fn new(dir: &Path, index: u16, ports: &Ports, https: bool) -> anyhow::Result<Self> {
+    /// A box's directory, made where there is none, and its site.
+    pub(super) fn new(dir: &Path, index: u16, site: &Site, https: bool) -> anyhow::Result<Self> {
         let name = format!("box-{index}");
         let directory = dir.join(&name);
         fs::create_dir_all(&directory).with_context(|| format!("cannot create {}", directory.display()))?;
-        let at = |place: usize| SocketAddr::from((Ipv4Addr::LOCALHOST, ports[place]));
-        Ok(Self { name, directory, https, rpc: at(0), admin: at(1), p2p: at(2) })
+        let (rpc, admin, p2p) = (site.rpc(), site.page(), site.peers());
+        Ok(Self { name, directory, https, rpc, admin, p2p, namespace: site.namespace.clone() })
     }
 
     pub(super) fn config(&self) -> PathBuf {
@@ -138,10 +139,10 @@ impl Layout {
     /// Opens the chain in `args.dir`, or creates a new one there; of these organisations, or one for each box.
     pub(super) fn open_or_create(
         args: &DevnetArgs,
-        ports: &[Ports],
+        sites: &[Site],
         organisations: Option<Vec<Organisation>>,
     ) -> anyhow::Result<Self> {
-        let boxes = ports.len();
+        let boxes = sites.len();
         fs::create_dir_all(&args.dir).with_context(|| format!("cannot create {}", args.dir.display()))?;
         let dir = fs::canonicalize(&args.dir).with_context(|| format!("cannot open {}", args.dir.display()))?;
         let lock = lock(&dir)?;
@@ -155,7 +156,7 @@ impl Layout {
                 dir.display()
             );
         }
-        let boxes = ports.iter().zip(0..).map(|(ports, index)| box_layout(args, &dir, index, ports));
+        let boxes = sites.iter().zip(0..).map(|(site, index)| box_layout(args, &dir, index, site));
         let boxes = boxes.collect::<anyhow::Result<Vec<_>>>()?;
         if !genesis_path.exists() {
             create_chain(args, &dir, &boxes, organisations)?;
@@ -245,12 +246,12 @@ fn lock(dir: &Path) -> anyhow::Result<fs::File> {
     }
 }
 
-fn box_layout(args: &DevnetArgs, dir: &Path, index: u16, ports: &Ports) -> anyhow::Result<BoxLayout> {
-    let place = Place::new(dir, index, ports, args.softhsm)?;
+fn box_layout(args: &DevnetArgs, dir: &Path, index: u16, site: &Site) -> anyhow::Result<BoxLayout> {
+    let place = Place::new(dir, index, site, args.softhsm)?;
     let own = &place.directory;
     let (mut keys, mut softhsm, mut tpm) = (KeySettings::default(), None, None);
     if args.swtpm {
-        let swtpm = Swtpm::start(&own.join("tpm"), ports[3])?;
+        let swtpm = Swtpm::start(&own.join("tpm"), site.tpm())?;
         keys.consensus = "tpm:consensus".parse().expect("a name");
         keys.devices.tcti = Some(swtpm.tcti());
         tpm = Some(swtpm);
@@ -266,45 +267,6 @@ fn box_layout(args: &DevnetArgs, dir: &Path, index: u16, ports: &Ports) -> anyho
     devices.resolve(own);
     let public_key = public_key(&*consensus_key(&Keys::new(devices)?, &keys.consensus)?)?;
     Ok(BoxLayout { public_key, place, softhsm, keys, _tpm: tpm })
-}
-
-/// The ports of a box: RPC, web page, peers, and two of its TPM, one after the other.
-pub(super) type Ports = [u16; 5];
-
-/// The ports of so many boxes, from the first port on or, where that is 0, wherever some are free.
-pub(super) fn ports(first: u16, boxes: u16) -> anyhow::Result<Vec<Ports>> {
-    if first == 0 {
-        return free_ports(boxes);
-    }
-    let ports = |index: u16| {
-        let own = first.checked_add(index.checked_mul(PORT_STEP)?)?;
-        own.checked_add(PORT_STEP).map(|_| [0, 1, 2, 3, 4].map(|place| own + place))
-    };
-    (0..boxes).map(ports).collect::<Option<_>>().context("the ports go beyond 65535; choose a lower --base-port")
-}
-
-/// Ports that are free until somebody else takes one.
-fn free_ports(boxes: u16) -> anyhow::Result<Vec<Ports>> {
-    // All bound at once, so that they differ.
-    let mut bound = Vec::new();
-    let mut bind = |port: u16| -> anyhow::Result<u16> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
-        let port = listener.local_addr()?.port();
-        bound.push(listener);
-        Ok(port)
-    };
-    let mut ports = Vec::new();
-    for _ in 0..boxes {
-        let mut free = || bind(0).context("no free ports");
-        let [rpc, page, peers] = [free()?, free()?, free()?];
-        let pair = (0..1000).find_map(|_| {
-            let first = bind(0).ok()?;
-            Some([first, bind(first.checked_add(1)?).ok()?])
-        });
-        let [tpm, control] = pair.context("no two free ports side by side")?;
-        ports.push([rpc, page, peers, tpm, control]);
-    }
-    Ok(ports)
 }
 
 fn create_chain(
@@ -389,15 +351,16 @@ mod tests {
             swtpm: false,
             softhsm: false,
             zero_touch: false,
+            namespaces: false,
             command: None,
         };
-        let ports = ports(0, 1).unwrap();
-        let running = Layout::open_or_create(&args, &ports, None).unwrap();
+        let sites = super::super::site::local(0, 1).unwrap();
+        let running = Layout::open_or_create(&args, &sites, None).unwrap();
         let settings = fs::read(running.config_of("box-0")).unwrap();
-        let error = Layout::open_or_create(&args, &ports, None).err().expect("it is in use").to_string();
+        let error = Layout::open_or_create(&args, &sites, None).err().expect("it is in use").to_string();
         assert!(error.contains(dir.to_str().unwrap()) && error.contains("stop it first"), "{error}");
         assert_eq!(fs::read(running.config_of("box-0")).unwrap(), settings, "other ports would be in them");
         drop(running);
-        Layout::open_or_create(&args, &ports, None).expect("nobody uses it any more");
+        Layout::open_or_create(&args, &sites, None).expect("nobody uses it any more");
     }
 }

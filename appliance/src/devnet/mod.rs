@@ -14,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 mod devices;
 mod layout;
 mod process;
+mod site;
 mod watch;
 mod zero_touch;
 
@@ -72,6 +73,10 @@ pub(crate) struct DevnetArgs {
     /// their registrars, and a TPM of software each. They join by themselves.
     #[arg(long, conflicts_with_all = ["swtpm", "softhsm", "peers", "prepare"])]
     zero_touch: bool,
+    /// With --zero-touch: a network namespace for each box and registrar, so that boxes find registrars as on a network.
+    /// Needs root and iproute2.
+    #[arg(long, requires = "zero_touch")]
+    namespaces: bool,
     #[command(subcommand)]
     command: Option<DevnetCommand>,
 }
@@ -107,7 +112,7 @@ pub(crate) async fn devnet(args: DevnetArgs) -> anyhow::Result<()> {
         None if args.zero_touch => return zero_touch::devnet(&args).await,
         None => {}
     }
-    let layout = Layout::open_or_create(&args, &layout::ports(args.base_port, args.boxes)?, None)?;
+    let layout = Layout::open_or_create(&args, &site::local(args.base_port, args.boxes)?, None)?;
     let places = layout.places();
     if args.prepare {
         layout.write_summary(&places, &[])?;

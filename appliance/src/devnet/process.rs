@@ -40,7 +40,7 @@ impl Processes {
         let mut processes = Self::new()?;
         for own in &layout.boxes {
             let place = &own.place;
-            processes.start(&place.name, &place.log(), |command| {
+            processes.start(&place.name, &place.log(), place.namespace.as_deref(), |command| {
                 if let Some(configuration) = &own.softhsm {
                     command.env("SOFTHSM2_CONF", configuration);
                 }
@@ -50,11 +50,24 @@ impl Processes {
         Ok(processes)
     }
 
-    /// Starts this program once more, with what it prints in a log.
-    pub(super) fn start(&mut self, name: &str, log: &Path, configure: impl FnOnce(&mut Command)) -> anyhow::Result<()> {
+    /// Starts this program once more, with what it prints in a log; in a network namespace if one is given.
+    pub(super) fn start(
+        &mut self,
+        name: &str,
+        log: &Path,
+        namespace: Option<&str>,
+        configure: impl FnOnce(&mut Command),
+    ) -> anyhow::Result<()> {
         let file = OpenOptions::new().create(true).append(true).open(log);
         let file = file.with_context(|| format!("cannot open {}", log.display()))?;
-        let mut command = Command::new(&self.program);
+        let mut command = match namespace {
+            Some(namespace) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", namespace]).arg(&self.program);
+                command
+            }
+            None => Command::new(&self.program),
+        };
         configure(&mut command);
         let child = command
             .stdin(Stdio::piped())

@@ -5,23 +5,36 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use dolmen_provisioning_pledge::{Pledge, Who};
+use dolmen_provisioning_pledge::{Keeper, Pledge, Who};
 use serde::{Deserialize, Serialize};
 
 /// The file's name in the box's directory.
 pub(crate) const FILE: &str = "provisioning.json";
 
-/// How far the box is.
+/// How far the box is, or how it stands once it has joined.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Report {
     /// Its serial number.
     pub(crate) serial_number: String,
-    /// The phase's code.
+    /// The code of a phase of the first boot, or of what keeps the box.
     pub(crate) phase: String,
     /// What was refused last, if anything was.
     pub(crate) refusal: Option<Trouble>,
     /// What failed last, if anything did.
     pub(crate) failure: Option<Trouble>,
+    /// Its certificate, once it has one.
+    pub(crate) certificate: Option<CertificateReport>,
+    /// When its registrar last found it to be as it was, in seconds since 1970; none since the start.
+    pub(crate) attested: Option<u64>,
+}
+
+/// A box's certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CertificateReport {
+    /// Its last second, since 1970.
+    pub(crate) until: u64,
+    /// The code of how it stands: `good`, `due`, `30-days`, `7-days`, `1-day`, `expired` or `clock-behind`.
+    pub(crate) standing: String,
 }
 
 /// Something that went wrong.
@@ -57,6 +70,35 @@ impl Report {
     pub(crate) fn load(directory: &Path) -> Option<Self> {
         serde_json::from_slice(&fs::read(directory.join(FILE)).ok()?).ok()
     }
+
+    /// Of a box at its first boot.
+    pub(super) fn of_pledge(pledge: &Pledge) -> Self {
+        Self {
+            serial_number: pledge.identity().serial_number().to_string(),
+            phase: pledge.phase().code().to_owned(),
+            refusal: pledge.last_refusal().map(Trouble::of),
+            failure: pledge.last_failure().map(Trouble::of),
+            certificate: None,
+            attested: None,
+        }
+    }
+
+    /// Of a box that has joined.
+    pub(super) fn of_keeper(keeper: &Keeper, now: u64) -> Self {
+        let until = keeper.certificate().validity().not_after().as_secs();
+        Self {
+            serial_number: keeper.identity().serial_number().to_string(),
+            phase: keeper.phase().code().to_owned(),
+            refusal: keeper.last_refusal().map(Trouble::of),
+            failure: keeper.last_failure().map(Trouble::of),
+            certificate: Some(CertificateReport { until, standing: keeper.standing(now).code().to_owned() }),
+            attested: keeper.attested(),
+        }
+    }
+
+    fn standing(&self) -> Option<&str> {
+        self.certificate.as_ref().map(|certificate| &*certificate.standing)
+    }
 }
 
 /// Tells people how far the box is, once for each change.
@@ -70,34 +112,41 @@ impl Reporter {
         Self { path: directory.join(FILE), told: None }
     }
 
-    pub(super) fn tell(&mut self, pledge: &Pledge) {
-        let report = Report {
-            serial_number: pledge.identity().serial_number().to_string(),
-            phase: pledge.phase().code().to_owned(),
-            refusal: pledge.last_refusal().map(Trouble::of),
-            failure: pledge.last_failure().map(Trouble::of),
-        };
-        if self.told.as_ref() == Some(&report) {
+    pub(super) fn tell(&mut self, report: &Report) {
+        if self.told.as_ref() == Some(report) {
             return;
         }
-        let new = |trouble: fn(&Report) -> &Option<Trouble>| {
-            let before = self.told.as_ref().and_then(|told| trouble(told).as_ref());
-            trouble(&report).as_ref().filter(|now| Some(*now) != before)
-        };
-        if let Some(Trouble { code, message, by, at }) = new(|report| &report.refusal) {
+        let told = self.told.as_ref();
+        let is_new =
+            |trouble: &&Trouble, before: Option<&Option<Trouble>>| before.and_then(Option::as_ref) != Some(*trouble);
+        let refusal = report.refusal.as_ref().filter(|now| is_new(now, told.map(|told| &told.refusal)));
+        if let Some(Trouble { code, message, by, at }) = refusal {
             tracing::warn!(code, reason = message, by, at, "refused");
         }
-        if let Some(Trouble { code, message, at, .. }) = new(|report| &report.failure) {
+        let failure = report.failure.as_ref().filter(|now| is_new(now, told.map(|told| &told.failure)));
+        if let Some(Trouble { code, message, at, .. }) = failure {
             tracing::info!(code, reason = message, at, "failed; the box tries again");
         }
-        if self.told.as_ref().is_none_or(|told| told.phase != report.phase) {
+        if told.is_none_or(|told| told.phase != report.phase) {
             tracing::info!(phase = report.phase, serial_number = report.serial_number, "provisioning");
         }
+        if told.and_then(Report::standing) != report.standing() {
+            match report.standing() {
+                None | Some("good" | "due") => {}
+                Some("clock-behind") => tracing::warn!("the clock is behind the box's certificate; set it"),
+                Some(left) => {
+                    tracing::warn!(
+                        left,
+                        "the box's certificate is about to end and was not renewed; see what refuses it"
+                    );
+                }
+            }
+        }
         // The screen is not worth a stop.
-        if let Err(error) = write(&self.path, &report) {
+        if let Err(error) = write(&self.path, report) {
             tracing::warn!(path = %self.path.display(), %error, "the screen is not told how far the box is");
         }
-        self.told = Some(report);
+        self.told = Some(report.clone());
     }
 }
 

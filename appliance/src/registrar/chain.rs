@@ -1,6 +1,6 @@
 //! What the registrar knows of its chain, and what it has done there.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use alloy_primitives::B256;
 use anyhow::{Context as _, ensure};
@@ -9,12 +9,12 @@ use dolmen_hsm_api::Signer;
 use dolmen_provisioning_appraisal::Serial;
 use dolmen_provisioning_bundle::{Checkpoint, Hash, Peer};
 use dolmen_provisioning_ca::Certificate;
-use dolmen_provisioning_registrar::{Chain, Effect, Membership, Role, Standing as BoxStanding};
+use dolmen_provisioning_registrar::{Chain, Effect, Membership, Role, Standing as BoxStanding, State};
 use dolmen_types::{Genesis, PublicKey};
 use tokio::sync::watch;
 
 use super::{
-    service::{Service, now},
+    service::Service,
     settings::{Admit, Settings, read_text},
 };
 use crate::gov::{AdmissionRequest, Member, Standing};
@@ -33,8 +33,6 @@ pub(super) struct Watcher {
     admit: Admit,
     organisation: u32,
     tell: watch::Sender<Option<Arc<Chain>>>,
-    /// When the registrar heard of followers' admission: who attests after that has the chain.
-    followers: BTreeMap<Serial, u64>,
 }
 
 impl Watcher {
@@ -55,7 +53,6 @@ impl Watcher {
             admit: settings.chain.admit,
             organisation: settings.organisation,
             tell,
-            followers: BTreeMap::new(),
         };
         Ok((this, told))
     }
@@ -69,7 +66,7 @@ impl Watcher {
     }
 
     /// Keeps boxes informed, and the chain, for ever.
-    pub(super) async fn run(mut self, service: Arc<Service>) -> anyhow::Result<()> {
+    pub(super) async fn run(self, service: Arc<Service>) -> anyhow::Result<()> {
         loop {
             match self.look().await {
                 Ok(chain) => {
@@ -109,7 +106,7 @@ impl Watcher {
         })
     }
 
-    async fn act(&mut self, service: &Service) -> anyhow::Result<()> {
+    async fn act(&self, service: &Service) -> anyhow::Result<()> {
         for effect in service.pending().await {
             let serial = match &effect {
                 Effect::Admit { serial, .. } | Effect::Demote { serial, .. } | Effect::Retire { serial, .. } => {
@@ -123,7 +120,7 @@ impl Watcher {
         self.promote(service).await
     }
 
-    async fn perform(&mut self, service: &Service, effect: Effect) -> anyhow::Result<()> {
+    async fn perform(&self, service: &Service, effect: Effect) -> anyhow::Result<()> {
         match effect {
             Effect::Admit { serial, request, appraisal, replaces } => {
                 let read = AdmissionRequest::read(&request, self.organisation, B256::from(*appraisal.as_bytes()));
@@ -132,8 +129,11 @@ impl Watcher {
                     Err(error) => return self.turn_away(service, &serial, &format!("{error:#}")).await,
                 };
                 let replaced = match replaces {
-                    Some(old) => self.key_of(service, &old).await,
-                    None => None,
+                    Some(old) if self.role(service, &old).await? == Some(ChainRole::Validator) => {
+                        self.key_of(service, &old).await
+                    }
+                    // A follower has no vote that another could take over.
+                    _ => None,
                 };
                 self.admit(service, &serial, request, replaced).await
             }
@@ -141,13 +141,19 @@ impl Watcher {
                 self.remove(service, &serial, &code, |key| Proposed::Demote { key }).await
             }
             Effect::Retire { serial, code } => {
+                // The admission of the box that comes in its place retires it: an organisation cannot take a validator
+                // away alone.
+                let waits = service.look(|state, _| awaits_successor(state, &serial)).await;
+                if waits && self.role(service, &serial).await? == Some(ChainRole::Validator) {
+                    return Ok(());
+                }
                 self.remove(service, &serial, &code, |key| Proposed::Retire { key }).await
             }
         }
     }
 
     async fn admit(
-        &mut self,
+        &self,
         service: &Service,
         serial: &Serial,
         request: AdmissionRequest,
@@ -167,7 +173,6 @@ impl Watcher {
             Some(ChainRole::Retired) => return self.turn_away(service, serial, "its key was retired").await,
         };
         tracing::info!(%serial, %key, role = role.name(), "a box was admitted");
-        self.followers.insert(serial.clone(), now()?);
         service.change(|registrar, now| Ok(((), registrar.admitted(serial, role, now)?))).await
     }
 
@@ -208,51 +213,38 @@ impl Watcher {
     }
 
     /// Has followers made validators that have shown themselves since they were admitted: they have the chain.
-    async fn promote(&mut self, service: &Service) -> anyhow::Result<()> {
+    async fn promote(&self, service: &Service) -> anyhow::Result<()> {
         if self.admit != Admit::Validator {
             return Ok(());
         }
-        let followers: Vec<(Serial, String, u64)> = service
-            .look(|state, _| {
-                let boxes = state.boxes().iter().filter(|(_, one)| {
-                    one.standing == BoxStanding::Approved
-                        && one.alarm.is_none()
-                        && matches!(one.membership, Some((_, Membership::Admitted(Role::Follower))))
-                });
-                let judged = |one: &dolmen_provisioning_registrar::BoxState| {
-                    one.appraised.as_ref().map_or(0, |judged| judged.at)
-                };
-                let request = |one: &dolmen_provisioning_registrar::BoxState| {
-                    one.membership.as_ref().map(|(request, _)| request.clone()).unwrap_or_default()
-                };
-                boxes.map(|(serial, one)| (serial.clone(), request(one), judged(one))).collect()
-            })
-            .await;
-        for (serial, request, judged) in followers {
-            let since = *self.followers.entry(serial.clone()).or_insert(now()?);
+        for (serial, request) in service.look(|state, _| ready(state)).await {
             let Ok(request) = serde_json::from_str::<AdmissionRequest>(&request) else { continue };
-            let key = request.public_key();
-            let known = self.member.boxes().await?.into_iter().find(|known| known.key == key);
-            let validator = match known.map(|known| known.role) {
-                Some(ChainRole::Validator) => true,
-                Some(ChainRole::Follower) if judged > since => {
-                    match self.member.decide(&Proposed::Promote { key }).await {
-                        Ok(standing) => standing == Standing::Done,
-                        Err(error) => {
-                            // As long as a newcomer more would put the quorum at risk.
-                            tracing::info!(%serial, error = format!("{error:#}"), "a box is not made a validator yet");
-                            false
-                        }
-                    }
-                }
-                _ => false,
-            };
-            if validator {
-                tracing::info!(%serial, %key, "a box is a validator from the next epoch on");
-                service.change(|registrar, now| Ok(((), registrar.admitted(&serial, Role::Validator, now)?))).await?;
+            if let Err(error) = self.promote_one(service, &serial, request.public_key()).await {
+                // As long as a newcomer more would put the quorum at risk, among other reasons.
+                tracing::info!(%serial, error = format!("{error:#}"), "a box is not made a validator yet");
             }
         }
         Ok(())
+    }
+
+    async fn promote_one(&self, service: &Service, serial: &Serial, key: PublicKey) -> anyhow::Result<()> {
+        let known = self.member.boxes().await?.into_iter().find(|known| known.key == key);
+        let is_validator = match known.map(|known| known.role) {
+            Some(ChainRole::Validator) => true,
+            Some(ChainRole::Follower) => self.member.decide(&Proposed::Promote { key }).await? == Standing::Done,
+            Some(ChainRole::Retired) | None => false,
+        };
+        if is_validator {
+            tracing::info!(%serial, %key, "a box is a validator from the next epoch on");
+            service.change(|registrar, now| Ok(((), registrar.admitted(serial, Role::Validator, now)?))).await?;
+        }
+        Ok(())
+    }
+
+    /// What a box is on the chain.
+    async fn role(&self, service: &Service, serial: &Serial) -> anyhow::Result<Option<ChainRole>> {
+        let Some(key) = self.key_of(service, serial).await else { return Ok(None) };
+        Ok(self.member.boxes().await?.into_iter().find(|known| known.key == key).map(|known| known.role))
     }
 
     /// The consensus key of a box that asked for its admission.
@@ -260,4 +252,22 @@ impl Watcher {
         let request = service.look(|state, _| Some(state.boxes().get(serial)?.membership.as_ref()?.0.clone())).await?;
         Some(serde_json::from_str::<AdmissionRequest>(&request).ok()?.public_key())
     }
+}
+
+/// Whether another box comes in a box's place and is not admitted yet.
+fn awaits_successor(state: &State, serial: &Serial) -> bool {
+    let standing = state.boxes().get(serial).map(|one| &one.standing);
+    let Some(BoxStanding::Replaced(new)) = standing else { return false };
+    let membership = state.boxes().get(new).and_then(|one| one.membership.as_ref()).map(|(_, membership)| membership);
+    matches!(membership, None | Some(Membership::Asked))
+}
+
+/// Followers that showed themselves after they were admitted, with what they asked of the chain.
+fn ready(state: &State) -> Vec<(Serial, String)> {
+    let boxes = state.boxes().iter().filter(|(_, one)| one.standing == BoxStanding::Approved && one.alarm.is_none());
+    let ready = boxes.filter_map(|(serial, one)| {
+        let (request, membership) = one.membership.as_ref()?;
+        (one.shown && *membership == Membership::Admitted(Role::Follower)).then(|| (serial.clone(), request.clone()))
+    });
+    ready.collect()
 }

@@ -22,7 +22,9 @@ use super::service::Service;
 
 /// The socket's file.
 pub(super) const SOCKET: &str = "control.sock";
-/// Bytes of what an operator sends: a voucher.
+/// Bytes of a voucher.
+pub(super) const VOUCHER_BYTES_MAX: usize = 64 << 10;
+/// Bytes of what an operator sends: a voucher at most.
 const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// A box, for people.
@@ -73,6 +75,9 @@ impl BoxView {
     }
 }
 
+/// A voucher, as its maker signed it.
+pub(super) type Voucher = dolmen_provisioning_appraisal::Bytes<VOUCHER_BYTES_MAX>;
+
 /// What an operator does with a box.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "kebab-case", deny_unknown_fields)]
@@ -87,6 +92,8 @@ pub(super) enum Deed {
     Revoke { serial: Serial, reason: String },
     /// Let another box take its place.
     Replace { serial: Serial, new: Serial },
+    /// Keep a voucher that a maker signed.
+    Import { voucher: Voucher },
     /// Sign its request for a voucher, for the maker.
     Export { serial: Serial },
     /// Sign the list of revoked certificates.
@@ -120,10 +127,14 @@ pub(super) fn router(service: Arc<Service>) -> Router {
     Router::new()
         .route("/boxes", get(boxes))
         .route("/deeds", post(deed))
-        .route("/vouchers/{by}", post(import))
         .route("/metrics", get(metrics))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(service)
+}
+
+/// The registrar's numbers alone, for whoever collects them.
+pub(super) fn numbers(service: Arc<Service>) -> Router {
+    Router::new().route("/metrics", get(metrics)).with_state(service)
 }
 
 async fn boxes(State(service): State<Arc<Service>>) -> Json<Vec<BoxView>> {
@@ -131,11 +142,12 @@ async fn boxes(State(service): State<Arc<Service>>) -> Json<Vec<BoxView>> {
     Json(views.await)
 }
 
-async fn deed(
-    State(service): State<Arc<Service>>,
-    Json(Signed { by, deed }): Json<Signed>,
-) -> Result<Vec<u8>, Failure> {
+async fn deed(State(service): State<Arc<Service>>, body: Bytes) -> Result<Vec<u8>, Failure> {
+    let Signed { by, deed } = serde_json::from_slice(&body)?;
     match deed {
+        Deed::Import { voucher } => {
+            service.change(|registrar, now| Ok(((), registrar.import(voucher.as_slice(), &by, now)?))).await?;
+        }
         Deed::Approve { serial } => {
             service.change(|registrar, now| Ok(((), registrar.approve(&serial, &by, now)?))).await?;
         }
@@ -160,14 +172,6 @@ async fn deed(
     Ok(Vec::new())
 }
 
-async fn import(
-    State(service): State<Arc<Service>>,
-    axum::extract::Path(by): axum::extract::Path<String>,
-    voucher: Bytes,
-) -> Result<(), Failure> {
-    Ok(service.change(|registrar, now| Ok(((), registrar.import(&voucher, &by, now)?))).await?)
-}
-
 async fn metrics(State(service): State<Arc<Service>>) -> String {
     service.look(|_, metrics| super::metrics::render(&metrics)).await
 }
@@ -181,11 +185,6 @@ pub(super) async fn list(directory: &Path) -> anyhow::Result<Vec<BoxView>> {
 pub(super) async fn act(directory: &Path, by: &str, deed: Deed) -> anyhow::Result<Vec<u8>> {
     let body = serde_json::to_vec(&Signed { by: by.to_owned(), deed })?;
     send(directory, Method::POST, "/deeds", body).await
-}
-
-/// Gives a running registrar a voucher.
-pub(super) async fn give(directory: &Path, by: &str, voucher: Vec<u8>) -> anyhow::Result<()> {
-    send(directory, Method::POST, &format!("/vouchers/{by}"), voucher).await.map(|_| ())
 }
 
 async fn send(directory: &Path, method: Method, target: &str, body: Vec<u8>) -> anyhow::Result<Vec<u8>> {

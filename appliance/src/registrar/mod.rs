@@ -20,12 +20,12 @@ use tokio::{
 };
 
 use self::{
-    control::{BoxView, Deed},
+    control::{BoxView, Deed, Voucher},
     service::Service,
 };
 pub(crate) use self::{
     service::RegistrarSigners,
-    settings::{Admit, ChainSettings, FILE as SETTINGS, References, RegistrarKeys, Settings},
+    settings::{Admit, ChainSettings, FILE, References, RegistrarKeys, Settings},
 };
 use crate::{gov, logging, run::stdin_eof, supervisor};
 
@@ -38,8 +38,8 @@ mod settings;
 
 /// Boxes at once: each asks for seconds.
 const CONNECTIONS_MAX: usize = 256;
-/// A voucher.
-const VOUCHER_BYTES_MAX: u64 = 64 << 10;
+/// How long requests that are under way may take when the registrar stops.
+const STOP_MAX: std::time::Duration = std::time::Duration::from_secs(2);
 /// Between two looks at who has not attested in time.
 const TICK: std::time::Duration = std::time::Duration::from_secs(60);
 
@@ -61,7 +61,8 @@ pub(crate) struct RegistrarArgs {
 
 #[derive(Subcommand)]
 enum RegistrarCommand {
-    /// Make the registrar's keys, and write requests for their certificates: registrar.csr and issuing.csr.
+    /// Make the registrar's keys, and write requests for their certificates: registrar.csr and issuing.csr. Where there is
+    /// no registrar.toml yet, write one to fill in first.
     #[command(after_help = "Example:\n  dolmen registrar init --registrar /etc/dolmen/registrar")]
     Init,
     /// Serve boxes until SIGINT or SIGTERM.
@@ -107,18 +108,6 @@ enum RegistrarCommand {
         #[arg(long)]
         yes: bool,
     },
-    /// Have another box take the place of one that is dead.
-    #[command(after_help = "Example:\n  dolmen registrar replace BOX-0001 --with BOX-0009 --yes")]
-    Replace {
-        /// The dead box's serial number.
-        serial: Serial,
-        /// The new one's.
-        #[arg(long = "with", value_name = "SERIAL")]
-        new: Serial,
-        /// Do it: the dead box's key never votes again.
-        #[arg(long)]
-        yes: bool,
-    },
     /// Give the registrar vouchers that a maker signed.
     #[command(after_help = "Example:\n  dolmen registrar import vouchers/*.vcj")]
     Import {
@@ -157,9 +146,10 @@ pub(crate) async fn registrar(args: RegistrarArgs) -> anyhow::Result<()> {
         RegistrarCommand::Import { vouchers } => {
             for path in vouchers {
                 let length = fs::metadata(&path).with_context(|| format!("cannot read {}", path.display()))?.len();
-                ensure!(length <= VOUCHER_BYTES_MAX, "{} is no voucher", path.display());
+                ensure!(length <= control::VOUCHER_BYTES_MAX as u64, "{} is no voucher", path.display());
                 let voucher = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-                control::give(&directory, &by, voucher).await.with_context(|| path.display().to_string())?;
+                let deed = Deed::Import { voucher: Voucher::new(voucher)? };
+                control::act(&directory, &by, deed).await.with_context(|| path.display().to_string())?;
             }
             return Ok(());
         }
@@ -178,15 +168,26 @@ pub(crate) async fn registrar(args: RegistrarArgs) -> anyhow::Result<()> {
             ensure!(yes, "{serial} would lose its certificate and its vote for good; say --yes to revoke it");
             Deed::Revoke { serial, reason }
         }
-        RegistrarCommand::Replace { serial, new, yes } => {
-            ensure!(yes, "{serial} would never vote again; say --yes to have {new} take its place");
-            Deed::Replace { serial, new }
-        }
     };
     control::act(&directory, &by, deed).await.map(|_| ())
 }
 
+/// Has a registrar that runs put one box into the place of another.
+pub(crate) async fn replace(directory: &Path, by: &str, serial: Serial, new: Serial) -> anyhow::Result<()> {
+    control::act(directory, by, Deed::Replace { serial, new }).await.map(drop)
+}
+
+/// What a new registrar begins with.
+const TEMPLATE: &str = include_str!("registrar.toml");
+
 async fn init(directory: &Path) -> anyhow::Result<()> {
+    let path = directory.join(FILE);
+    if !path.try_exists().with_context(|| format!("cannot read {}", path.display()))? {
+        fs::create_dir_all(directory).with_context(|| format!("cannot create {}", directory.display()))?;
+        fs::write(&path, TEMPLATE).with_context(|| format!("cannot write {}", path.display()))?;
+        anstream::println!("{}: fill it in, then run this again", path.display());
+        return Ok(());
+    }
     let settings = Settings::load(directory)?;
     let RegistrarSigners { registrar, issuing, account } = RegistrarSigners::open(&settings)?;
     for (key, name) in [(registrar, "registrar"), (issuing, "issuing")] {
@@ -224,11 +225,22 @@ async fn run(directory: &Path, stop_on_stdin_eof: bool) -> anyhow::Result<()> {
         None
     });
     let (stop, stopped) = watch::channel(false);
+    let numbers =
+        match settings.metrics {
+            Some(address) => Some(TcpListener::bind(address).await.with_context(|| {
+                format!("cannot show numbers on {address}; choose another metrics in registrar.toml")
+            })?),
+            None => None,
+        };
     let (broken, mut breaks) = mpsc::channel(1);
     let limits = Limits { connections_max: CONNECTIONS_MAX, ..Limits::default() };
     let router = serve::router(service.clone(), broken);
     let served =
         tokio::spawn(serve_tls(listener, Some(acceptor(service.identity.clone())?), router, limits, stopped.clone()));
+    let shown = numbers.map(|listener| {
+        let router = control::numbers(service.clone());
+        tokio::spawn(serve_tls(listener, None, router, Limits::default(), stopped.clone()))
+    });
     let controlled = tokio::spawn(local::serve_local(socket, control::router(service.clone()), stopped));
     let mut watched = tokio::spawn(watcher.run(service.clone()));
     tracing::info!(%address, organisation, name = settings.name, "serving boxes");
@@ -253,7 +265,8 @@ async fn run(directory: &Path, stop_on_stdin_eof: bool) -> anyhow::Result<()> {
     supervisor::stopping();
     stop.send_replace(true);
     watched.abort();
-    let _ = tokio::time::timeout(std::time::Duration::from_secs(2), async { tokio::join!(served, controlled) }).await;
+    let ended = async { tokio::join!(served, controlled, futures::future::OptionFuture::from(shown)) };
+    let _ = tokio::time::timeout(STOP_MAX, ended).await;
     let _ = fs::remove_file(directory.join(control::SOCKET));
     outcome
 }

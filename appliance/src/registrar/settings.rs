@@ -29,6 +29,9 @@ pub(crate) struct Settings {
     /// Whether it is announced on the network.
     #[serde(default = "yes")]
     pub announce: bool,
+    /// Where it shows its numbers over HTTP, `/metrics`; nowhere if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<SocketAddr>,
     /// Its organisation on the chain: the number.
     pub organisation: u32,
     /// Its certificate and the root behind it, PEM.
@@ -174,4 +177,18 @@ pub(super) fn read_text(path: &Path) -> anyhow::Result<String> {
     let length = fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?.len();
     ensure!(length <= TEXT_BYTES_MAX, "{} has {length} bytes, {TEXT_BYTES_MAX} at most can be", path.display());
     fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_registrar_begins_with_can_be_read() {
+        let settings: Settings = toml::from_str(include_str!("registrar.toml")).unwrap();
+        let written: Settings = toml::from_str(&toml::to_string(&settings).unwrap()).unwrap();
+        assert_eq!((written.listen, written.chain.admit), (listen(), Admit::Validator));
+        assert_eq!(written.keys.registrar, registrar_key());
+        assert!(toml::from_str::<Settings>("name = \"x\"\nnmae = \"y\"").is_err());
+    }
 }

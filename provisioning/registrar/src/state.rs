@@ -134,6 +134,8 @@ pub struct BoxState {
     /// When it was last admitted as what it was not before, seconds since 1970. What it showed by then was of another
     /// role, or of none.
     pub admitted: Option<u64>,
+    /// Whether it has shown itself since then. Times alone do not tell: both may be in one second.
+    pub shown: bool,
     /// In whose place it comes.
     pub replaces: Option<Serial>,
     /// Why somebody should look at it.
@@ -273,6 +275,7 @@ impl State {
                 let appraised = one.appraised.as_mut().ok_or_else(|| StateError::Order(serial.clone()))?;
                 appraised.seen = Counters { resets: *resets, restarts: *restarts };
                 appraised.at = time;
+                one.shown = true;
                 if one.alarm.as_deref() == Some(OVERDUE) {
                     one.alarm = None;
                 }
@@ -298,7 +301,9 @@ impl State {
             Event::Admitted { serial, role } => {
                 let (new, one) = (Membership::Admitted(*role), self.get(serial)?);
                 let is_new = one.membership.as_ref().is_some_and(|(_, held)| *held != new);
-                one.admitted = Some(time).filter(|_| is_new).or(one.admitted);
+                if is_new {
+                    (one.admitted, one.shown) = (Some(time), false);
+                }
                 self.member(serial, new)?;
             }
             Event::TurnedAway { serial, reason } => self.member(serial, Membership::TurnedAway(reason.clone()))?,
@@ -345,6 +350,7 @@ impl State {
             bundle: None,
             membership: None,
             admitted: None,
+            shown: false,
             replaces: None,
             alarm: None,
             may_change: false,

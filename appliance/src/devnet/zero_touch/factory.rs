@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::{Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
@@ -16,8 +16,9 @@ use openssl::pkey::PKey;
 use super::{
     super::{
         devices::{Swtpm, TpmMaker},
-        layout::{Place, Ports},
+        layout::Place,
         process,
+        site::Site,
     },
     PluggedIn,
     join::Joining,
@@ -107,14 +108,14 @@ impl Factory {
         &self,
         place: &Place,
         index: u16,
-        ports: &Ports,
-        registrars: &[u16],
+        site: &Site,
+        registrars: &[SocketAddr],
         owner: &Organisation,
     ) -> anyhow::Result<PluggedIn> {
         let serial_number = format!("DEVNET-{index:04}");
         let state = place.directory.join("tpm");
         self.tpms.make(&state)?;
-        let tpm = Swtpm::start(&state, ports[3])?;
+        let tpm = Swtpm::start(&state, site.tpm())?;
         tpm.extend(&self.boot.digests())?;
         let [birth, certificate] = ["birth.json", "idevid.pem"].map(|name| place.directory.join(name));
         let maker = text(&self.maker)?;
@@ -135,12 +136,11 @@ impl Factory {
         Ok(PluggedIn { joining: Joining::new(place.clone(), serial_number, owner.name), tpm })
     }
 
-    /// What a box finds where its image has it, and the registrars, which are announced on no network.
-    fn settings(&self, place: &Place, registrars: &[u16]) -> Provisioning {
-        let at = |port: &u16| SocketAddr::from((Ipv4Addr::LOCALHOST, *port)).to_string();
+    /// What a box finds where its image has it; and the registrars, where they are announced on no network.
+    fn settings(&self, place: &Place, registrars: &[SocketAddr]) -> Provisioning {
         Provisioning {
-            registrars: registrars.iter().map(at).collect(),
-            discover: false,
+            registrars: registrars.iter().map(ToString::to_string).collect(),
+            discover: registrars.is_empty(),
             masa_roots: self.maker.join("root.pem"),
             endpoint: Some(place.p2p),
             firmware_log: self.image.join("firmware.log"),

@@ -3,7 +3,11 @@
 //! Maker, organisations and registrars are those of the commands that people use; the boxes run what the image runs. Only
 //! their TPMs are programs, and what firmware would have measured is made up.
 
-use std::{io::Write as _, path::PathBuf, time::Duration};
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context as _, ensure};
 use clap::{Args, ValueEnum};
@@ -19,9 +23,10 @@ use super::{
     DevnetArgs,
     devices::Swtpm,
     finalizing,
-    layout::{Layout, Place, ports},
+    layout::{Layout, Place},
     process::{self, Processes},
     say_ready, show,
+    site::{self, Network},
 };
 
 mod factory;
@@ -30,6 +35,8 @@ mod organisation;
 
 /// Boxes of one devnet.
 const BOXES_MAX: u16 = 64;
+/// Sites before those of boxes that join: the box that founded the chain, and the registrars.
+const FIRST_BOX: u16 = 3;
 
 /// Arguments of `dolmen devnet add-box`.
 #[derive(Args)]
@@ -41,6 +48,9 @@ pub(super) struct AddBoxArgs {
     /// Which organisation bought the box.
     #[arg(long, value_enum, default_value_t = Owner::Alpha)]
     organisation: Owner,
+    /// Leave it to an operator to approve the box, or to put it in the place of another.
+    #[arg(long)]
+    wait: bool,
 }
 
 /// The organisations of the devnet.
@@ -82,80 +92,96 @@ struct PluggedIn {
     tpm: Swtpm,
 }
 
-/// Runs all until a signal to stop.
-pub(super) async fn devnet(args: &DevnetArgs) -> anyhow::Result<()> {
-    let mut signals = StopSignals::new()?;
-    let (mut processes, mut boxes) = (Processes::new()?, Vec::new());
-    let outcome = tokio::select! {
-        () = signals.received() => Ok(()),
-        outcome = run(args, &mut processes, &mut boxes) => outcome,
-    };
-    processes.stop().await;
-    outcome
+/// What runs; it ends with this.
+struct Stage {
+    processes: Processes,
+    boxes: Vec<PluggedIn>,
+    /// Last: the others are in it.
+    network: Option<Network>,
 }
 
-async fn run(args: &DevnetArgs, processes: &mut Processes, boxes: &mut Vec<PluggedIn>) -> anyhow::Result<()> {
+impl Stage {
+    /// Sets it, runs what is on it until a signal to stop, and clears it.
+    async fn during(play: impl AsyncFnOnce(&mut Self) -> anyhow::Result<()>) -> anyhow::Result<()> {
+        let mut signals = StopSignals::new()?;
+        let mut stage = Self { processes: Processes::new()?, boxes: Vec::new(), network: None };
+        let outcome = tokio::select! {
+            () = signals.received() => Ok(()),
+            outcome = play(&mut stage) => outcome,
+        };
+        stage.processes.stop().await;
+        outcome
+    }
+
+    /// Plugs in all boxes, and shows how they join.
+    async fn plug_in(&mut self, dir: &Path) -> anyhow::Result<()> {
+        for one in &self.boxes {
+            one.start(&mut self.processes)?;
+        }
+        watch(self.boxes.iter_mut().map(|one| &mut one.joining).collect(), dir, &mut self.processes).await
+    }
+}
+
+/// Runs all until a signal to stop.
+pub(super) async fn devnet(args: &DevnetArgs) -> anyhow::Result<()> {
+    Stage::during(async |stage| run(args, stage).await).await
+}
+
+async fn run(args: &DevnetArgs, stage: &mut Stage) -> anyhow::Result<()> {
     std::fs::create_dir_all(&args.dir).with_context(|| format!("cannot create {}", args.dir.display()))?;
     let dir = std::fs::canonicalize(&args.dir).with_context(|| format!("cannot open {}", args.dir.display()))?;
     ensure!(
-        args.base_port != 0 || !dir.join("genesis.json").exists(),
+        args.namespaces || args.base_port != 0 || !dir.join("genesis.json").exists(),
         "{} holds a chain whose boxes know each other's ports; say the --base-port that it began with",
         dir.display()
     );
-    let all = ports(args.base_port, args.boxes + 3)?;
-    let (founder, registrars, new) = (&all[..1], &all[1..3], &all[3..]);
+    let all = if args.namespaces {
+        stage.network.insert(Network::make(&dir)?).sites(0..args.boxes + FIRST_BOX)?
+    } else {
+        site::local(args.base_port, args.boxes + FIRST_BOX)?
+    };
+    let (before, new) = all.split_at(usize::from(FIRST_BOX));
+    let (founder, registrars) = before.split_at(1);
     let factory = Factory::open(&dir).await?;
     say("a maker of boxes, with an image that they run");
     let mut organisations = Vec::new();
-    for ((name, number), ports) in NAMES.into_iter().zip(1..).zip(registrars) {
-        organisations.push(Organisation::open(&dir, name, number, ports[0], founder[0][0]).await?);
-        say(format!("organisation {name}, with a registrar on port {}", ports[0]));
+    for ((name, number), site) in NAMES.into_iter().zip(1..).zip(registrars) {
+        organisations.push(Organisation::open(&dir, name, number, site, founder[0].rpc()).await?);
+        say(format!("organisation {name}, with a registrar at {}", site.rpc()));
     }
     let chain = organisations.iter().map(Organisation::of_genesis).collect::<anyhow::Result<_>>()?;
     let layout = Layout::open_or_create(args, founder, Some(chain))?;
     let mut places = layout.places();
-    *processes = Processes::of(&layout, args.accel)?;
-    finalizing(&layout, &places, processes).await?;
+    stage.processes = Processes::of(&layout, args.accel)?;
+    finalizing(&layout, &places, &mut stage.processes).await?;
     say(format!("chain {}, with one box that founded it", layout.chain_id));
     decide(&organisations, &places[0].rpc_url()).await?;
 
-    let hints: Vec<u16> = registrars.iter().map(|ports| ports[0]).collect();
-    for (index, ports) in new.iter().enumerate() {
-        let (index, owner) = (u16::try_from(index)? + 1, &organisations[index % organisations.len()]);
-        let place = Place::new(&layout.dir, index, ports, true)?;
-        let made = factory.make(&place, index, ports, &hints, owner).await?;
+    let hints = Organisation::registrars(&dir)?;
+    for (index, site) in (1..).zip(new) {
+        let owner = &organisations[usize::from(index - 1) % organisations.len()];
+        let place = Place::new(&layout.dir, index, site, true)?;
+        stage.boxes.push(factory.make(&place, index, site, &hints, owner).await?);
         places.push(place);
-        boxes.push(made);
     }
-    say(format!("{} boxes made, certified and sold", boxes.len()));
+    say(format!("{} boxes made, certified and sold", new.len()));
     for organisation in &organisations {
-        let mine = boxes.iter().map(|one| &one.joining).filter(|one| one.organisation == organisation.name);
-        organisation.serve(&factory, mine.map(|one| &*one.serial_number), processes).await?;
-    }
-    for one in &*boxes {
-        one.start(processes)?;
+        let mine = stage.boxes.iter().map(|one| &one.joining).filter(|one| one.organisation == organisation.name);
+        organisation.serve(&factory, mine.map(|one| &*one.serial_number), &mut stage.processes).await?;
     }
     say("all are plugged in");
-    layout.write_summary(&places, &processes.pids(&places))?;
-    let joining = boxes.iter_mut().map(|one| &mut one.joining).collect();
-    watch(joining, &layout.dir, processes).await?;
+    stage.plug_in(&layout.dir).await?;
+    layout.write_summary(&places, &stage.processes.pids(&places))?;
     say_ready(&layout, &places)?;
-    show(&layout, &places, processes).await
+    show(&layout, &places, &mut stage.processes).await
 }
 
 /// Plugs one more box in, and runs it until a signal to stop.
 pub(super) async fn add_box(args: AddBoxArgs) -> anyhow::Result<()> {
-    let mut signals = StopSignals::new()?;
-    let (mut processes, mut boxes) = (Processes::new()?, Vec::new());
-    let outcome = tokio::select! {
-        () = signals.received() => Ok(()),
-        outcome = add(args, &mut processes, &mut boxes) => outcome,
-    };
-    processes.stop().await;
-    outcome
+    Stage::during(async |stage| add(args, stage).await).await
 }
 
-async fn add(args: AddBoxArgs, processes: &mut Processes, boxes: &mut Vec<PluggedIn>) -> anyhow::Result<()> {
+async fn add(args: AddBoxArgs, stage: &mut Stage) -> anyhow::Result<()> {
     let dir = std::fs::canonicalize(&args.dir).with_context(|| format!("cannot open {}", args.dir.display()))?;
     ensure!(
         dir.join("genesis.json").exists() && Factory::is_in(&dir),
@@ -164,26 +190,27 @@ async fn add(args: AddBoxArgs, processes: &mut Processes, boxes: &mut Vec<Plugge
     );
     let factory = Factory::open(&dir).await?;
     let name = NAMES[args.organisation as usize];
-    let organisation = Organisation::known(&dir, name)?;
+    let organisation = Organisation::known(&dir, name);
     let index = (1..BOXES_MAX).find(|index| !dir.join(format!("box-{index}")).exists());
     let index = index.context("the devnet has as many boxes as one can have")?;
-    let all = ports(0, 1)?;
-    let place = Place::new(&dir, index, &all[0], true)?;
-    let hints = Organisation::registrars(&dir)?;
-    let made = factory.make(&place, index, &all[0], &hints, &organisation).await?;
-    say(format!("{} was made, certified and sold to {name}", made.joining.serial_number));
-    organisation.expect(&made.joining.serial_number).await?;
-    boxes.push(made);
-    for one in &*boxes {
-        one.start(processes)?;
-    }
+    let network = Network::of(&dir);
+    let number = index + FIRST_BOX - 1;
+    let all =
+        if network.is_there() { stage.network.insert(network).sites(number..number + 1)? } else { site::local(0, 1)? };
+    let (site, hints) = (&all[0], Organisation::registrars(&dir)?);
+    let place = Place::new(&dir, index, site, true)?;
+    let made = factory.make(&place, index, site, &hints, &organisation).await?;
+    let serial_number = made.joining.serial_number.clone();
+    say(format!("{serial_number} was made, certified and sold to {name}"));
+    organisation.expect(&serial_number, args.wait).await?;
+    stage.boxes.push(made);
     say("it is plugged in");
-    watch(boxes.iter_mut().map(|one| &mut one.joining).collect(), &dir, processes).await?;
+    stage.plug_in(&dir).await?;
     anstream::println!("READY box={} rpc={} ui={}", place.name, place.rpc_url(), place.ui_url());
     std::io::stdout().flush().context("cannot write to standard output")?;
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let dead = processes.newly_dead();
+        let dead = stage.processes.newly_dead();
         ensure!(dead.is_empty(), "{} stopped; see its log in {}", dead.join(", "), place.directory.display());
     }
 }
@@ -214,7 +241,7 @@ async fn decide(organisations: &[Organisation], rpc: &str) -> anyhow::Result<()>
 impl PluggedIn {
     fn start(&self, processes: &mut Processes) -> anyhow::Result<()> {
         let Joining { place, .. } = &self.joining;
-        processes.start(&place.name, &place.log(), |command| {
+        processes.start(&place.name, &place.log(), place.namespace.as_deref(), |command| {
             command.args(["boot", "--stop-on-stdin-eof", "--keys", "tpm", "--tcti", &self.tpm.tcti(), "--dir"]);
             command.arg(&place.directory);
             for (option, address) in [("--rpc", place.rpc), ("--page", place.admin), ("--p2p", place.p2p)] {

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::{Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -14,10 +14,13 @@ use dolmen_types::genesis::Organisation as Founder;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{super::process, Factory, Processes};
+use super::{
+    super::{process, site::Site},
+    Factory, Processes,
+};
 use crate::{
     gov::account_of,
-    registrar::{Admit, ChainSettings, References, RegistrarKeys, RegistrarSigners, SETTINGS, Settings},
+    registrar::{Admit, ChainSettings, FILE as SETTINGS, References, RegistrarKeys, RegistrarSigners, Settings},
 };
 
 /// Both of them.
@@ -31,19 +34,26 @@ const START_MAX: Duration = Duration::from_secs(60);
 pub(super) struct Organisation {
     pub(super) name: &'static str,
     directory: PathBuf,
+    namespace: Option<String>,
 }
 
 impl Organisation {
-    /// Founds an organisation, or opens it; its registrar serves boxes at a port and asks a box of the chain at another.
-    pub(super) async fn open(dir: &Path, name: &'static str, number: u32, port: u16, rpc: u16) -> anyhow::Result<Self> {
-        let this = Self::known(dir, name)?;
+    /// Founds an organisation, or opens it; its registrar is at a site, and asks a box of the chain.
+    pub(super) async fn open(
+        dir: &Path,
+        name: &'static str,
+        number: u32,
+        site: &Site,
+        rpc: SocketAddr,
+    ) -> anyhow::Result<Self> {
+        let this = Self { namespace: site.namespace.clone(), ..Self::known(dir, name) };
         let (authority, registrar) = (this.authority(), this.registrar());
         fs::create_dir_all(&registrar).with_context(|| format!("cannot create {}", registrar.display()))?;
         if !this.root().exists() {
             process::run(["ca", "init", name, "--authority", text(&authority)?]).await?;
         }
         // The ports may be others than the last time.
-        let settings = settings(name, number, port, rpc);
+        let settings = settings(name, number, site, rpc);
         write(&registrar.join(SETTINGS), &toml::to_string(&settings)?)?;
         for kind in ["registrar", "issuing"] {
             let [request, certificate] = ["csr", "pem"].map(|suffix| registrar.join(format!("{kind}.{suffix}")));
@@ -53,20 +63,23 @@ impl Organisation {
             process::run(["registrar", "init", "--registrar", text(&registrar)?]).await?;
             let issue = ["ca", "issue", kind, "--name", &format!("{name} {kind}"), "--request", text(&request)?];
             let whose = ["--authority", text(&authority)?, "--out", text(&certificate)?];
-            let host = if kind == "registrar" { &["--host", "127.0.0.1"][..] } else { &[] };
+            let address = site.rpc().ip().to_string();
+            let host = if kind == "registrar" { &["--host", &address][..] } else { &[] };
             process::run(issue.iter().chain(&whose).chain(host)).await?;
         }
         Ok(this)
     }
 
     /// One that there is already.
-    pub(super) fn known(dir: &Path, name: &'static str) -> anyhow::Result<Self> {
-        Ok(Self { name, directory: dir.join(PLACE).join(name) })
+    pub(super) fn known(dir: &Path, name: &'static str) -> Self {
+        Self { name, directory: dir.join(PLACE).join(name), namespace: None }
     }
 
-    /// Where all registrars of a devnet serve boxes.
-    pub(super) fn registrars(dir: &Path) -> anyhow::Result<Vec<u16>> {
-        NAMES.iter().map(|name| Ok(Settings::load(&Self::known(dir, name)?.registrar())?.listen.port())).collect()
+    /// Where the registrars of a devnet are that boxes have to be told of.
+    pub(super) fn registrars(dir: &Path) -> anyhow::Result<Vec<SocketAddr>> {
+        let settings = NAMES.iter().map(|name| Settings::load(&Self::known(dir, name).registrar()));
+        let settings = settings.collect::<anyhow::Result<Vec<_>>>()?;
+        Ok(settings.iter().filter(|settings| !settings.announce).map(|settings| settings.listen).collect())
     }
 
     fn authority(&self) -> PathBuf {
@@ -117,7 +130,8 @@ impl Organisation {
             &format!("retry-seconds = 1\n[approve]\nserials = {serial_numbers:?}\n"),
         )?;
         write(&registrar.join("appraisal.toml"), &factory.policy()?)?;
-        processes.start(&format!("registrar of {}", self.name), &registrar.join("log"), |command| {
+        let name = format!("registrar of {}", self.name);
+        processes.start(&name, &registrar.join("log"), self.namespace.as_deref(), |command| {
             command.args(["registrar", "run", "--stop-on-stdin-eof", "--registrar"]).arg(&registrar);
         })?;
         let begin = Instant::now();
@@ -135,9 +149,11 @@ impl Organisation {
         Ok(())
     }
 
-    /// Tells the registrar that runs of one more box.
-    pub(super) async fn expect(&self, serial_number: &str) -> anyhow::Result<()> {
-        process::run(["registrar", "approve", serial_number, "--registrar", text(&self.registrar())?]).await?;
+    /// Tells the registrar that runs of one more box, which it lets join unless somebody else is to say so.
+    pub(super) async fn expect(&self, serial_number: &str, wait: bool) -> anyhow::Result<()> {
+        if !wait {
+            process::run(["registrar", "approve", serial_number, "--registrar", text(&self.registrar())?]).await?;
+        }
         self.give(serial_number).await
     }
 
@@ -152,12 +168,13 @@ impl Organisation {
     }
 }
 
-fn settings(name: &str, number: u32, port: u16, rpc: u16) -> Settings {
+fn settings(name: &str, number: u32, site: &Site, rpc: SocketAddr) -> Settings {
     Settings {
         name: format!("{name} registrar"),
-        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+        listen: site.rpc(),
         // Boxes of the network outside are not for it.
-        announce: false,
+        announce: site.namespace.is_some(),
+        metrics: Some(site.page()),
         organisation: number,
         certificate: "registrar.pem".into(),
         issuing: "issuing.pem".into(),
@@ -171,7 +188,7 @@ fn settings(name: &str, number: u32, port: u16, rpc: u16) -> Settings {
         },
         chain: ChainSettings {
             genesis: "../../../genesis.json".into(),
-            rpc: format!("http://127.0.0.1:{rpc}"),
+            rpc: format!("http://{rpc}"),
             account: Some("soft:account".parse().expect("a name")),
             admit: Admit::Validator,
         },

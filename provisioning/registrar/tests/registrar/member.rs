@@ -150,6 +150,7 @@ fn a_change_of_role_has_a_time() {
         let change = office.registrar.admitted(&pledge.serial, role, office.now);
         office.keep(change);
         assert_eq!(admitted(&office), Some(NOW + expected), "{after}");
+        assert!(!office.registrar.state().boxes()[&pledge.serial].shown);
         office.restart();
     }
     // The same record again, as an older program may have written it.

@@ -118,7 +118,7 @@ fn a_box_joins_and_stays_what_it_was() {
     assert!(office.registrar.due(office.now).is_empty());
     // It did so after it was admitted, as whoever asks can tell.
     let one = &office.registrar.state().boxes()[&pledge.serial];
-    assert!(one.appraised.as_ref().map(|appraised| appraised.at) > one.admitted);
+    assert!(one.shown && one.appraised.as_ref().map(|appraised| appraised.at) > one.admitted);
     office.restart();
     // An old quote is refused, and is no alarm.
     let old = asked(&mut office, &ldevid);

@@ -1,0 +1,119 @@
+//! `dolmen box`: the end of a box, and another in its place.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, ensure};
+use clap::Subcommand;
+use dolmen_hsm_api::{KeyError, KeyUri};
+use dolmen_provisioning_appraisal::Serial;
+
+use crate::{
+    backends::keys::Keys,
+    boot,
+    config::BoxConfig,
+    pledge::{self, Report},
+    registrar,
+    run::VOTE_LOG,
+};
+
+/// Subcommands of `dolmen box`.
+#[derive(Subcommand)]
+pub(crate) enum BoxCommand {
+    /// At the registrar: have another box take the place of one that is dead. The new one is plugged in and has come; it
+    /// need not be approved any more. The chain retires the dead one's key in the step that admits the new one's, so that
+    /// it can never vote again, and its certificates are revoked.
+    #[command(after_help = "Example:\n  dolmen box replace BOX-0001 --with BOX-0009 --yes")]
+    Replace {
+        /// The dead box's serial number.
+        serial: Serial,
+        /// The new one's.
+        #[arg(long = "with", value_name = "SERIAL")]
+        new: Serial,
+        /// The registrar's directory.
+        #[arg(long, value_name = "DIR", default_value = "registrar")]
+        registrar: PathBuf,
+        /// Who does this, for the journal.
+        #[arg(long, value_name = "NAME", default_value = "operator")]
+        by: String,
+        /// Do it.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// On the box, which is stopped: delete its keys, its chain, and what it knows of its owner. It is as it came from the
+    /// factory then, and follows none of the vouchers that it followed before.
+    #[command(after_help = "Example:\n  dolmen box decommission --dir /data/dolmen --yes")]
+    Decommission {
+        /// Where the box keeps all that is its own.
+        #[arg(long, value_name = "DIR", default_value = "/data/dolmen")]
+        dir: PathBuf,
+        /// Do it: no copy of the keys is anywhere else.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// Runs a subcommand.
+pub(crate) async fn boxes(command: BoxCommand) -> anyhow::Result<()> {
+    match command {
+        BoxCommand::Replace { serial, new, registrar, by, yes } => {
+            ensure!(yes, "{serial} would never vote again; say --yes to have {new} take its place");
+            registrar::replace(&registrar, &by, serial, new).await
+        }
+        BoxCommand::Decommission { dir, yes } => {
+            ensure!(yes, "the keys of {} would be gone for good; say --yes to delete them", dir.display());
+            decommission(&dir)
+        }
+    }
+}
+
+/// The keys go first, so that power lost on the way leaves a box that signs nothing; the settings, which name them, last.
+fn decommission(directory: &Path) -> anyhow::Result<()> {
+    let settings = directory.join(boot::SETTINGS);
+    let config = BoxConfig::load(&settings)?;
+    let serial_number = Report::load(directory).map(|report| report.serial_number);
+    let keys = Keys::new(config.keys.devices.clone())?;
+    // A box that runs holds its log of votes.
+    let _votes = match File::open(keys.dir().join(VOTE_LOG)) {
+        Ok(votes) => {
+            votes.try_lock().with_context(|| format!("the box of {} runs; stop it first", directory.display()))?;
+            Some(votes)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error).context("cannot read the box's log of votes"),
+    };
+    let ldevid: KeyUri = pledge::LDEVID.parse().context("the name of the certificate's key")?;
+    for uri in [Some(&config.keys.consensus), config.keys.tls.as_ref(), config.keys.api.as_ref(), Some(&ldevid)] {
+        let Some(uri) = uri else { continue };
+        match keys.store(uri)?.delete(uri) {
+            Ok(()) => anstream::println!("{uri} is gone"),
+            Err(KeyError::NotFound(_)) => {}
+            Err(error) => return Err(error).with_context(|| format!("{uri} cannot be deleted")),
+        }
+    }
+    remove(&config.data_dir)?;
+    remove(keys.dir())?;
+    for file in pledge::FILES.into_iter().chain(boot::FILES) {
+        remove(&directory.join(file))?;
+    }
+    match serial_number {
+        Some(serial) => anstream::println!(
+            "the box is nobody's; have its registrar revoke it: `dolmen registrar revoke {serial} --reason decommissioned --yes`"
+        ),
+        None => anstream::println!("the box is as new"),
+    }
+    Ok(())
+}
+
+fn remove(path: &Path) -> anyhow::Result<()> {
+    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,91 @@
+//! A box that joined by a registrar, as long as it runs: it shows itself, and renews its certificate.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use dolmen_node::Node;
+use dolmen_provisioning_pledge::{Keeper, Step};
+use tokio::{sync::watch, task::JoinHandle};
+
+use super::{
+    driver::{Driver, Home},
+    report::{Report, Reporter},
+};
+use crate::ceremony;
+
+/// Between two looks whether the box has the whole chain.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Keeps a box in its registrar's good books until it is dropped.
+pub(crate) struct Keeping {
+    task: JoinHandle<()>,
+    reports: watch::Receiver<Option<Report>>,
+}
+
+impl Keeping {
+    /// Begins, if a registrar had the box admitted; others have no registrar that asks for anything.
+    ///
+    /// A box whose record does not hold votes on without: its people are told.
+    pub(crate) fn start(home: Home, node: Arc<Node>) -> Option<Self> {
+        if !home.is_owned() {
+            return None;
+        }
+        let (tell, reports) = watch::channel(None);
+        let task = tokio::spawn(async move {
+            if let Err(error) = keep(home, node, tell).await {
+                let error = format!("{error:#}");
+                tracing::error!(error, "this box neither attests nor renews its certificate any more");
+            }
+        });
+        Some(Self { task, reports })
+    }
+
+    /// How things stand; none before the first look.
+    pub(crate) fn reports(&self) -> watch::Receiver<Option<Report>> {
+        self.reports.clone()
+    }
+}
+
+impl Drop for Keeping {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn keep(home: Home, node: Arc<Node>, tell: watch::Sender<Option<Report>>) -> anyhow::Result<()> {
+    let mut driver = Driver::new(home)?;
+    let record = driver.record()?.context("the record of the box's owner is gone")?;
+    let mut keeper = Keeper::resume(record, driver.identity())
+        .context("what this box knows of its owner does not hold; decommission it and have it join anew")?;
+    let mut reporter = Reporter::new(driver.directory());
+    // The registrar has a box made a validator that has shown itself after it had the chain.
+    let mut behind = true;
+    loop {
+        let report = Report::of_keeper(&keeper, now()?);
+        reporter.tell(&report);
+        tell.send_replace(Some(report));
+        if behind && node.syncing().is_none() {
+            behind = false;
+            keeper.attest_now();
+        }
+        let step = keeper.next();
+        let outcome = match step {
+            Step::Wait { .. } if behind => tokio::select! {
+                outcome = driver.perform(step) => outcome,
+                () = caught_up(&node) => continue,
+            },
+            step => driver.perform(step).await,
+        };
+        keeper.done(outcome, now()?)?;
+    }
+}
+
+async fn caught_up(node: &Node) {
+    while node.syncing().is_some() {
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+fn now() -> anyhow::Result<u64> {
+    Ok(ceremony::moment()?.now.as_secs())
+}
