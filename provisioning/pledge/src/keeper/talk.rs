@@ -11,9 +11,10 @@ use crate::{
     trust::{CertificateRefusal, Connection, Server},
 };
 
-/// By which codes a registrar says that the box's certificate is none, or none any more, and the box may enrol anew. The
-/// last is of one whose authority is another since.
-const DISOWNED: [&str; 3] = ["ldevid-expired", "ldevid-not-issued", "ldevid-unknown"];
+/// By which codes a registrar says that another enrolment may help: the box's certificate is none, or none any more; the
+/// registrar's authority is another since; or the firmware is another, which an enrolment may find where somebody of the
+/// organisation has seen it.
+const ENROL_ANEW: [&str; 4] = ["ldevid-expired", "ldevid-not-issued", "ldevid-unknown", "drift-register"];
 
 impl Keeper {
     pub(super) fn connected(&mut self, chain: &[Vec<u8>]) {
@@ -75,7 +76,7 @@ impl Keeper {
         let was_member = self.client() == Key::LDevId;
         let Some(hint) = self.give_up() else { return };
         let report = Report::registrar(problem.code.as_deref(), &problem.title, Some(&hint));
-        let disowned = was_member && DISOWNED.contains(&report.code());
+        let disowned = was_member && ENROL_ANEW.contains(&report.code());
         self.refusal = Some(report);
         match seconds {
             // Enrolling anew helps, but not twice.

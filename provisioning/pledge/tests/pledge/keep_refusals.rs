@@ -47,7 +47,7 @@ const FOR_GOOD: [&str; 12] = [
     "box-alarmed",
     "idevid-unknown-maker",
     "idevid-other",
-    "drift-register",
+    "drift-key",
     "firmware-changed",
     "quote-replayed",
     "key-not-appraised",
@@ -55,10 +55,37 @@ const FOR_GOOD: [&str; 12] = [
     "message-damaged",
 ];
 
+/// Codes that another enrolment may help against.
+const ENROL_ANEW: [&str; 4] = ["ldevid-expired", "ldevid-not-issued", "ldevid-unknown", "drift-register"];
+
+/// It begins at once; where that is refused too, the box is as patient as ever, and begins by its certificate again.
+#[test]
+fn another_enrolment_is_tried_once() {
+    for (begin, asked) in &ASKED[..3] {
+        for refusal in ENROL_ANEW {
+            let mut house = answered(*begin, *asked, refused(403, refusal, false));
+            assert_eq!((code(&house), house.keeper.phase()), ((Who::Registrar, refusal), KeeperPhase::Connecting));
+            house.paths();
+            house.run_to_path("POST", "enrolment");
+            house.step(Some(&Trouble::Answer(refused(403, "box-alarmed", false))));
+            assert_eq!((code(&house), house.keeper.phase()), ((Who::Registrar, "box-alarmed"), KeeperPhase::Pausing));
+            assert_eq!((house.paths().len(), house.machine.waited), (1, 0));
+            house.live(840);
+            assert!(house.paths().is_empty());
+            house.rest();
+            let paths = house.paths();
+            assert_eq!(paths[..2], ["attestation"; 2], "{asked:?} {refusal}");
+            house.check_well();
+        }
+    }
+}
+
 #[test]
 fn a_box_that_is_refused_says_so_and_asks_again_seldom() {
     for (begin, asked) in ASKED {
-        for refusal in FOR_GOOD {
+        // What leads to another enrolment does not in the midst of one.
+        let more: &[_] = if begin > LIFE { &ENROL_ANEW } else { &[] };
+        for refusal in FOR_GOOD.iter().chain(more).copied() {
             let mut house = answered(begin, asked, refused(403, refusal, false));
             assert_eq!(code(&house), (Who::Registrar, refusal), "{asked:?}");
             assert_eq!(house.keeper.phase(), KeeperPhase::Pausing);

@@ -43,7 +43,8 @@ impl Registrar {
                 Ok(Answer::json(Acknowledgement { again_seconds }.to_json()?))
             }
             Err(refusal) => {
-                if is_change(&refusal) {
+                let may_change = self.state.boxes().get(&serial).is_some_and(|one| one.may_change);
+                if is_change(&refusal) && !(may_change && is_firmware(&refusal)) {
                     self.alarm(turn, &serial, refusal.code())?;
                 }
                 Err(refusal.into())
@@ -110,6 +111,12 @@ impl Registrar {
             _ => None,
         }
     }
+}
+
+/// Whether a refusal says that the firmware is another. Where somebody has allowed that, the box is to enrol anew, and was
+/// not told yet.
+const fn is_firmware(refusal: &appraisal::Refusal) -> bool {
+    matches!(refusal, appraisal::Refusal::Drift(appraisal::Drift::Register { .. }))
 }
 
 /// Whether a refusal says that the box is another than it was, or runs something else. What a cut connection or an old
