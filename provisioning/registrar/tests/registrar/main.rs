@@ -2,6 +2,7 @@
 
 mod frozen;
 mod join;
+mod life;
 mod machine;
 #[path = "../../../appraisal/tests/appraisal/measured.rs"]
 mod measured;

@@ -25,7 +25,7 @@ fn ek(machine: &Machine) -> Hash {
 }
 
 /// A registrar that knows the TPMs of these boxes, and approves all.
-fn office(text: &str, boxes: &[(&str, &Machine)]) -> Office {
+pub(crate) fn office(text: &str, boxes: &[(&str, &Machine)]) -> Office {
     let eks: BTreeMap<_, _> = boxes.iter().map(|(serial, machine)| (*serial, ek(machine))).collect();
     let lines: Vec<_> = eks.iter().map(|(serial, ek)| format!("\"{serial}\" = \"{ek}\"")).collect();
     let registered = format!("{{ {} }}", lines.join(", "));
@@ -38,7 +38,7 @@ fn with_verifier(text: &str, verifier: Verifier) -> Office {
     Office::with(setup(&format!("{text}\n[approve]\nmakers = [\"{root}\"]"), verifier))
 }
 
-fn pledge(serial: &str, machine: &Machine) -> Pledge {
+pub(crate) fn pledge(serial: &str, machine: &Machine) -> Pledge {
     Pledge { ldevid: machine.ldevid(), ..maker().build(serial, "") }
 }
 
