@@ -197,13 +197,13 @@ impl Keeper {
         self.schedule.last_attested()
     }
 
-    /// What the box, or its registrar, refused last; none where nothing was refused since the start.
+    /// What the box, or its registrar, refused last; none where nothing was since the last attestation that was accepted.
     #[must_use]
     pub const fn last_refusal(&self) -> Option<&Report> {
         self.refusal.as_ref()
     }
 
-    /// What could not be done last: nobody answered, or a part of the box failed.
+    /// What could not be done last, since then: nobody answered, or a part of the box failed.
     #[must_use]
     pub const fn last_failure(&self) -> Option<&Report> {
         self.failure.as_ref()

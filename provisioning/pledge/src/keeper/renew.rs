@@ -86,6 +86,8 @@ impl Keeper {
         };
         self.schedule.attested(now, again_seconds, self.round.again);
         self.unproven = false;
+        // Whatever was in the way before is not any more.
+        (self.refusal, self.failure) = (None, None);
         if self.schedule.task(self.member.certificate().validity(), now) == Task::Renew {
             self.round.attested = true;
         } else {
