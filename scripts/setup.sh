@@ -223,6 +223,10 @@ setup_test() {
   need swtpm-tools "makes such a TPM with its maker's certificates" has swtpm_setup
   need gnutls-bin "signs those certificates" has certtool
   need tpm2-tools "says whether a TPM's statements hold" has tpm2_checkquote
+  need iproute2 "gives boxes networks of their own" has ip
+  need avahi-daemon "finds the registrars that announce themselves" has_admin avahi-daemon
+  need avahi-utils "asks it what it found" has avahi-browse
+  need dbus "they talk over it" has dbus-daemon
   need softhsm2 "a PKCS#11 token of software" has softhsm2-util
   need fdisk "makes and checks partition tables" has_admin sfdisk
   need gdisk "checks them too" has_admin sgdisk

@@ -6,7 +6,7 @@ use std::{
     process::{Child, ExitStatus, Stdio},
     sync::mpsc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use nix::sys::signal::Signal;
@@ -53,15 +53,25 @@ impl Devnet {
         Self::launch(dir, Stdio::inherit(), options)
     }
 
+    /// Starts a chain that so many boxes join by themselves, fresh from the factory, and waits until all of them vote.
+    pub fn start_zero_touch(dir: &Path, boxes: usize, options: &[&str]) -> Self {
+        let boxes = boxes.to_string();
+        let all = [&["--zero-touch", "--boxes", &boxes], options].concat();
+        Self::launch_with(dir, Stdio::inherit(), &all)
+    }
+
     fn launch(dir: &Path, stderr: Stdio, options: &[&str]) -> Self {
+        let (boxes, epoch) = (BOXES.to_string(), EPOCH_BLOCKS.to_string());
+        Self::launch_with(dir, stderr, &[&["--boxes", &boxes, "--epoch-blocks", &epoch], options].concat())
+    }
+
+    fn launch_with(dir: &Path, stderr: Stdio, options: &[&str]) -> Self {
         let mut command = process::command(dolmen());
-        command.args(["devnet", "--base-port", "0", "--boxes", &BOXES.to_string()]);
-        command.args(["--epoch-blocks", &EPOCH_BLOCKS.to_string(), "--dir"]).arg(dir).args(options);
+        command.args(["devnet", "--base-port", "0", "--dir"]).arg(dir).args(options);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
         let mut child = command.spawn().expect("setpriv (util-linux) starts dolmen");
         let lines = read_lines(child.stdout.take().expect("piped"));
-        let ready = lines.recv_timeout(READY_WITHIN).ok().filter(|line| line.starts_with("READY "));
-        let Some(ready) = ready else {
+        let Some(ready) = wait_for_ready(&lines) else {
             process::send(child.id(), Signal::SIGTERM);
             let status = process::wait(&mut child, PATIENCE);
             let _ = child.kill();
@@ -124,12 +134,56 @@ impl Drop for Devnet {
     }
 }
 
+/// A box more, by `dolmen devnet add-box`. It ends with this.
+pub struct AddedBox {
+    child: Child,
+    lines: mpsc::Receiver<String>,
+}
+
+impl AddedBox {
+    /// Plugs it in.
+    pub fn start(dir: &Path, options: &[&str]) -> Self {
+        let mut command = process::command(dolmen());
+        command.args(["devnet", "add-box", "--dir"]).arg(dir).args(options);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("dolmen starts");
+        let lines = read_lines(child.stdout.take().expect("piped"));
+        Self { child, lines }
+    }
+
+    /// Waits until it votes.
+    pub fn wait(&mut self) {
+        assert!(wait_for_ready(&self.lines).is_some(), "the box that was added does not vote");
+    }
+}
+
+impl Drop for AddedBox {
+    fn drop(&mut self) {
+        process::send(self.child.id(), Signal::SIGINT);
+        if process::wait(&mut self.child, PATIENCE).is_none() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// The line that says so; those before it are for people, who see them where the test shows its output.
+fn wait_for_ready(lines: &mpsc::Receiver<String>) -> Option<String> {
+    let end = Instant::now() + READY_WITHIN;
+    loop {
+        let line = lines.recv_timeout(end.saturating_duration_since(Instant::now())).ok()?;
+        if line.starts_with("READY ") {
+            return Some(line);
+        }
+        eprintln!("{line}");
+    }
+}
+
 /// Standard output line by line; the thread ends with the process.
 fn read_lines(stdout: std::process::ChildStdout) -> mpsc::Receiver<String> {
     let (sender, lines) = mpsc::channel();
     thread::spawn(move || {
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-            // The receiver hears the first line only; the rest is read so that the pipe never fills.
+            // The receiver hears the first lines only; the rest is read so that the pipe never fills.
             let _ = sender.send(line);
         }
     });

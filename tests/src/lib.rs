@@ -33,7 +33,7 @@ use std::{
 pub use agree::{check_receipts, check_same_blocks, check_state};
 pub use chain::{Account, BoxInfo, Chain, quantity};
 pub use cluster::{Cluster, quiet_port};
-pub use devnet::Devnet;
+pub use devnet::{AddedBox, Devnet};
 pub use disk::{SmallDisk, damage};
 pub use load::{Acknowledged, Load};
 pub use members::{Members, proposal_number, validators};

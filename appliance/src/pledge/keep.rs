@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use dolmen_node::Node;
-use dolmen_provisioning_pledge::{Keeper, Step};
+use dolmen_provisioning_pledge::{Keeper, Outcome, Pledge, Record, Step};
 use tokio::{sync::watch, task::JoinHandle};
 
 use super::{
@@ -55,6 +55,7 @@ impl Drop for Keeping {
 async fn keep(home: Home, node: Arc<Node>, tell: watch::Sender<Option<Report>>) -> anyhow::Result<()> {
     let mut driver = Driver::new(home)?;
     let record = driver.record()?.context("the record of the box's owner is gone")?;
+    check_owner(&mut driver, &record).await?;
     let mut keeper = Keeper::resume(record, driver.identity())
         .context("what this box knows of its owner does not hold; decommission it and have it join anew")?;
     let mut reporter = Reporter::new(driver.directory());
@@ -77,6 +78,27 @@ async fn keep(home: Home, node: Arc<Node>, tell: watch::Sender<Option<Report>>) 
             step => driver.perform(step).await,
         };
         keeper.done(outcome, now()?)?;
+    }
+}
+
+/// Whether the record is the present owner's, by the TPM's ownership epoch.
+async fn check_owner(driver: &mut Driver, record: &Record) -> anyhow::Result<()> {
+    let mut pledge = Pledge::resume(Some(record.clone()), driver.identity()).context("the record does not hold")?;
+    loop {
+        let step = pledge.next();
+        match step {
+            Step::Joined { .. } => return Ok(()),
+            Step::ReadEpoch | Step::RaiseEpoch(_) => {}
+            _ => {
+                let why = pledge.last_refusal().map_or("it is no member's", |refusal| refusal.message());
+                anyhow::bail!("the record of the box's owner counts no more: {why}; decommission the box");
+            }
+        }
+        let outcome = driver.perform(step).await;
+        if let Outcome::Failed(why) = &outcome {
+            anyhow::bail!("the TPM does not tell the ownership epoch: {why}");
+        }
+        pledge.done(outcome)?;
     }
 }
 
