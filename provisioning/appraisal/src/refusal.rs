@@ -155,7 +155,9 @@ pub enum Refusal {
     #[error("the box is in the boot phase {0:?}; have it attest when it has left its initrd")]
     BootPhase(String),
     /// Not as it was.
-    #[error("the box is not as it was when it enrolled; if the change was yours, enrol it anew")]
+    #[error(
+        "the box is not as it was when it enrolled; if the change was yours, allow it, so that the box can enrol anew"
+    )]
     Drift(#[source] Drift),
 }
 

@@ -39,7 +39,7 @@ pub struct Keeper {
     round: Round,
     /// What is to be done at present.
     task: Task,
-    /// Whether a registrar does not take the box by its certificate, so that the box enrols anew.
+    /// Whether a registrar wants the box to enrol anew: it does not take its certificate, or allows its other firmware.
     disowned: bool,
     /// Whether the box enrolled anew, and nobody has taken the certificate yet.
     unproven: bool,

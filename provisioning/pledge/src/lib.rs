@@ -39,7 +39,8 @@
 //! A member goes on with a [`Keeper`], which is driven in the same way and has no end. It works in rounds:
 //!
 //! ```text
-//! at the start; when the registrar said so; when asked to     the certificate has expired, or does not do for the registrar
+//! at the start; when the registrar said so; when asked to     the certificate has expired, or is none for the registrar;
+//!           |                                                 or an operator allowed other firmware
 //!           |                                                           |
 //! Attest: a quote, by the box's certificate                   Enrol: TPM and image, by its maker's certificate
 //!           | two thirds of its life are over                           |

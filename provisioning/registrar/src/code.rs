@@ -44,6 +44,7 @@ impl Refusal {
             Self::TpmOfOther { .. } => "tpm-of-other-box",
             Self::TpmChanged(_) => "tpm-changed",
             Self::FirmwareChanged(_) => "firmware-changed",
+            Self::EnrolAnew(_) => "enrol-anew",
             Self::KeyOfOther { .. } => "ldevid-of-other-box",
             Self::Est(_) => "certificate-request-damaged",
             Self::ChannelBinding => "channel-binding",
@@ -82,6 +83,7 @@ impl Refusal {
             | Self::Order(_)
             | Self::NoChallenge(_)
             | Self::AppraisalOld(_)
+            | Self::EnrolAnew(_)
             | Self::AdmissionOther(_)
             | Self::VoucherOld(_)
             | Self::VoucherNonce(_) => 409,

@@ -9,7 +9,7 @@
 //! | `simpleenroll` | appraised lately, and the request is by the appraised key | a certificate (LDevID) |
 //! | `bundle` | that certificate | a signed description of the chain |
 //! | `admission` | that certificate's signature, for this chain and this appraisal | [`Effect::Admit`], and what the chain says |
-//! | `attestation` | the enrolled TPM, firmware and an allowed image | when to come again, or an alarm |
+//! | `attestation` | the enrolled TPM, firmware and an allowed image | when to come again, or an alarm; `enrol-anew` where an operator allowed other firmware |
 //! | `simplereenroll` | attested lately, no alarm, not revoked | another certificate |
 //!
 //! [`Registrar::handle`] answers a request with an [`Outcome`]: records, an answer, and effects on the chain. Its state is

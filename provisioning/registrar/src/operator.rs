@@ -52,7 +52,9 @@ impl Registrar {
     }
 
     /// Takes the alarm off a box that somebody looked at: it may enrol anew, once with other firmware. Its enrolled
-    /// appraisal stays what attestations are compared with until then.
+    /// appraisal stays what attestations are compared with until then. One that differs in firmware alone is no alarm: the
+    /// box is told to enrol anew ([`Refusal::EnrolAnew`]), and does so by itself. This may be said before the firmware is
+    /// changed, too.
     ///
     /// # Errors
     ///

@@ -175,6 +175,9 @@ pub enum Refusal {
         "{0} has other firmware or settings than it enrolled with; look at it, and allow the change if it was yours"
     )]
     FirmwareChanged(Serial),
+    /// Other firmware, which somebody allowed.
+    #[error("{0} has other firmware or settings than it enrolled with, which was allowed; have it enrol anew")]
+    EnrolAnew(Serial),
     /// One key, two boxes.
     #[error("the key of {serial} is that of {other}; a disk was copied: make the keys anew")]
     KeyOfOther {

@@ -15,7 +15,8 @@ pub enum KeeperPhase {
     Attesting,
     /// It asks for another certificate, by the one that it has.
     Renewing,
-    /// It asks for another certificate by its maker's, since its own does not hold any more.
+    /// It asks for another certificate by its maker's, since its own does not hold any more, or it has other
+    /// firmware.
     Enrolling,
 }
 

@@ -11,10 +11,9 @@ use crate::{
     trust::{CertificateRefusal, Connection, Server},
 };
 
-/// By which codes a registrar says that another enrolment may help: the box's certificate is none, or none any more; the
-/// registrar's authority is another since; or the firmware is another, which an enrolment may find where somebody of the
-/// organisation has seen it.
-const ENROL_ANEW: [&str; 4] = ["ldevid-expired", "ldevid-not-issued", "ldevid-unknown", "drift-register"];
+/// By which codes a registrar says that the box is to enrol anew: its certificate is none, or none any more, or is of an
+/// authority that is another since; or its firmware is another, which an operator allowed.
+const ENROL_ANEW: [&str; 4] = ["ldevid-expired", "ldevid-not-issued", "ldevid-unknown", "enrol-anew"];
 
 impl Keeper {
     pub(super) fn connected(&mut self, chain: &[Vec<u8>]) {

@@ -168,6 +168,36 @@ fn a_certificate_that_its_registrar_does_not_take_leads_to_another_enrolment() {
     }
 }
 
+/// An operator allowed it: nobody has to do anything at the box.
+#[test]
+fn other_firmware_leads_to_another_enrolment() {
+    let mut house = House::new();
+    house.rest();
+    house.paths();
+    let before = house.keeper.certificate().clone();
+    house.registrar().flashed = true;
+    house.attest();
+    assert_eq!(house.keeper.last_refusal().map(|report| report.code()), Some("enrol-anew"));
+    let paths = house.paths();
+    let (attests, enrols) = (["attestation"; 2], ["enrolment", "response", "simplereenroll"]);
+    assert_eq!(paths, [&attests[..], &enrols, &attests].concat());
+    assert!(house.machine.waited <= 60, "it does not wait for that");
+    assert_ne!(*house.keeper.certificate(), before);
+    house.check_well();
+    // A registrar that says so of a box that just enrolled is left alone for an hour.
+    let enrolled = house.registrar().certificates.len();
+    house.keeper.attest_now();
+    for _ in 0..400 {
+        house.registrar().flashed = true;
+        house.step(None);
+    }
+    let (hours, count) = (house.machine.waited / 3600, house.registrar().certificates.len() - enrolled);
+    assert!(hours >= 2 && count as u64 <= hours + 2, "{count} in {hours} h");
+    house.registrar().flashed = false;
+    house.rest();
+    house.check_well();
+}
+
 /// The organisation has another issuing authority: its certificates come with the new one, and are stored.
 #[test]
 fn an_authority_may_be_another() {

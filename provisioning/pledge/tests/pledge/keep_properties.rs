@@ -25,6 +25,8 @@ enum Event {
     Rotate(bool),
     /// The registrar has lost its journal.
     Forget,
+    /// The box has other firmware, which is allowed.
+    Flash,
 }
 
 fn any_event() -> impl Strategy<Value = Event> {
@@ -35,6 +37,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         1 => Just(Event::AttestNow),
         1 => any::<bool>().prop_map(Event::Rotate),
         1 => Just(Event::Forget),
+        1 => Just(Event::Flash),
     ]
 }
 
@@ -54,6 +57,7 @@ fn happen(house: &mut House, event: &Event) {
             house.registrar().authority = Some(rotated(&world().organisations[0], 0x25)).filter(|_| !back);
         }
         Event::Forget => house.registrar().certificates.clear(),
+        Event::Flash => house.registrar().flashed = true,
     }
 }
 

@@ -73,6 +73,8 @@ pub(crate) struct Registrar {
     judged: Option<u64>,
     /// When it attested.
     pub(crate) attested: Vec<u64>,
+    /// Whether the box has other firmware than it enrolled with, which was allowed.
+    pub(crate) flashed: bool,
 }
 
 impl Registrar {
@@ -97,6 +99,7 @@ impl Registrar {
             quote: None,
             judged: None,
             attested: Vec::new(),
+            flashed: false,
         }
     }
 
@@ -227,6 +230,7 @@ impl Registrar {
         match challenge {
             Some(nonce) if response.proof == activation_proof(&SECRET, &Fixed(nonce)) => {
                 (self.appraised, self.judged) = (Some(body.to_vec()), Some(self.now));
+                self.flashed = false;
                 Answer { status: 204, ..ok("", "") }
             }
             Some(_) => refused(403, "activation", true),
@@ -279,6 +283,9 @@ impl Registrar {
     fn attestation(&mut self, body: &[u8]) -> Answer {
         let Ok(answer) = Reattestation::from_json(body) else { return refused(400, "message-damaged", false) };
         match self.quote.take() {
+            Some(nonce) if answer.quote.quote.statement.as_slice() == nonce && self.flashed => {
+                refused(409, "enrol-anew", false)
+            }
             Some(nonce) if answer.quote.quote.statement.as_slice() == nonce => {
                 self.judged = Some(self.now);
                 self.attested.push(self.now);

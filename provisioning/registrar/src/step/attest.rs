@@ -1,6 +1,6 @@
 //! The same box later: whether it still is the one that enrolled.
 
-use dolmen_provisioning_appraisal::{self as appraisal, Acknowledgement, Message as _, Reattestation, Serial};
+use dolmen_provisioning_appraisal::{self as appraisal, Acknowledgement, Drift, Message as _, Reattestation, Serial};
 
 use crate::{
     Answer, Change, Effect, Event, Fresh, OnDrift, Refusal, Registrar, Who,
@@ -43,8 +43,10 @@ impl Registrar {
                 Ok(Answer::json(Acknowledgement { again_seconds }.to_json()?))
             }
             Err(refusal) => {
-                let may_change = self.state.boxes().get(&serial).is_some_and(|one| one.may_change);
-                if is_change(&refusal) && !(may_change && is_firmware(&refusal)) {
+                if is_firmware(&refusal) && self.enrolled(member)?.may_change {
+                    return Err(Refusal::EnrolAnew(serial));
+                }
+                if is_change(&refusal) {
                     self.alarm(turn, &serial, refusal.code())?;
                 }
                 Err(refusal.into())
@@ -113,10 +115,9 @@ impl Registrar {
     }
 }
 
-/// Whether a refusal says that the firmware is another. Where somebody has allowed that, the box is to enrol anew, and was
-/// not told yet.
+/// Whether firmware, its settings or the hardware are all that is otherwise: that is judged last.
 const fn is_firmware(refusal: &appraisal::Refusal) -> bool {
-    matches!(refusal, appraisal::Refusal::Drift(appraisal::Drift::Register { .. }))
+    matches!(refusal, appraisal::Refusal::Drift(Drift::Register { .. }))
 }
 
 /// Whether a refusal says that the box is another than it was, or runs something else. What a cut connection or an old

@@ -146,12 +146,34 @@ fn drift(office: &mut Office, pledge: &Pledge, ldevid: &Certificate, machine: &m
     assert_eq!(office.registrar.effects(), [demote("drift-register")]);
     assert_eq!(code(&begin(office, pledge, machine)), "box-alarmed");
     assert_eq!(office.refused(Call::SimpleEnroll, &pledge.idevid, &pledge.csr()), "box-alarmed");
-    // Somebody looked at it: it was updated.
+    // Somebody looked at it: it was updated. It comes as before, and is told to enrol anew, as often as it comes.
     let change = office.registrar.allow_change(&pledge.serial, "Ada", office.now);
     office.keep(change);
+    office.restart();
+    for _ in 0..2 {
+        let answer = attest(office, ldevid, machine);
+        assert_eq!((answer.status, code(&answer)), (409, "enrol-anew".to_owned()));
+    }
+    assert_eq!((office.registrar.metrics().alarms, office.registrar.effects()), (0, vec![]));
+    // That is about firmware alone: another image is another matter.
+    let mut other = machine.attest(&asked(office, ldevid));
+    other.claim.version.patch += 1;
+    assert_eq!(office.refused(Call::Attestation, ldevid, &other.to_json().unwrap()), "image-forbidden");
+    assert_eq!(office.effects.pop(), Some(demote("image-forbidden")));
+    let change = office.registrar.allow_change(&pledge.serial, "Ada", office.now);
+    office.keep(change);
+
     assert_eq!(appraise(office, pledge, machine, |_, _| ()).status, 204);
+    assert!(!office.registrar.state().boxes()[&pledge.serial].may_change);
+    office.restart();
+    assert_eq!(office.ask(Call::SimpleReenroll, &pledge.idevid, &pledge.csr()).status, 200);
+    // What is enrolled is the new firmware, and going back is a change as any other.
     assert_eq!(attest(office, ldevid, machine).status, 200);
     assert_eq!(office.registrar.metrics().alarms, 0);
+    office.now += 60;
+    machine.reboot(boot());
+    assert_eq!(code(&attest(office, ldevid, machine)), "drift-register");
+    assert_eq!(office.registrar.metrics().alarms, 1);
     office.restart();
 }
 
