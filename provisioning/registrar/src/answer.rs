@@ -105,7 +105,7 @@ impl From<CallError> for Answer {
 /// done. Whoever does it looks first whether it is done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// The box asks to be one of the chain's. Report what the chain says:
+    /// The box asks to be one of the chain's, and no other key of it is one. Report what the chain says:
     /// [`admitted`](crate::Registrar::admitted) or [`turned_away`](crate::Registrar::turned_away).
     Admit {
         /// The box.
@@ -121,15 +121,23 @@ pub enum Effect {
     Demote {
         /// The box.
         serial: Serial,
+        /// The request by whose key it is one of the chain's.
+        request: String,
         /// The code of the alarm.
         code: String,
     },
-    /// The box should be one of the chain's no more, for this reason. Report it:
-    /// [`retired`](crate::Registrar::retired).
+    /// A key of the box should be one of the chain's no more, for this reason. Report it:
+    /// [`retired`](crate::Registrar::retired). That it is not one is not enough, as long as somebody may vote for it.
+    ///
+    /// For the reason `rejoined` the box came back with another key, and [`Effect::Admit`] for that follows the report. A
+    /// chain that replaces one key by another at once may be asked for this instead, for what the box's state has as its
+    /// membership: then the old one is reported as retired, and after that the new one as admitted.
     Retire {
         /// The box.
         serial: Serial,
-        /// The code of the alarm, `revoked` or `replaced`.
+        /// The request by whose key it is, or may become, one of the chain's.
+        request: String,
+        /// The code of the alarm, `revoked`, `replaced` or `rejoined`.
         code: String,
     },
 }

@@ -54,7 +54,8 @@ impl Refusal {
             Self::NoChain => "no-chain",
             Self::Bundle(_) => "bundle-not-made",
             Self::Admission(refusal) => refusal.code(),
-            Self::AdmissionOther(_) => "admission-other",
+            Self::AdmissionKey => "admission-key",
+            Self::AdmissionKeyOfOther { .. } => "admission-key-of-other-box",
             Self::TurnedAway { .. } => "admission-turned-away",
             Self::Retired(_) => "box-retired",
             Self::Text(_) => "text",
@@ -77,6 +78,7 @@ impl Refusal {
             | Self::Report
             | Self::Message(_)
             | Self::Est(_)
+            | Self::AdmissionKey
             | Self::Text(_) => 400,
             Self::UnknownBox(_) => 404,
             Self::OtherIdevid(_)
@@ -84,7 +86,6 @@ impl Refusal {
             | Self::NoChallenge(_)
             | Self::AppraisalOld(_)
             | Self::EnrolAnew(_)
-            | Self::AdmissionOther(_)
             | Self::VoucherOld(_)
             | Self::VoucherNonce(_) => 409,
             Self::InboxFull

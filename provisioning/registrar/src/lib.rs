@@ -12,6 +12,10 @@
 //! | `attestation` | the enrolled TPM, firmware and an allowed image | when to come again, or an alarm; `enrol-anew` where an operator allowed other firmware |
 //! | `simplereenroll` | attested lately, no alarm, not revoked | another certificate |
 //!
+//! A box has one key on the chain. One that comes back with another, since it was decommissioned or lost its disk, has the
+//! old one retired first ([`Effect::Retire`]), and is admitted again after that: its enrolled TPM says that it is the same
+//! box. So a box that is to come back is decommissioned, and not revoked or replaced: that is for good.
+//!
 //! [`Registrar::handle`] answers a request with an [`Outcome`]: records, an answer, and effects on the chain. Its state is
 //! what all [`Record`]s make, and the journal of them is the audit log. Every refusal is a record with a code that stays,
 //! except for those that come too often: they are counted alone, so that nobody fills the disk.
@@ -31,6 +35,7 @@ mod rate;
 mod record;
 mod refusal;
 mod registrar;
+mod request;
 mod state;
 mod step;
 

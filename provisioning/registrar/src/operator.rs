@@ -68,7 +68,8 @@ impl Registrar {
         Ok(turn.into())
     }
 
-    /// Casts a box out: its certificates are revoked, it is refused from now on, and it is to leave the chain.
+    /// Casts a box out for good: its certificates are revoked, it is refused from now on, and it is to leave the chain. A
+    /// box that is to come back, as with a new disk, is decommissioned instead.
     ///
     /// # Errors
     ///
@@ -115,40 +116,55 @@ impl Registrar {
         Ok(turn.into())
     }
 
-    /// The chain took a box.
+    /// The chain took a box, by this request. What is said of a request that counts no more changes nothing.
     ///
     /// # Errors
     ///
     /// [`Refusal::UnknownBox`], and [`Refusal::Order`] for a box that did not ask.
-    pub fn admitted(&mut self, serial: &Serial, role: Role, now: u64) -> Result<Change, Refusal> {
-        self.decided(serial, &Membership::Admitted(role), Event::Admitted { serial: serial.clone(), role }, now)
+    pub fn admitted(&mut self, serial: &Serial, request: &str, role: Role, now: u64) -> Result<Change, Refusal> {
+        let event = Event::Admitted { serial: serial.clone(), role };
+        self.decided(serial, request, &Membership::Admitted(role), event, now)
     }
 
-    /// The chain does not take a box.
+    /// The chain does not take a box, by this request.
     ///
     /// # Errors
     ///
     /// As [`admitted`](Self::admitted), and [`Refusal::Text`] for the reason.
-    pub fn turned_away(&mut self, serial: &Serial, reason: &str, now: u64) -> Result<Change, Refusal> {
+    pub fn turned_away(&mut self, serial: &Serial, request: &str, reason: &str, now: u64) -> Result<Change, Refusal> {
         let reason = text("a reason", reason, REASON_CHARS_MAX)?;
         let event = Event::TurnedAway { serial: serial.clone(), reason: reason.clone() };
-        self.decided(serial, &Membership::TurnedAway(reason), event, now)
+        self.decided(serial, request, &Membership::TurnedAway(reason), event, now)
     }
 
-    /// A box is one of the chain's no more.
+    /// A box is one of the chain's no more by the key of this request, whoever wanted that. It may ask again by another.
     ///
     /// # Errors
     ///
     /// As [`admitted`](Self::admitted).
-    pub fn retired(&mut self, serial: &Serial, now: u64) -> Result<Change, Refusal> {
-        self.decided(serial, &Membership::Retired, Event::Retired { serial: serial.clone() }, now)
+    pub fn retired(&mut self, serial: &Serial, request: &str, now: u64) -> Result<Change, Refusal> {
+        let event = Event::Retired { serial: serial.clone() };
+        self.decided(serial, request, &Membership::Retired, event, now)
     }
 
-    fn decided(&mut self, serial: &Serial, new: &Membership, event: Event, now: u64) -> Result<Change, Refusal> {
+    fn decided(
+        &mut self,
+        serial: &Serial,
+        request: &str,
+        new: &Membership,
+        event: Event,
+        now: u64,
+    ) -> Result<Change, Refusal> {
         let mut turn = Turn::new(now, Who::Chain);
         let one = self.state.boxes().get(serial).ok_or_else(|| Refusal::UnknownBox(serial.clone()))?;
-        let (_, held) = one.membership.as_ref().ok_or(Refusal::Order("the box has to ask for its admission"))?;
-        if held != new {
+        let (asked, held) = one.membership.as_ref().ok_or(Refusal::Order("the box has to ask for its admission"))?;
+        if one.former.as_deref() == Some(request) {
+            // It is on its way out: whatever else becomes of it, it has to be retired.
+            if *new == Membership::Retired {
+                self.record(&mut turn, Event::FormerRetired { serial: serial.clone() })?;
+                self.effects_follow(&mut turn, serial);
+            }
+        } else if asked == request && held != new {
             self.record(&mut turn, event)?;
             // Cast out while its admission was under way.
             if matches!(new, Membership::Admitted(_)) {
@@ -161,27 +177,49 @@ impl Registrar {
     /// What is still to be done on the chain: after a restart, or where it was not reported as done.
     #[must_use]
     pub fn effects(&self) -> Vec<Effect> {
-        self.state.boxes().iter().filter_map(|(serial, one)| self.effect(serial, one)).collect()
+        self.state.boxes().iter().flat_map(|(serial, one)| self.effects_of(serial, one)).collect()
     }
 
-    fn effect(&self, serial: &Serial, one: &BoxState) -> Option<Effect> {
-        let (request, membership) = one.membership.as_ref()?;
-        match (&one.standing, membership) {
-            (Standing::Approved, Membership::Asked) if check_alarm(serial, one).is_ok() => {
-                let appraisal: Hash = one.appraised.as_ref()?.appraisal.hash();
-                let (serial, request, replaces) = (serial.clone(), request.clone(), one.replaces.clone());
-                Some(Effect::Admit { serial, request, appraisal, replaces })
-            }
+    /// What is to be done for a box. A key of before goes first: two of one box are never admitted at once.
+    fn effects_of(&self, serial: &Serial, one: &BoxState) -> Vec<Effect> {
+        let code = match &one.standing {
+            Standing::Revoked(_) => "revoked",
+            Standing::Replaced(_) => "replaced",
+            Standing::Waiting | Standing::Approved | Standing::Declined(_) => "rejoined",
+        };
+        let retire = |request: &String| {
+            let (serial, request, code) = (serial.clone(), request.clone(), code.to_owned());
+            Effect::Retire { serial, request, code }
+        };
+        let former = one.former.as_ref().map(retire);
+        let present = one.membership.as_ref().and_then(|(request, membership)| match (&one.standing, membership) {
+            (Standing::Approved, Membership::Asked) => self.admit(serial, one, request),
             (Standing::Approved, _) => self.effect_of_alarm(serial, one),
-            (Standing::Revoked(_), Membership::Asked | Membership::Admitted(_)) => retire(serial, "revoked"),
-            (Standing::Replaced(_), Membership::Asked | Membership::Admitted(_)) => retire(serial, "replaced"),
+            (Standing::Revoked(_) | Standing::Replaced(_), membership) if membership.is_open() => Some(retire(request)),
             _ => None,
+        });
+        former.into_iter().chain(present).collect()
+    }
+
+    fn admit(&self, serial: &Serial, one: &BoxState, request: &str) -> Option<Effect> {
+        if one.former.is_some() || check_alarm(serial, one).is_err() {
+            return None;
         }
+        let appraisal: Hash = one.appraised.as_ref()?.appraisal.hash();
+        let (serial, request, replaces) = (serial.clone(), request.to_owned(), one.replaces.clone());
+        Some(Effect::Admit { serial, request, appraisal, replaces })
+    }
+
+    /// What is to be done for a box follows from what was recorded of it.
+    pub(crate) fn effects_follow(&self, turn: &mut Turn, serial: &Serial) {
+        let effects = self.state.boxes().get(serial).map(|one| self.effects_of(serial, one));
+        turn.effects.extend(effects.into_iter().flatten());
     }
 
     fn retire_gone(&self, turn: &mut Turn, serial: &Serial) {
-        let effect = self.state.boxes().get(serial).and_then(|one| self.effect(serial, one));
-        turn.effects.extend(effect.filter(|effect| matches!(effect, Effect::Retire { .. })));
+        let effects = self.state.boxes().get(serial).map(|one| self.effects_of(serial, one));
+        let effects = effects.into_iter().flatten().filter(|effect| matches!(effect, Effect::Retire { .. }));
+        turn.effects.extend(effects);
     }
 
     /// What was asked of a box counts no more.
@@ -208,10 +246,6 @@ impl Registrar {
         self.record(&mut turn, Event::CrlSigned { number })?;
         Ok((turn.into(), crl))
     }
-}
-
-fn retire(serial: &Serial, code: &str) -> Option<Effect> {
-    Some(Effect::Retire { serial: serial.clone(), code: code.to_owned() })
 }
 
 /// Whether a box is not gone for good.

@@ -180,7 +180,7 @@ pub enum Event {
         /// SHA-256 of the bundle, as it was signed.
         bundle: Hash,
     },
-    /// A box asks to be one of the chain's.
+    /// A box asks to be one of the chain's, perhaps again, and perhaps by another key.
     AdmissionAsked {
         /// The box.
         serial: Serial,
@@ -203,6 +203,11 @@ pub enum Event {
     },
     /// It is one no more.
     Retired {
+        /// The box.
+        serial: Serial,
+    },
+    /// The key by which a box asked before is none of the chain's any more, and its present one may become one.
+    FormerRetired {
         /// The box.
         serial: Serial,
     },

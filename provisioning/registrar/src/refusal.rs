@@ -212,9 +212,19 @@ pub enum Refusal {
     /// The admission does not hold.
     #[error(transparent)]
     Admission(AdmissionRefusal),
-    /// A member that asks again for something else.
-    #[error("the box {0} is one of the chain's already, by another request; retire it first if its key is another")]
-    AdmissionOther(Serial),
+    /// Nobody knows for which key.
+    #[error("the request for admission names no consensus key; have the box's own software make it")]
+    AdmissionKey,
+    /// One consensus key, two boxes.
+    #[error(
+        "the consensus key of {serial} is that of {other}; decommission {serial}, so that it makes a key of its own"
+    )]
+    AdmissionKeyOfOther {
+        /// The box.
+        serial: Serial,
+        /// The other.
+        other: Serial,
+    },
     /// The others said no.
     #[error("the box {serial} is not taken into the chain: {reason}")]
     TurnedAway {
@@ -224,7 +234,7 @@ pub enum Refusal {
         reason: String,
     },
     /// It was one.
-    #[error("the box {0} was retired from the chain; have it enrol anew, with a new key")]
+    #[error("the key of {0} was retired from the chain; decommission the box, so that it comes back with a new one")]
     Retired(Serial),
 
     // The registrar itself.

@@ -131,6 +131,9 @@ pub struct BoxState {
     pub bundle: Option<Hash>,
     /// What it asked of the chain, and how it stands there.
     pub membership: Option<(String, Membership)>,
+    /// What it asked before, by another key that may be one of the chain's: that key is retired first, and the present
+    /// request comes after that.
+    pub former: Option<String>,
     /// When it was last admitted as what it was not before, seconds since 1970. What it showed by then was of another
     /// role, or of none.
     pub admitted: Option<u64>,
@@ -296,7 +299,7 @@ impl State {
                 self.revoke(std::slice::from_ref(certificate), Revocation { date, reason: CrlReason::Superseded });
             }
             Event::AdmissionAsked { serial, request } => {
-                self.get(serial)?.membership = Some((request.clone(), Membership::Asked));
+                self.get(serial)?.ask(request);
             }
             Event::Admitted { serial, role } => {
                 let (new, one) = (Membership::Admitted(*role), self.get(serial)?);
@@ -308,6 +311,10 @@ impl State {
             }
             Event::TurnedAway { serial, reason } => self.member(serial, Membership::TurnedAway(reason.clone()))?,
             Event::Retired { serial } => self.member(serial, Membership::Retired)?,
+            Event::FormerRetired { serial } => {
+                let former = self.get(serial)?.former.take();
+                former.ok_or_else(|| StateError::Order(serial.clone()))?;
+            }
             Event::Revoked { serial, reason } => {
                 let standing = Standing::Revoked(reason.clone());
                 self.cast_out(time, serial, standing, CrlReason::PrivilegeWithdrawn)?;
@@ -349,6 +356,7 @@ impl State {
             certificates: Vec::new(),
             bundle: None,
             membership: None,
+            former: None,
             admitted: None,
             shown: false,
             replaces: None,

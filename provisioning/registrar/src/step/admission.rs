@@ -1,14 +1,16 @@
 //! The chain: what a box has to know of it, and that it asks to be one of the chain's.
 
 use dolmen_image_bundle::Hash;
+use dolmen_provisioning_appraisal::Serial;
 use dolmen_provisioning_bundle::{self as bundle, Admission, AdmissionExpectation};
 use dolmen_provisioning_ca::chain::When;
 
 use super::enrol::check_alarm;
 use crate::{
-    Answer, Chain, Effect, Event, Refusal, Registrar,
+    Answer, Chain, Event, Refusal, Registrar,
     peer::Member,
     registrar::{BundleFor, Turn},
+    request::{consensus_key, is_same_key},
     state::{BoxState, Membership},
 };
 
@@ -56,27 +58,43 @@ impl Registrar {
         }
         let request = &verified.content().request;
         let serial = &member.serial;
+        self.check_consensus_key(serial, request)?;
         let held = one.membership.as_ref();
         let is_same = held.is_some_and(|(held, _)| held == request);
-        let may_ask = match held.map(|(_, membership)| membership) {
-            Some(Membership::Admitted(role)) if is_same => return Ok(Answer::role(*role)),
-            Some(Membership::Admitted(_)) => return Err(Refusal::AdmissionOther(serial.clone())),
+        let is_same_key = held.is_some_and(|(held, _)| is_same_key(held, request));
+        let is_new = match held.map(|(_, membership)| membership) {
+            Some(Membership::Admitted(role)) if is_same_key => return Ok(Answer::role(*role)),
             Some(Membership::TurnedAway(reason)) if is_same => {
                 return Err(Refusal::TurnedAway { serial: serial.clone(), reason: reason.clone() });
             }
-            Some(Membership::Retired) if is_same => return Err(Refusal::Retired(serial.clone())),
+            // No chain takes a key back.
+            Some(Membership::Retired) if is_same_key => return Err(Refusal::Retired(serial.clone())),
             Some(Membership::Asked) => !is_same,
-            Some(Membership::TurnedAway(_) | Membership::Retired) | None => true,
+            // The TPM is the one that enrolled, as at each enrolment: the same box, with another key.
+            Some(Membership::Admitted(_) | Membership::TurnedAway(_) | Membership::Retired) | None => true,
         };
         check_alarm(serial, one)?;
-        let replaces = one.replaces.clone();
-        if may_ask {
+        if is_new {
             self.record(turn, Event::AdmissionAsked { serial: serial.clone(), request: request.clone() })?;
         }
         // Again for one that asked before: its transaction may have been lost.
-        let appraisal = Hash::from_bytes(*appraisal.as_bytes());
-        turn.effects.push(Effect::Admit { serial: serial.clone(), request: request.clone(), appraisal, replaces });
+        self.effects_follow(turn, serial);
         Ok(Answer::wait(self.setup.policy.retry_seconds()))
+    }
+
+    /// A consensus key is of one box: whoever named another's would have that one retired with its own next key.
+    fn check_consensus_key(&self, serial: &Serial, request: &str) -> Result<(), Refusal> {
+        if consensus_key(request).is_none() {
+            return Err(Refusal::AdmissionKey);
+        }
+        let others = self.state.boxes().iter().filter(|(other, _)| *other != serial);
+        for (other, one) in others {
+            let present = one.membership.as_ref().filter(|(_, membership)| membership.is_open()).map(|(held, _)| held);
+            if one.former.iter().chain(present).any(|held| is_same_key(held, request)) {
+                return Err(Refusal::AdmissionKeyOfOther { serial: serial.clone(), other: other.clone() });
+            }
+        }
+        Ok(())
     }
 }
 

@@ -106,10 +106,11 @@ impl Registrar {
     /// What the policy wants to be done about a box with an alarm.
     pub(crate) fn effect_of_alarm(&self, serial: &Serial, one: &BoxState) -> Option<Effect> {
         let code = one.alarm.clone().filter(|code| code != OVERDUE)?;
-        let serial = serial.clone();
-        match (self.setup.policy.on_drift(), one.membership.as_ref().map(|(_, membership)| membership)) {
-            (OnDrift::Demote, Some(Membership::Admitted(_))) => Some(Effect::Demote { serial, code }),
-            (OnDrift::Retire, Some(Membership::Admitted(_))) => Some(Effect::Retire { serial, code }),
+        let (request, membership) = one.membership.as_ref()?;
+        let (serial, request) = (serial.clone(), request.clone());
+        match (self.setup.policy.on_drift(), membership) {
+            (OnDrift::Demote, Membership::Admitted(_)) => Some(Effect::Demote { serial, request, code }),
+            (OnDrift::Retire, Membership::Admitted(_)) => Some(Effect::Retire { serial, request, code }),
             _ => None,
         }
     }

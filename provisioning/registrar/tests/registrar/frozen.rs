@@ -65,6 +65,7 @@ fn records() -> Vec<(Event, &'static str)> {
         ),
         (Event::TurnedAway { serial: serial(), reason: text("no") }, r#"{"turned-away":{"serial":"A","reason":"no"}}"#),
         (Event::Retired { serial: serial() }, r#"{"retired":{"serial":"A"}}"#),
+        (Event::FormerRetired { serial: serial() }, r#"{"former-retired":{"serial":"A"}}"#),
         (
             Event::Attested { serial: serial(), version: text("1.2.0"), resets: 7, restarts: 1 },
             r#"{"attested":{"serial":"A","version":"1.2.0","resets":7,"restarts":1}}"#,

@@ -8,6 +8,7 @@ mod machine;
 mod measured;
 mod member;
 mod random;
+mod rejoin;
 #[path = "../../../appraisal/tests/appraisal/support.rs"]
 #[allow(dead_code, reason = "the tests of appraisals need more of it")]
 mod support;

@@ -13,7 +13,7 @@ use dolmen_provisioning_registrar::{Call, Effect, Event, Membership, Refusal, Ro
 use futures::executor::block_on;
 
 use crate::world::{
-    DAY, Firm, NOW, Office, Pledge, certificate, chain, code, csr, key, maker, nonce, organisation, unix,
+    DAY, Firm, NOW, Office, Pledge, asks, certificate, chain, code, csr, key, maker, nonce, organisation, unix,
 };
 
 fn renewal(present: &Certificate, key: &dyn Signer) -> Vec<u8> {
@@ -21,10 +21,10 @@ fn renewal(present: &Certificate, key: &dyn Signer) -> Vec<u8> {
 }
 
 /// A member of the chain.
-fn admit(office: &mut Office, pledge: &Pledge, ldevid: &Certificate) {
+pub(crate) fn admit(office: &mut Office, pledge: &Pledge, ldevid: &Certificate) {
     let request = pledge.admission(ldevid, office.appraisal(pledge), |_| ());
     assert_eq!(office.ask(Call::Admission, ldevid, &request).status, 202);
-    let change = office.registrar.admitted(&pledge.serial, Role::Validator, office.now);
+    let change = office.registrar.admitted(&pledge.serial, &asks(pledge.serial.as_str()), Role::Validator, office.now);
     office.keep(change);
 }
 
@@ -107,7 +107,7 @@ fn a_box_is_told_of_the_chain_and_asks_to_join_it() {
     let answer = office.ask(Call::Admission, &ldevid, &request);
     assert_eq!((answer.status, answer.retry_after), (202, Some(30)));
     let serial = pledge.serial.clone();
-    let admit = Effect::Admit { serial, request: "request of A".to_owned(), appraisal, replaces: None };
+    let admit = Effect::Admit { serial, request: asks("A"), appraisal, replaces: None };
     assert_eq!(office.effects, slice::from_ref(&admit));
     // Power failed before the transaction was sent: it is asked for again, as is the box's request.
     office.restart();
@@ -116,15 +116,18 @@ fn a_box_is_told_of_the_chain_and_asks_to_join_it() {
     assert_eq!(office.ask(Call::Admission, &ldevid, &request), answer);
     assert_eq!((office.journal.len(), office.effects.pop()), (records, Some(admit)));
 
-    let change = office.registrar.admitted(&pledge.serial, Role::Follower, NOW);
+    let change = office.registrar.admitted(&pledge.serial, &asks(pledge.serial.as_str()), Role::Follower, NOW);
     office.keep(change);
-    let change = office.registrar.admitted(&pledge.serial, Role::Follower, NOW).unwrap();
+    let change = office.registrar.admitted(&pledge.serial, &asks(pledge.serial.as_str()), Role::Follower, NOW).unwrap();
     assert!(change.records.is_empty() && office.registrar.effects().is_empty());
     let answer = office.ask(Call::Admission, &ldevid, &request);
     assert_eq!((answer.status, &answer.body[..]), (200, &b"{\"role\":\"follower\"}"[..]));
-    // With another key, while it is a member.
-    let other = pledge.admission(&ldevid, appraisal, |admission| admission.request.push('!'));
-    assert_eq!(office.refused(Call::Admission, &ldevid, &other), "admission-other");
+    // At another address, with the same key, it is what it is.
+    let moved = pledge.admission(&ldevid, appraisal, |admission| {
+        admission.request = admission.request.replacen('{', "{\"endpoint\":\"10.0.0.2:1\",", 1);
+    });
+    assert_eq!(office.ask(Call::Admission, &ldevid, &moved), answer);
+    assert!(office.registrar.effects().is_empty());
     office.restart();
     assert_eq!(office.ask(Call::Admission, &ldevid, &request), answer);
 }
@@ -147,7 +150,7 @@ fn a_change_of_role_has_a_time() {
         (50, Role::Follower, 50),
     ] {
         office.now = NOW + after;
-        let change = office.registrar.admitted(&pledge.serial, role, office.now);
+        let change = office.registrar.admitted(&pledge.serial, &asks(pledge.serial.as_str()), role, office.now);
         office.keep(change);
         assert_eq!(admitted(&office), Some(NOW + expected), "{after}");
         assert!(!office.registrar.state().boxes()[&pledge.serial].shown);
@@ -159,13 +162,13 @@ fn a_change_of_role_has_a_time() {
     assert_eq!(admitted(&office), Some(NOW + 50));
     // It went, and came back.
     office.now = NOW + 70;
-    let change = office.registrar.retired(&pledge.serial, office.now);
+    let change = office.registrar.retired(&pledge.serial, &asks(pledge.serial.as_str()), office.now);
     office.keep(change);
     assert_eq!(admitted(&office), Some(NOW + 50));
-    let again = pledge.admission(&ldevid, office.appraisal(&pledge), |admission| admission.request.push('!'));
+    let again = pledge.admission(&ldevid, office.appraisal(&pledge), |admission| admission.request = asks("another"));
     assert_eq!(office.ask(Call::Admission, &ldevid, &again).status, 202);
     office.now = NOW + 80;
-    let change = office.registrar.admitted(&pledge.serial, Role::Follower, office.now);
+    let change = office.registrar.admitted(&pledge.serial, &asks("another"), Role::Follower, office.now);
     office.keep(change);
     assert_eq!(admitted(&office), Some(NOW + 80));
     office.restart();
@@ -206,12 +209,13 @@ fn admissions_that_do_not_hold_are_refused() {
 
     // The others say no, and later to another request yes.
     assert_eq!(office.ask(Call::Admission, &ldevid, &request).status, 202);
-    let change = office.registrar.turned_away(&ours.serial, "no slot", NOW);
+    let change = office.registrar.turned_away(&ours.serial, &asks(ours.serial.as_str()), "no slot", NOW);
     office.keep(change);
     assert_eq!(office.refused(Call::Admission, &ldevid, &request), "admission-turned-away");
-    let again = ours.admission(&ldevid, appraisal, |admission| admission.request.push('!'));
+    let again = ours.admission(&ldevid, appraisal, |admission| admission.request = asks("another"));
     assert_eq!(office.ask(Call::Admission, &ldevid, &again).status, 202);
-    let refusal = office.registrar.admitted(&theirs.serial, Role::Follower, NOW).unwrap_err();
+    let refusal =
+        office.registrar.admitted(&theirs.serial, &asks(theirs.serial.as_str()), Role::Follower, NOW).unwrap_err();
     assert_eq!(refusal.code(), "out-of-order");
     office.restart();
 }
@@ -224,11 +228,11 @@ fn a_revoked_box_is_out() {
     let other = office.enrol(&theirs, 2);
     admit(&mut office, &ours, &ldevid);
     let change = office.registrar.revoke(&ours.serial, "Ada", "stolen", NOW);
-    let retire = Effect::Retire { serial: ours.serial.clone(), code: "revoked".to_owned() };
+    let retire = Effect::Retire { serial: ours.serial.clone(), request: asks("A"), code: "revoked".to_owned() };
     assert_eq!(office.keep(change), slice::from_ref(&retire));
     office.restart();
     assert_eq!(office.registrar.effects(), [retire]);
-    let change = office.registrar.retired(&ours.serial, NOW);
+    let change = office.registrar.retired(&ours.serial, &asks(ours.serial.as_str()), NOW);
     office.keep(change);
     assert!(office.registrar.effects().is_empty());
 
@@ -297,7 +301,7 @@ fn a_box_takes_the_place_of_another() {
     assert_eq!(unknown.code(), "unknown-box");
     assert_eq!(office.ask(Call::RequestVoucher, &new.idevid, &new.request(nonce(2), |_| ())).status, 202);
     let change = office.registrar.replace(&old.serial, &new.serial, "Ada", NOW);
-    let retire = Effect::Retire { serial: old.serial.clone(), code: "replaced".to_owned() };
+    let retire = Effect::Retire { serial: old.serial.clone(), request: asks("A"), code: "replaced".to_owned() };
     assert_eq!(office.keep(change), [retire]);
     assert_eq!(office.registrar.state().boxes()[&old.serial].standing, Standing::Replaced(new.serial.clone()));
     assert!(office.registrar.state().revoked().contains_key(ldevid.serial()));
@@ -348,7 +352,7 @@ fn boxes_attest_when_it_is_time() {
     // Another firmware is another matter: somebody has to look.
     office.happened(Event::Alarm { serial: serial.clone(), code: "drift-register".to_owned() });
     office.happened(Event::Attested { serial: serial.clone(), version: "1.2.0".to_owned(), resets: 7, restarts: 0 });
-    let retire = Effect::Retire { serial: serial.clone(), code: "drift-register".to_owned() };
+    let retire = Effect::Retire { serial: serial.clone(), request: asks("A"), code: "drift-register".to_owned() };
     assert_eq!(office.registrar.effects(), [retire]);
     let again = renewal(&ldevid, &*pledge.ldevid);
     assert_eq!(office.refused(Call::SimpleReenroll, &ldevid, &again), "box-alarmed");

@@ -5,10 +5,10 @@ use std::{collections::BTreeSet, sync::LazyLock};
 
 use dolmen_provisioning_appraisal::Serial;
 use dolmen_provisioning_ca::{Certificate, PublicKey};
-use dolmen_provisioning_registrar::{Call, Change, Event, Refusal, Registrar, Role, Standing};
+use dolmen_provisioning_registrar::{Call, Change, Effect, Event, Refusal, Registrar, Role, Standing};
 use proptest::{collection::vec, prelude::*, sample::select};
 
-use crate::world::{DAY, Maker, Office, Pledge, epoch, maker, nonce, organisation, voucher};
+use crate::world::{DAY, Maker, Office, Pledge, asks, epoch, maker, nonce, organisation, voucher};
 
 /// Two boxes of one maker, another by the name of the first, and one of an unknown maker.
 struct Boxes {
@@ -93,6 +93,8 @@ struct Run {
     office: Office,
     held: Vec<Option<Certificate>>,
     appraised: BTreeSet<usize>,
+    /// What the chain was asked to admit, and was not said to be without.
+    chain: BTreeSet<(Serial, String)>,
 }
 
 impl Run {
@@ -121,7 +123,10 @@ impl Run {
                 // Whoever has no certificate of its own signs with its key under another's: that is no message.
                 match ldevid.public_key() {
                     Ok(found) if found == key_of(pledge) => {
-                        pledge.admission(ldevid, hash.unwrap_or_else(|| crate::support::claim().root_hash), |_| ())
+                        let hash = hash.unwrap_or_else(|| crate::support::claim().root_hash);
+                        // It loses its disk now and then.
+                        let name = format!("{} {}", pledge.serial, self.office.journal.len() % 3);
+                        pledge.admission(ldevid, hash, |one| one.request = asks(&name))
                     }
                     _ => Vec::new(),
                 }
@@ -157,6 +162,32 @@ impl Run {
         }
     }
 
+    /// What the chain is asked for now, for a box: the key that goes first, or that of the last request.
+    fn request(&self, who: usize) -> String {
+        let one = self.office.registrar.state().boxes().get(&BOXES.all[who].serial);
+        let present = || one.and_then(|one| Some(one.membership.as_ref()?.0.clone()));
+        one.and_then(|one| one.former.clone()).or_else(present).unwrap_or_default()
+    }
+
+    /// No key of a box is to be admitted while the chain may have another.
+    fn check_effects(&mut self) {
+        for effect in self.office.registrar.effects() {
+            let Effect::Admit { serial, request, .. } = effect else { continue };
+            let mut keys = self.chain.iter().filter(|(held, _)| *held == serial);
+            assert!(keys.all(|(_, held)| *held == request), "{serial} would have two keys: {:?}", self.chain);
+            self.chain.insert((serial, request));
+        }
+    }
+
+    /// The chain says that it does not have a key.
+    fn without(&mut self, who: usize, act: impl FnOnce(&mut Registrar, &str, u64) -> Result<Change, Refusal>) {
+        let (request, records) = (self.request(who), self.office.journal.len());
+        self.change(|registrar, now| act(registrar, &request, now));
+        if self.office.journal.len() > records {
+            self.chain.remove(&(BOXES.all[who].serial.clone(), request));
+        }
+    }
+
     fn act(&mut self, act: Act) {
         let serial = |who: usize| -> &'static Serial { &BOXES.all[who].serial };
         match act {
@@ -174,10 +205,15 @@ impl Run {
             }
             Act::AllowChange(who) => self.change(|registrar, now| registrar.allow_change(serial(who), "Ada", now)),
             Act::Admitted(who) => {
-                self.change(|registrar, now| registrar.admitted(serial(who), Role::Follower, now));
+                let request = self.request(who);
+                self.change(|registrar, now| registrar.admitted(serial(who), &request, Role::Follower, now));
             }
-            Act::TurnedAway(who) => self.change(|registrar, now| registrar.turned_away(serial(who), "no", now)),
-            Act::Retired(who) => self.change(|registrar, now| registrar.retired(serial(who), now)),
+            Act::TurnedAway(who) => {
+                self.without(who, |registrar, request, now| registrar.turned_away(serial(who), request, "no", now));
+            }
+            Act::Retired(who) => {
+                self.without(who, |registrar, request, now| registrar.retired(serial(who), request, now));
+            }
             Act::Appraised(who) => {
                 let pledge = &BOXES.all[who];
                 let boxes = self.office.registrar.state().boxes();
@@ -192,6 +228,7 @@ impl Run {
             Act::Later(seconds) => self.office.now += seconds,
             Act::Restart => self.office.restart(),
         }
+        self.check_effects();
     }
 }
 
@@ -201,7 +238,7 @@ proptest! {
     #[test]
     fn any_order_is_survived(known in [0..4_usize, 0..4_usize], acts in vec(act(), 1..60)) {
         let office = Office::new("waiting-max = 2\nappraisal-hours-max = 9000");
-        let mut run = Run { office, held: vec![None; BOXES.all.len()], appraised: BTreeSet::new() };
+        let mut run = Run { office, held: vec![None; BOXES.all.len()], appraised: BTreeSet::new(), chain: BTreeSet::new() };
         // Boxes that have come so far already: met, approved, appraised.
         for (who, steps) in known.into_iter().enumerate() {
             let ask = Act::Ask { who, member: false, call: Call::RequestVoucher, body: Body::Right };

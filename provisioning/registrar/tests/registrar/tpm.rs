@@ -16,7 +16,7 @@ use crate::{
     machine::Machine,
     measured::boot,
     support::{policy, released, roots},
-    world::{DAY, Office, Pledge, code, epoch, maker, nonce, organisation, setup, voucher},
+    world::{DAY, Office, Pledge, asks, code, epoch, maker, nonce, organisation, setup, voucher},
 };
 
 fn ek(machine: &Machine) -> Hash {
@@ -102,7 +102,7 @@ fn a_box_joins_and_stays_what_it_was() {
     let request = pledge.admission(&ldevid, office.appraisal(&pledge), |_| ());
     assert_eq!(office.ask(Call::Admission, &ldevid, &request).status, 202);
     assert!(matches!(&office.effects[..], [Effect::Admit { serial, .. }] if *serial == pledge.serial));
-    let change = office.registrar.admitted(&pledge.serial, Role::Validator, office.now);
+    let change = office.registrar.admitted(&pledge.serial, &asks(pledge.serial.as_str()), Role::Validator, office.now);
     office.keep(change);
     office.restart();
     assert_eq!(office.ask(Call::Admission, &ldevid, &request).status, 200);
@@ -138,7 +138,8 @@ fn drift(office: &mut Office, pledge: &Pledge, ldevid: &Certificate, machine: &m
     flashed.firmware[0] = (0, "other firmware");
     machine.reboot(flashed);
     assert_eq!(code(&appraise(office, pledge, machine, |_, _| ())), "firmware-changed");
-    let demote = |code: &str| Effect::Demote { serial: pledge.serial.clone(), code: code.to_owned() };
+    let demote =
+        |code: &str| Effect::Demote { serial: pledge.serial.clone(), request: asks("A"), code: code.to_owned() };
     assert_eq!(office.effects.pop(), Some(demote("firmware-changed")));
     assert_eq!(code(&attest(office, ldevid, machine)), "drift-register");
     assert_eq!(office.effects.pop(), Some(demote("drift-register")));

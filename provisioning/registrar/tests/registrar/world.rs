@@ -163,13 +163,18 @@ impl Pledge {
             serial_number: self.serial.as_str().parse().expect("a serial number"),
             chain_id: chain().chain_id,
             genesis_hash: chain().genesis_hash,
-            request: format!("request of {}", self.serial),
+            request: asks(self.serial.as_str()),
             appraisal: Some(bundle::Hash::from_bytes(*appraisal.as_bytes())),
         };
         change(&mut admission);
         let unsigned = admission.to_sign(std::slice::from_ref(ldevid)).expect("a message");
         block_on(unsigned.sign(&*self.ldevid)).expect("a signature")
     }
+}
+
+/// A request for the chain, by the consensus key of this name.
+pub(crate) fn asks(name: &str) -> String {
+    format!("{{\"public_key\":\"{}\"}}", Hash::of(name.as_bytes()))
 }
 
 pub(crate) fn csr(key: &dyn Signer, builder: &RequestBuilder) -> Vec<u8> {

@@ -1,0 +1,108 @@
+//! Boxes that come back with another consensus key, and keys that the chain has no more.
+
+use dolmen_provisioning_registrar::{Call, Effect, Event, Role};
+
+use crate::{
+    member::admit,
+    world::{NOW, Office, asks, maker, nonce},
+};
+
+/// It was decommissioned, or its disk is a new one: the TPM is the same, the consensus key is not.
+#[test]
+fn a_member_comes_back_with_another_key() {
+    let mut office = Office::new("");
+    let pledge = maker().build("A", "");
+    let ldevid = office.enrol(&pledge, 1);
+    admit(&mut office, &pledge, &ldevid);
+    office.effects.clear();
+    // It gets its certificate as at its first time, and asks.
+    office.ask(Call::RequestVoucher, &pledge.idevid, &pledge.request(nonce(9), |_| ()));
+    office.happened(pledge.appraised(1));
+    let ldevid = office.certify(&pledge);
+    let ask = |office: &mut Office, name: &str| {
+        let request = pledge.admission(&ldevid, office.appraisal(&pledge), |one| one.request = asks(name));
+        let answer = office.ask(Call::Admission, &ldevid, &request);
+        assert_eq!((answer.status, answer.retry_after), (202, Some(30)), "{answer:?}");
+        std::mem::take(&mut office.effects)
+    };
+    let serial = &pledge.serial;
+    let retire = |name| Effect::Retire { serial: serial.clone(), request: asks(name), code: "rejoined".to_owned() };
+    let appraisal = office.appraisal(&pledge);
+    let admit = |name| Effect::Admit { serial: serial.clone(), request: asks(name), appraisal, replaces: None };
+    // The old key goes first, however often the box asks, and whatever else it asks meanwhile.
+    for name in ["second", "second", "third"] {
+        assert_eq!(ask(&mut office, name), [retire("A")]);
+        office.restart();
+        assert_eq!(office.registrar.effects(), [retire("A")]);
+    }
+    // What is said late of the old one, or of one that the chain never heard of, makes nothing of the new one.
+    for name in ["A", "second"] {
+        let change = office.registrar.admitted(serial, &asks(name), Role::Validator, NOW).unwrap();
+        assert_eq!((change.records, change.effects), (vec![], vec![]), "{name}");
+        assert!(office.registrar.turned_away(serial, &asks(name), "no", NOW).unwrap().records.is_empty());
+    }
+    let change = office.registrar.retired(serial, &asks("A"), NOW);
+    assert_eq!(office.keep(change), [admit("third")]);
+    office.restart();
+    assert_eq!(office.registrar.effects(), [admit("third")]);
+    assert!(office.registrar.retired(serial, &asks("A"), NOW).unwrap().records.is_empty(), "it is reported twice");
+    // That may be under way when the box comes with another one again: it is retired as well.
+    assert_eq!(ask(&mut office, "fourth"), [retire("third")]);
+    office.restart();
+    let change = office.registrar.retired(serial, &asks("third"), NOW);
+    assert_eq!(office.keep(change), [admit("fourth")]);
+    let change = office.registrar.admitted(serial, &asks("fourth"), Role::Follower, NOW);
+    office.keep(change);
+    office.restart();
+    assert!(office.registrar.effects().is_empty());
+    let events = office.journal.iter().filter_map(|(_, record)| match &record.what {
+        Event::AdmissionAsked { request, .. } => Some(request.clone()),
+        Event::FormerRetired { .. } => Some("retired".to_owned()),
+        Event::Admitted { .. } => Some("admitted".to_owned()),
+        _ => None,
+    });
+    let [a, second, third, fourth] = ["A", "second", "third", "fourth"].map(asks);
+    let expected = [&a, "admitted", &second, &third, "retired", &fourth, "retired", "admitted"].map(ToOwned::to_owned);
+    assert_eq!(events.collect::<Vec<_>>(), expected);
+
+    // Cast out with two keys: both go.
+    ask(&mut office, "fifth");
+    let change = office.registrar.revoke(serial, "Ada", "stolen", NOW);
+    let retire = |name| Effect::Retire { serial: serial.clone(), request: asks(name), code: "revoked".to_owned() };
+    assert_eq!(office.keep(change), [retire("fourth"), retire("fifth")]);
+    office.restart();
+    for (name, left) in [("fourth", &["fifth"][..]), ("fifth", &[])] {
+        let change = office.registrar.retired(serial, &asks(name), NOW);
+        office.keep(change);
+        assert_eq!(office.registrar.effects(), left.iter().map(|name| retire(name)).collect::<Vec<_>>());
+    }
+    office.restart();
+}
+
+/// A box that named another's key would have that one taken from the chain with its own next one.
+#[test]
+fn a_consensus_key_is_of_one_box() {
+    let mut office = Office::new("");
+    let [ours, theirs] = ["A", "B"].map(|serial| maker().build(serial, ""));
+    let ldevid = office.enrol(&ours, 1);
+    let other = office.enrol(&theirs, 2);
+    admit(&mut office, &ours, &ldevid);
+    let appraisal = office.appraisal(&theirs);
+    let asked = |text: &str| theirs.admission(&other, appraisal, |one| one.request = text.to_owned());
+    let upper = asks("A").to_uppercase().replace("PUBLIC_KEY", "public_key");
+    for text in [&asks("A"), &upper] {
+        let code = office.refused(Call::Admission, &other, &asked(text));
+        assert_eq!(code, "admission-key-of-other-box", "{text}");
+    }
+    for text in ["{}", "?", "{\"public_key\":\"ab\"}"] {
+        assert_eq!(office.refused(Call::Admission, &other, &asked(text)), "admission-key", "{text}");
+    }
+    // Nor while it is on its way out.
+    let again = ours.admission(&ldevid, office.appraisal(&ours), |one| one.request = asks("another"));
+    assert_eq!(office.ask(Call::Admission, &ldevid, &again).status, 202);
+    for text in [asks("A"), asks("another")] {
+        let code = office.refused(Call::Admission, &other, &asked(&text));
+        assert_eq!(code, "admission-key-of-other-box", "{text}");
+    }
+    office.restart();
+}
