@@ -1,10 +1,10 @@
 //! Boxes that come back with another consensus key, and keys that the chain has no more.
 
-use dolmen_provisioning_registrar::{Call, Effect, Event, Role};
+use dolmen_provisioning_registrar::{Call, Effect, Event, Membership, Role};
 
 use crate::{
     member::admit,
-    world::{NOW, Office, asks, maker, nonce},
+    world::{NOW, Office, asks, code, maker, nonce},
 };
 
 /// It was decommissioned, or its disk is a new one: the TPM is the same, the consensus key is not.
@@ -105,4 +105,58 @@ fn a_consensus_key_is_of_one_box() {
         assert_eq!(code, "admission-key-of-other-box", "{text}");
     }
     office.restart();
+}
+
+/// An organisation's operator did it on the chain, or others voted for it: nobody asked here.
+#[test]
+fn a_key_may_be_retired_by_hand() {
+    // However the box stands: as a member, waiting, turned away, under an alarm, revoked, or in another's place.
+    for standing in ["admitted", "asked", "turned-away", "alarmed", "revoked", "replaced"] {
+        let mut office = Office::new("on-drift = \"retire\"");
+        let [pledge, new] = ["A", "B"].map(|serial| maker().build(serial, ""));
+        let ldevid = office.enrol(&pledge, 1);
+        office.ask(Call::RequestVoucher, &new.idevid, &new.request(nonce(2), |_| ()));
+        admit(&mut office, &pledge, &ldevid);
+        let serial = &pledge.serial;
+        match standing {
+            "asked" => office.happened(Event::AdmissionAsked { serial: serial.clone(), request: asks("A") }),
+            "turned-away" => office.happened(Event::TurnedAway { serial: serial.clone(), reason: "no".to_owned() }),
+            "alarmed" => office.happened(Event::Alarm { serial: serial.clone(), code: "drift-key".to_owned() }),
+            "revoked" => {
+                let change = office.registrar.revoke(serial, "Ada", "stolen", NOW);
+                office.keep(change);
+            }
+            "replaced" => {
+                let change = office.registrar.replace(serial, &new.serial, "Ada", NOW);
+                office.keep(change);
+            }
+            _ => {}
+        }
+        let change = office.registrar.retired(serial, &asks("A"), NOW);
+        office.keep(change);
+        office.restart();
+        let state = office.registrar.state().boxes()[serial].membership.clone();
+        assert_eq!(state, Some((asks("A"), Membership::Retired)), "{standing}");
+        assert!(office.registrar.effects().is_empty(), "{standing}");
+        if ["revoked", "replaced"].contains(&standing) {
+            continue;
+        }
+        // Its key is of no use any more, whatever else it says; another one is.
+        let change = office.registrar.allow_change(serial, "Ada", NOW);
+        office.keep(change);
+        let mut ask = |request: String| {
+            let message = pledge.admission(&ldevid, office.appraisal(&pledge), |one| one.request = request);
+            office.effects.clear();
+            office.ask(Call::Admission, &ldevid, &message)
+        };
+        let moved = asks("A").replacen('{', "{\"endpoint\":\"10.0.0.2:1\",", 1);
+        for request in [asks("A"), moved] {
+            assert_eq!(code(&ask(request)), "box-retired", "{standing}");
+        }
+        assert_eq!(ask(asks("another")).status, 202, "{standing}");
+        let asked = office.effects.iter().find(|effect| matches!(effect, Effect::Admit { .. }));
+        assert!(matches!(asked, Some(Effect::Admit { request, .. }) if *request == asks("another")), "{standing}");
+        assert_eq!(office.registrar.effects().len(), 1, "no key has to go first");
+        office.restart();
+    }
 }
