@@ -114,6 +114,8 @@ pub enum Effect {
         request: String,
         /// Hash of its appraisal.
         appraisal: Hash,
+        /// Since when it is asked for, seconds since 1970. What the chain decided before that was another question.
+        since: u64,
         /// The box in whose place it comes.
         replaces: Option<Serial>,
     },

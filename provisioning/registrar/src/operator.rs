@@ -116,6 +116,28 @@ impl Registrar {
         Ok(turn.into())
     }
 
+    /// Asks the chain once more for a box that it turned away, as where a proposal expired before enough had voted.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::UnknownBox`], [`Refusal::Revoked`], [`Refusal::Replaced`] and [`Refusal::Alarmed`] for one that may not
+    /// ask, and [`Refusal::Order`] for one that was not turned away.
+    pub fn ask_again(&mut self, serial: &Serial, by: &str, now: u64) -> Result<Change, Refusal> {
+        let mut turn = Turn::new(now, operator(by)?);
+        let one = self.state.boxes().get(serial).ok_or_else(|| Refusal::UnknownBox(serial.clone()))?;
+        check_there(serial, &one.standing)?;
+        check_alarm(serial, one)?;
+        match &one.membership {
+            Some((_, Membership::TurnedAway(_))) => {
+                self.record(&mut turn, Event::AskedAgain { serial: serial.clone() })?;
+            }
+            Some((_, Membership::Asked)) => {}
+            _ => return Err(Refusal::Order("the chain has to turn the box away")),
+        }
+        self.effects_follow(&mut turn, serial);
+        Ok(turn.into())
+    }
+
     /// The chain took a box, by this request. What is said of a request that counts no more changes nothing.
     ///
     /// # Errors
@@ -205,9 +227,9 @@ impl Registrar {
         if one.former.is_some() || check_alarm(serial, one).is_err() {
             return None;
         }
-        let appraisal: Hash = one.appraised.as_ref()?.appraisal.hash();
+        let (appraisal, since): (Hash, _) = (one.appraised.as_ref()?.appraisal.hash(), one.asked_since?);
         let (serial, request, replaces) = (serial.clone(), request.to_owned(), one.replaces.clone());
-        Some(Effect::Admit { serial, request, appraisal, replaces })
+        Some(Effect::Admit { serial, request, appraisal, since, replaces })
     }
 
     /// What is to be done for a box follows from what was recorded of it.

@@ -187,6 +187,11 @@ pub enum Event {
         /// What it signed for the chain.
         request: String,
     },
+    /// Somebody of the organisation asks the chain once more for a box that was turned away.
+    AskedAgain {
+        /// The box.
+        serial: Serial,
+    },
     /// It is one.
     Admitted {
         /// The box.

@@ -226,7 +226,7 @@ pub enum Refusal {
         other: Serial,
     },
     /// The others said no.
-    #[error("the box {serial} is not taken into the chain: {reason}")]
+    #[error("the box {serial} is not taken into the chain: {reason}; ask the organisation's operator to ask it again")]
     TurnedAway {
         /// The box.
         serial: Serial,

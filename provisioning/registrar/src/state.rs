@@ -134,6 +134,8 @@ pub struct BoxState {
     /// What it asked before, by another key that may be one of the chain's: that key is retired first, and the present
     /// request comes after that.
     pub former: Option<String>,
+    /// Since when it asks for that, seconds since 1970.
+    pub asked_since: Option<u64>,
     /// When it was last admitted as what it was not before, seconds since 1970. What it showed by then was of another
     /// role, or of none.
     pub admitted: Option<u64>,
@@ -300,6 +302,11 @@ impl State {
             }
             Event::AdmissionAsked { serial, request } => {
                 self.get(serial)?.ask(request);
+                self.get(serial)?.asked_since = Some(time);
+            }
+            Event::AskedAgain { serial } => {
+                self.member(serial, Membership::Asked)?;
+                self.get(serial)?.asked_since = Some(time);
             }
             Event::Admitted { serial, role } => {
                 let (new, one) = (Membership::Admitted(*role), self.get(serial)?);
@@ -357,6 +364,7 @@ impl State {
             bundle: None,
             membership: None,
             former: None,
+            asked_since: None,
             admitted: None,
             shown: false,
             replaces: None,

@@ -59,6 +59,7 @@ fn records() -> Vec<(Event, &'static str)> {
             Event::AdmissionAsked { serial: serial(), request: text("{}") },
             r#"{"admission-asked":{"serial":"A","request":"{}"}}"#,
         ),
+        (Event::AskedAgain { serial: serial() }, r#"{"asked-again":{"serial":"A"}}"#),
         (
             Event::Admitted { serial: serial(), role: Role::Validator },
             r#"{"admitted":{"serial":"A","role":"validator"}}"#,

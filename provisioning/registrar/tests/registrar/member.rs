@@ -107,7 +107,7 @@ fn a_box_is_told_of_the_chain_and_asks_to_join_it() {
     let answer = office.ask(Call::Admission, &ldevid, &request);
     assert_eq!((answer.status, answer.retry_after), (202, Some(30)));
     let serial = pledge.serial.clone();
-    let admit = Effect::Admit { serial, request: asks("A"), appraisal, replaces: None };
+    let admit = Effect::Admit { serial, request: asks("A"), appraisal, since: NOW, replaces: None };
     assert_eq!(office.effects, slice::from_ref(&admit));
     // Power failed before the transaction was sent: it is asked for again, as is the box's request.
     office.restart();

@@ -57,6 +57,7 @@ enum Act {
     AllowChange(usize),
     Admitted(usize),
     TurnedAway(usize),
+    AskAgain(usize),
     Retired(usize),
     /// A TPM was judged: what the tests of TPMs do for real.
     Appraised(usize),
@@ -81,6 +82,7 @@ fn act() -> impl Strategy<Value = Act> {
         1 => who().prop_map(Act::AllowChange),
         1 => who().prop_map(Act::Admitted),
         1 => who().prop_map(Act::TurnedAway),
+        1 => who().prop_map(Act::AskAgain),
         1 => who().prop_map(Act::Retired),
         4 => who().prop_map(Act::Appraised),
         1 => Just(Act::Tick),
@@ -211,6 +213,7 @@ impl Run {
             Act::TurnedAway(who) => {
                 self.without(who, |registrar, request, now| registrar.turned_away(serial(who), request, "no", now));
             }
+            Act::AskAgain(who) => self.change(|registrar, now| registrar.ask_again(serial(who), "Ada", now)),
             Act::Retired(who) => {
                 self.without(who, |registrar, request, now| registrar.retired(serial(who), request, now));
             }

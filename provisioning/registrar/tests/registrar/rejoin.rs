@@ -1,6 +1,6 @@
 //! Boxes that come back with another consensus key, and keys that the chain has no more.
 
-use dolmen_provisioning_registrar::{Call, Effect, Event, Membership, Role};
+use dolmen_provisioning_registrar::{Call, Effect, Event, Membership, Role, Who};
 
 use crate::{
     member::admit,
@@ -28,7 +28,8 @@ fn a_member_comes_back_with_another_key() {
     let serial = &pledge.serial;
     let retire = |name| Effect::Retire { serial: serial.clone(), request: asks(name), code: "rejoined".to_owned() };
     let appraisal = office.appraisal(&pledge);
-    let admit = |name| Effect::Admit { serial: serial.clone(), request: asks(name), appraisal, replaces: None };
+    let admit =
+        |name| Effect::Admit { serial: serial.clone(), request: asks(name), appraisal, since: NOW, replaces: None };
     // The old key goes first, however often the box asks, and whatever else it asks meanwhile.
     for name in ["second", "second", "third"] {
         assert_eq!(ask(&mut office, name), [retire("A")]);
@@ -159,4 +160,52 @@ fn a_key_may_be_retired_by_hand() {
         assert_eq!(office.registrar.effects().len(), 1, "no key has to go first");
         office.restart();
     }
+}
+
+/// A proposal expires, or is rejected by mistake: that is not the last word.
+#[test]
+fn the_chain_is_asked_again() {
+    let mut office = Office::new("");
+    let pledge = maker().build("A", "");
+    let ldevid = office.enrol(&pledge, 1);
+    let serial = &pledge.serial;
+    let again = |office: &mut Office| office.registrar.ask_again(serial, "Ada", office.now);
+    assert_eq!(again(&mut office).unwrap_err().code(), "out-of-order");
+    let request = pledge.admission(&ldevid, office.appraisal(&pledge), |_| ());
+    assert_eq!(office.ask(Call::Admission, &ldevid, &request).status, 202);
+    assert!(again(&mut office).unwrap().records.is_empty(), "it asks");
+    let change = office.registrar.turned_away(serial, &asks("A"), "proposal 7 was expired", NOW);
+    office.keep(change);
+    office.restart();
+    assert!(office.registrar.effects().is_empty());
+    assert_eq!(office.refused(Call::Admission, &ldevid, &request), "admission-turned-away");
+    // Not for a box that is to be looked at.
+    office.happened(Event::Alarm { serial: serial.clone(), code: "drift-key".to_owned() });
+    assert_eq!(again(&mut office).unwrap_err().code(), "box-alarmed");
+    let change = office.registrar.allow_change(serial, "Ada", NOW);
+    office.keep(change);
+
+    office.now += 10;
+    let appraisal = office.appraisal(&pledge);
+    let since = NOW + 10;
+    let admit = Effect::Admit { serial: serial.clone(), request: asks("A"), appraisal, since, replaces: None };
+    let change = again(&mut office);
+    assert_eq!(office.keep(change), [admit.clone()]);
+    let (_, record) = office.journal.last().unwrap();
+    assert_eq!(record.who, Who::Operator("Ada".to_owned()));
+    assert_eq!(record.what, Event::AskedAgain { serial: serial.clone() });
+    office.restart();
+    office.now += 10;
+    assert_eq!(office.registrar.effects(), [admit]);
+    assert_eq!(office.ask(Call::Admission, &ldevid, &request).status, 202);
+    let change = office.registrar.admitted(serial, &asks("A"), Role::Follower, office.now);
+    office.keep(change);
+    assert_eq!(office.ask(Call::Admission, &ldevid, &request).status, 200);
+    assert_eq!(again(&mut office).unwrap_err().code(), "out-of-order", "it is a member");
+    let unknown = office.registrar.ask_again(&"B".parse().unwrap(), "Ada", NOW).unwrap_err();
+    assert_eq!(unknown.code(), "unknown-box");
+    let change = office.registrar.revoke(serial, "Ada", "stolen", office.now);
+    office.keep(change);
+    assert_eq!(again(&mut office).unwrap_err().code(), "box-revoked");
+    office.restart();
 }
