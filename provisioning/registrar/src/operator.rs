@@ -85,12 +85,13 @@ impl Registrar {
         Ok(turn.into())
     }
 
-    /// Puts one box into another's place: the old one is cast out, the new one need not be approved any more.
+    /// Puts one box into another's place: the old one is cast out for good, the new one need not be approved any more. It
+    /// may have asked for its admission, and been turned away: the chain is asked again, for both.
     ///
     /// # Errors
     ///
-    /// [`Refusal::UnknownBox`] for one that never came, [`Refusal::Order`] for the same box or one that is in the place of
-    /// another, and [`Refusal::Declined`], [`Refusal::Revoked`] or [`Refusal::Replaced`] for one that may not come.
+    /// [`Refusal::UnknownBox`] for one that never came, [`Refusal::Order`] for the same box, one that is in the place of
+    /// another or one of the chain's, and [`Refusal::Declined`], [`Refusal::Revoked`] or [`Refusal::Replaced`] for one that may not come.
     pub fn replace(&mut self, old: &Serial, new: &Serial, by: &str, now: u64) -> Result<Change, Refusal> {
         let mut turn = Turn::new(now, operator(by)?);
         let unknown = |serial: &Serial| Refusal::UnknownBox(serial.clone());
@@ -104,7 +105,10 @@ impl Registrar {
         if let Standing::Declined(reason) = &comes.standing {
             return Err(Refusal::Declined { serial: new.clone(), reason: reason.clone() });
         }
-        if old == new || comes.replaces.is_some() || comes.membership.is_some() {
+        let held = comes.membership.as_ref().map(|(_, membership)| membership);
+        let is_member = comes.former.is_some() || matches!(held, Some(Membership::Admitted(_)));
+        let is_turned_away = matches!(held, Some(Membership::TurnedAway(_)));
+        if old == new || comes.replaces.is_some() || is_member {
             return Err(Refusal::Order("take a new box, which is not one of the chain's and replaces no other"));
         }
         if comes.standing == Standing::Waiting {
@@ -112,7 +116,11 @@ impl Registrar {
         }
         self.forget(old);
         self.record(&mut turn, Event::Replaced { old: old.clone(), new: new.clone() })?;
+        if is_turned_away {
+            self.record(&mut turn, Event::AskedAgain { serial: new.clone() })?;
+        }
         self.retire_gone(&mut turn, old);
+        self.effects_follow(&mut turn, new);
         Ok(turn.into())
     }
 

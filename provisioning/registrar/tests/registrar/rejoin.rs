@@ -209,3 +209,53 @@ fn the_chain_is_asked_again() {
     assert_eq!(again(&mut office).unwrap_err().code(), "box-revoked");
     office.restart();
 }
+
+/// Whoever plugs in the new box first finds it in the inbox of the chain: it can be put into the old one's place there.
+#[test]
+fn a_box_that_asked_takes_the_place_of_another() {
+    for turned_away in [false, true] {
+        let mut office = Office::new("");
+        let [old, new, third] = ["A", "B", "C"].map(|serial| maker().build(serial, ""));
+        let certificates = [(&old, 1), (&new, 2), (&third, 3)].map(|(pledge, tpm)| office.enrol(pledge, tpm));
+        admit(&mut office, &old, &certificates[0]);
+        admit(&mut office, &third, &certificates[2]);
+        let request = new.admission(&certificates[1], office.appraisal(&new), |_| ());
+        assert_eq!(office.ask(Call::Admission, &certificates[1], &request).status, 202);
+        if turned_away {
+            let change = office.registrar.turned_away(&new.serial, &asks("B"), "no slot", NOW);
+            office.keep(change);
+        }
+        // One of the chain's takes nobody's place, nor does one whose key of before may be.
+        let refused = |office: &mut Office, new| office.registrar.replace(&old.serial, new, "Ada", NOW).unwrap_err();
+        assert_eq!(refused(&mut office, &third.serial).code(), "out-of-order");
+        let again = third.admission(&certificates[2], office.appraisal(&third), |one| one.request = asks("C 2"));
+        assert_eq!(office.ask(Call::Admission, &certificates[2], &again).status, 202);
+        assert_eq!(refused(&mut office, &third.serial).code(), "out-of-order");
+        let change = office.registrar.retired(&third.serial, &asks("C"), NOW);
+        office.keep(change);
+        let change = office.registrar.turned_away(&third.serial, &asks("C 2"), "no slot", NOW);
+        office.keep(change);
+
+        office.now += 5;
+        let change = office.registrar.replace(&old.serial, &new.serial, "Ada", office.now);
+        let since = if turned_away { office.now } else { NOW };
+        let expected = [
+            Effect::Retire { serial: old.serial.clone(), request: asks("A"), code: "replaced".to_owned() },
+            Effect::Admit {
+                serial: new.serial.clone(),
+                request: asks("B"),
+                appraisal: office.appraisal(&new),
+                since,
+                replaces: Some(old.serial.clone()),
+            },
+        ];
+        assert_eq!(office.keep(change), expected);
+        office.restart();
+        assert_eq!(office.registrar.effects(), expected);
+        assert_eq!(office.ask(Call::Admission, &certificates[1], &request).status, 202);
+        let change = office.registrar.admitted(&new.serial, &asks("B"), Role::Validator, office.now);
+        office.keep(change);
+        assert_eq!(office.ask(Call::Admission, &certificates[1], &request).status, 200);
+        office.restart();
+    }
+}
