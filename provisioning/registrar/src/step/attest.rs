@@ -3,7 +3,7 @@
 use dolmen_provisioning_appraisal::{self as appraisal, Acknowledgement, Drift, Message as _, Reattestation, Serial};
 
 use crate::{
-    Answer, Change, Effect, Event, Fresh, OnDrift, Refusal, Registrar, Who,
+    Answer, Change, Effect, Event, Fresh, OnDrift, Refusal, Registrar, Role, Who,
     limits::{CHALLENGE_SECONDS, QUOTES_MAX},
     peer::Member,
     record::OVERDUE,
@@ -109,7 +109,8 @@ impl Registrar {
         let (request, membership) = one.membership.as_ref()?;
         let (serial, request) = (serial.clone(), request.clone());
         match (self.setup.policy.on_drift(), membership) {
-            (OnDrift::Demote, Membership::Admitted(_)) => Some(Effect::Demote { serial, request, code }),
+            // One that follows has no vote to lose.
+            (OnDrift::Demote, Membership::Admitted(Role::Validator)) => Some(Effect::Demote { serial, request, code }),
             (OnDrift::Retire, Membership::Admitted(_)) => Some(Effect::Retire { serial, request, code }),
             _ => None,
         }

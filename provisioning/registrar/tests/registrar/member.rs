@@ -364,3 +364,21 @@ fn boxes_attest_when_it_is_time() {
     assert_eq!(membership, Some(Membership::Admitted(Role::Validator)));
     office.restart();
 }
+
+/// One that follows has no vote that it could lose: nothing is asked of the chain, once it is demoted or from the start.
+#[test]
+fn only_those_who_vote_are_demoted() {
+    let mut office = Office::new("on-drift = \"demote\"");
+    let pledge = maker().build("A", "");
+    let ldevid = office.enrol(&pledge, 1);
+    admit(&mut office, &pledge, &ldevid);
+    let serial = pledge.serial.clone();
+    office.happened(Event::Alarm { serial: serial.clone(), code: "drift-register".to_owned() });
+    let (request, code) = (asks("A"), "drift-register".to_owned());
+    assert_eq!(office.registrar.effects(), [Effect::Demote { serial: serial.clone(), request, code }]);
+    let change = office.registrar.admitted(&serial, &asks("A"), Role::Follower, NOW);
+    office.keep(change);
+    office.restart();
+    assert!(office.registrar.effects().is_empty());
+    assert_eq!(office.registrar.metrics().alarms, 1, "somebody still has to look");
+}
