@@ -61,6 +61,7 @@ impl Refusal {
             Self::Text(_) => "text",
             Self::Issue(_) | Self::Name(_) => "not-issued",
             Self::Sign(_) | Self::Crl(_) | Self::Cms(_) | Self::Json(_) => "not-signed",
+            Self::AuthorityExpired(_) => "authority-expired",
             Self::Time(_) => "clock",
             Self::State(_) => "state",
         }
@@ -101,6 +102,7 @@ impl Refusal {
             | Self::Crl(_)
             | Self::Cms(_)
             | Self::Json(_)
+            | Self::AuthorityExpired(_)
             | Self::Time(_)
             | Self::State(_) => 500,
             _ => 403,
@@ -126,6 +128,7 @@ impl Refusal {
                 | Self::Bundle(_)
                 | Self::Issue(_)
                 | Self::Sign(_)
+                | Self::AuthorityExpired(_)
                 | Self::Time(_)
         )
     }

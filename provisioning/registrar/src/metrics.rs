@@ -23,6 +23,9 @@ pub struct Metrics {
     pub challenges: u64,
     /// Certificates that were taken back.
     pub revoked: u64,
+    /// Seconds that the certificates hold by which the registrar works, by the names of
+    /// [`Registrar::standing`](crate::Registrar::standing): 0 where one is over.
+    pub certificate_seconds: BTreeMap<&'static str, u64>,
 }
 
 impl Metrics {

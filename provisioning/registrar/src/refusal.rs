@@ -6,8 +6,8 @@ use dolmen_provisioning_appraisal as appraisal;
 use dolmen_provisioning_appraisal::{MessageError, Serial};
 use dolmen_provisioning_bundle::{self as bundle, AdmissionRefusal};
 use dolmen_provisioning_ca::{
-    CertificateError, CrlError, IssueError, NameError, SignError, TimeError, chain::ChainError, cms::CmsError,
-    est::EstError,
+    CertificateError, CrlError, IssueError, NameError, SignError, TimeError, UnixTime, chain::ChainError,
+    cms::CmsError, est::EstError,
 };
 use dolmen_provisioning_voucher as voucher;
 use dolmen_provisioning_voucher::{JsonError, RequestRefusal};
@@ -259,6 +259,12 @@ pub enum Refusal {
     /// A request or voucher cannot be written.
     #[error("the registrar's request cannot be written; report this")]
     Json(#[source] JsonError),
+    /// What certifies boxes does not hold any more.
+    #[error(
+        "the authority's own certificate ended {0}, so that it issues none; have the organisation issue it another, and \
+         start the registrar with that"
+    )]
+    AuthorityExpired(UnixTime),
     /// The clock is wrong.
     #[error("the registrar's clock is wrong; ask the organisation's operator")]
     Time(#[source] TimeError),

@@ -7,9 +7,9 @@ use dolmen_image_bundle::Hash;
 use dolmen_provisioning_appraisal::{Awaiting, AwaitingQuote, Serial, Verifier};
 use dolmen_provisioning_bundle::{ChainBundle, Checkpoint, Organisation, Peer as ChainPeer};
 use dolmen_provisioning_ca::{
-    Authority, Certificate, PublicKey, SignError, UnixTime,
+    Authority, Certificate, PublicKey, SignError, UnixTime, Validity,
     chain::{self, ChainError, Purpose, Rules},
-    est,
+    est, renewal,
 };
 use dolmen_provisioning_voucher::{IdevidRoots, MasaRoots};
 use zeroize::Zeroizing;
@@ -72,16 +72,19 @@ impl Setup {
     }
 
     /// Boxes follow the registrar only if its certificate is for registrars and leads to the organisation's root.
-    fn check(&self) -> Result<(), OpenError> {
+    fn check(&self) -> Result<Lives, OpenError> {
         let (own, others) = self.certificates.split_first().ok_or(OpenError::NoCertificate)?;
         let rules = Rules::timeless(Purpose::Registrar);
         chain::verify(own, others, slice::from_ref(self.root()), &rules).map_err(OpenError::Certificate)?;
         if own.public_key() != Ok(PublicKey::of(&*self.signer).map_err(OpenError::Key)?) {
             return Err(OpenError::OtherKey(self.signer.uri().clone()));
         }
-        Ok(())
+        Ok([("registrar", own.validity()), ("issuing", self.authority.certificate().validity())])
     }
 }
+
+/// From when to when the certificates hold by which a registrar works, by their names in metrics.
+type Lives = [(&'static str, Validity); 2];
 
 /// What the driver knows of the chain, for boxes that join it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,6 +150,7 @@ pub(crate) struct Pending<T> {
 #[derive(Debug)]
 pub struct Registrar {
     pub(crate) setup: Setup,
+    lives: Lives,
     pub(crate) state: State,
     pub(crate) challenges: BTreeMap<Serial, Pending<Awaiting>>,
     pub(crate) quotes: BTreeMap<Serial, Pending<AwaitingQuote>>,
@@ -185,7 +189,7 @@ impl Registrar {
         setup: Setup,
         journal: impl IntoIterator<Item = (u64, &'a Record)>,
     ) -> Result<(Self, Vec<Record>), OpenError> {
-        setup.check()?;
+        let lives = setup.check()?;
         let mut state = State::default();
         for (time, record) in journal {
             state.apply(time, record)?;
@@ -203,7 +207,7 @@ impl Registrar {
         }
         let (challenges, quotes) = (BTreeMap::new(), BTreeMap::new());
         let (rates, metrics) = (Rates::new(), Metrics::default());
-        Ok((Self { setup, state, challenges, quotes, rates, metrics }, records))
+        Ok((Self { setup, lives, state, challenges, quotes, rates, metrics }, records))
     }
 
     /// What it knows.
@@ -218,10 +222,21 @@ impl Registrar {
         &self.setup
     }
 
-    /// What happened since it was opened, and how many there are of what.
+    /// How the certificates stand by which it works, `registrar` being its own and `issuing` that of the authority for
+    /// boxes. Alarms come from it: boxes look at no time, but none of them gets a certificate after the end of the second.
     #[must_use]
-    pub fn metrics(&self) -> Metrics {
-        self.metrics.with(&self.state, self.challenges.len())
+    pub fn standing(&self, now: u64) -> [(&'static str, renewal::Standing); 2] {
+        // After the year 9999 is as at its end.
+        let now = UnixTime::from_secs(now).unwrap_or(UnixTime::MAX);
+        self.lives.map(|(name, validity)| (name, renewal::Standing::of(validity, now)))
+    }
+
+    /// What happened since it was opened, and how many there are of what now.
+    #[must_use]
+    pub fn metrics(&self, now: u64) -> Metrics {
+        let left = |validity: Validity| validity.not_after().as_secs().saturating_sub(now);
+        let certificate_seconds = self.lives.map(|(name, validity)| (name, left(validity))).into();
+        Metrics { certificate_seconds, ..self.metrics.with(&self.state, self.challenges.len()) }
     }
 
     /// Answers a request. `now` is in seconds since 1970.

@@ -131,9 +131,16 @@ impl Registrar {
 
     /// From now on, as long as the policy says, and not longer than the authority's own certificate.
     fn validity(&self, turn: &Turn) -> Result<Validity, Refusal> {
+        self.check_authority(turn)?;
         let seconds = turn.now.saturating_add(self.setup.policy.ldevid_seconds());
         let until = UnixTime::from_secs(seconds)?.min(self.setup.authority.certificate().validity().not_after());
         Ok(Validity::new(turn.time()?, until)?)
+    }
+
+    /// Whether certificates can be issued at all.
+    pub(crate) fn check_authority(&self, turn: &Turn) -> Result<(), Refusal> {
+        let end = self.setup.authority.certificate().validity().not_after();
+        if end < turn.time()? { Err(Refusal::AuthorityExpired(end)) } else { Ok(()) }
     }
 
     /// Takes the oldest certificate of a box back where it has too many.

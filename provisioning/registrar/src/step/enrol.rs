@@ -24,6 +24,8 @@ impl Registrar {
         let enrolment = Enrolment::from_json(body)?;
         self.meet(turn, pledge)?;
         check_alarm(&pledge.serial, self.approved(pledge)?)?;
+        // A TPM need not work for nothing.
+        self.check_authority(turn)?;
         self.forget_old(turn.now);
         let serial = &pledge.serial;
         if !self.challenges.contains_key(serial) && self.challenges.len() >= CHALLENGES_MAX {

@@ -36,7 +36,7 @@ fn a_box_waits_for_an_approval_and_for_a_voucher() {
     let records = office.journal.len();
     assert_eq!(office.ask(Call::RequestVoucher, &pledge.idevid, &request), answer);
     assert_eq!(office.journal.len(), records);
-    assert_eq!(office.registrar.metrics().answered["requestvoucher"], 1);
+    assert_eq!(office.registrar.metrics(NOW).answered["requestvoucher"], 1);
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn boxes_of_unknown_makers_are_refused() {
     let answer = office.request(Call::CaCerts, &[], &[0], None);
     assert_eq!((answer.status, code(&answer)), (413, "body-too-large".to_owned()));
     assert_eq!(office.registrar.state().boxes().len(), 0);
-    assert_eq!(office.registrar.metrics().refused["idevid-unknown-maker"], 2);
+    assert_eq!(office.registrar.metrics(NOW).refused["idevid-unknown-maker"], 2);
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn whoever_asks_too_often_is_counted_alone() {
     let answers: Vec<_> = (0..40).map(|_| office.ask(Call::Response, &pledge.idevid, b"{}").status).collect();
     assert_eq!(answers.iter().filter(|status| **status == 400).count(), 30);
     assert_eq!(office.journal.len(), 31, "with the one that begins the journal");
-    assert_eq!(office.registrar.metrics().refused["rate"], 10);
+    assert_eq!(office.registrar.metrics(NOW).refused["rate"], 10);
     // Others are not affected, nor is the box after a while.
     let other = maker().build("B", "");
     assert_eq!(office.ask(Call::Response, &other.idevid, b"{}").status, 400);

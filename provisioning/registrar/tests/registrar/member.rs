@@ -4,6 +4,7 @@ use std::slice;
 
 use dolmen_hsm_api::Signer;
 use dolmen_image_bundle::Hash;
+use dolmen_provisioning_appraisal::Verifier;
 use dolmen_provisioning_bundle::{ChainBundle, Expectation};
 use dolmen_provisioning_ca::{
     Certificate, RequestBuilder, Subject,
@@ -12,8 +13,10 @@ use dolmen_provisioning_ca::{
 use dolmen_provisioning_registrar::{Call, Effect, Event, Membership, Refusal, Role, Standing};
 use futures::executor::block_on;
 
+use crate::support::{policy, released};
 use crate::world::{
-    DAY, Firm, NOW, Office, Pledge, asks, certificate, chain, code, csr, key, maker, nonce, organisation, unix,
+    DAY, Firm, NOW, Office, Pledge, asks, certificate, chain, code, csr, key, maker, nonce, organisation, setup_of,
+    unix,
 };
 
 fn renewal(present: &Certificate, key: &dyn Signer) -> Vec<u8> {
@@ -344,11 +347,11 @@ fn boxes_attest_when_it_is_time() {
     // Being late alone casts no box out.
     assert!(office.keep(change).is_empty());
     assert!(office.registrar.tick(office.now).unwrap().records.is_empty());
-    assert_eq!(office.registrar.metrics().alarms, 1);
+    assert_eq!(office.registrar.metrics(NOW).alarms, 1);
     office.restart();
     let serial = pledge.serial.clone();
     office.happened(Event::Attested { serial: serial.clone(), version: "1.2.0".to_owned(), resets: 6, restarts: 0 });
-    assert_eq!(office.registrar.metrics().alarms, 0);
+    assert_eq!(office.registrar.metrics(NOW).alarms, 0);
     // Another firmware is another matter: somebody has to look.
     office.happened(Event::Alarm { serial: serial.clone(), code: "drift-register".to_owned() });
     office.happened(Event::Attested { serial: serial.clone(), version: "1.2.0".to_owned(), resets: 7, restarts: 0 });
@@ -380,5 +383,47 @@ fn only_those_who_vote_are_demoted() {
     office.keep(change);
     office.restart();
     assert!(office.registrar.effects().is_empty());
-    assert_eq!(office.registrar.metrics().alarms, 1, "somebody still has to look");
+    assert_eq!(office.registrar.metrics(NOW).alarms, 1, "somebody still has to look");
+}
+
+/// The organisation forgot to renew its authority: that is told before, and called by its name then.
+#[test]
+fn an_authority_that_is_over_issues_nothing() {
+    let [issuing, registrar] = [NOW + 20 * DAY, NOW + 5 * DAY];
+    let firm = Firm::until("Example", unix(issuing), unix(registrar));
+    let verifier = Verifier::new(policy(&[]), released());
+    let mut office = Office::with(setup_of(firm, "appraisal-hours-max = 9000", verifier));
+    let pledge = maker().build("A", "");
+    let ldevid = office.enrol(&pledge, 1);
+    assert_eq!(ldevid.validity().not_after().as_secs(), issuing, "not longer than the authority's own");
+
+    let seconds = |office: &Office, now| office.registrar.metrics(now).certificate_seconds;
+    let standing =
+        |office: &Office, now| office.registrar.standing(now).map(|(name, standing)| (name, standing.code()));
+    assert_eq!(standing(&office, NOW), [("registrar", "7-days"), ("issuing", "30-days")]);
+    assert_eq!(seconds(&office, NOW), [("issuing", 20 * DAY), ("registrar", 5 * DAY)].into());
+    let day = issuing - DAY;
+    assert_eq!(standing(&office, day), [("registrar", "expired"), ("issuing", "1-day")]);
+    assert_eq!(seconds(&office, day), [("issuing", DAY), ("registrar", 0)].into());
+    for now in [issuing + 1, u64::MAX] {
+        assert_eq!(standing(&office, now), [("registrar", "expired"), ("issuing", "expired")]);
+    }
+
+    // Its last second, and the next.
+    office.now = issuing;
+    office.certify(&pledge);
+    office.now += 1;
+    let answer = office.ask(Call::SimpleEnroll, &pledge.idevid, &pledge.csr());
+    assert_eq!((answer.status, code(&answer), answer.retry_after), (500, "authority-expired".to_owned(), Some(30)));
+    assert_eq!(office.refused(Call::SimpleReenroll, &pledge.idevid, &pledge.csr()), "authority-expired");
+    let again = renewal(&ldevid, &*pledge.ldevid);
+    assert_eq!(office.refused(Call::SimpleReenroll, &ldevid, &again), "authority-expired");
+    let why = office.journal.iter().rev().find_map(|(_, record)| match &record.what {
+        Event::Refused { why, .. } => Some(why.clone()),
+        _ => None,
+    });
+    assert!(why.is_some_and(|why| why.contains(&unix(issuing).to_string()) && why.contains("issue it another")));
+    // A clock that no certificate can have is another matter.
+    office.now = u64::MAX;
+    assert_eq!(code(&office.ask(Call::SimpleEnroll, &pledge.idevid, &pledge.csr())), "clock");
 }

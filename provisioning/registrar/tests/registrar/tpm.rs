@@ -16,7 +16,7 @@ use crate::{
     machine::Machine,
     measured::boot,
     support::{policy, released, roots},
-    world::{DAY, Office, Pledge, asks, code, epoch, maker, nonce, organisation, setup, voucher},
+    world::{DAY, NOW, Office, Pledge, asks, code, epoch, maker, nonce, organisation, setup, voucher},
 };
 
 fn ek(machine: &Machine) -> Hash {
@@ -126,7 +126,7 @@ fn a_box_joins_and_stays_what_it_was() {
     asked(&mut office, &ldevid);
     assert_eq!(office.refused(Call::Attestation, &ldevid, &answer), "quote-replayed");
     assert_eq!(office.refused(Call::Attestation, &ldevid, &answer), "no-challenge");
-    assert_eq!(office.registrar.metrics().alarms, 0);
+    assert_eq!(office.registrar.metrics(NOW).alarms, 0);
 
     drift(&mut office, &pledge, &ldevid, &mut machine);
     on_disk(&office);
@@ -155,7 +155,7 @@ fn drift(office: &mut Office, pledge: &Pledge, ldevid: &Certificate, machine: &m
         let answer = attest(office, ldevid, machine);
         assert_eq!((answer.status, code(&answer)), (409, "enrol-anew".to_owned()));
     }
-    assert_eq!((office.registrar.metrics().alarms, office.registrar.effects()), (0, vec![]));
+    assert_eq!((office.registrar.metrics(NOW).alarms, office.registrar.effects()), (0, vec![]));
     // That is about firmware alone: another image is another matter.
     let mut other = machine.attest(&asked(office, ldevid));
     other.claim.version.patch += 1;
@@ -170,11 +170,11 @@ fn drift(office: &mut Office, pledge: &Pledge, ldevid: &Certificate, machine: &m
     assert_eq!(office.ask(Call::SimpleReenroll, &pledge.idevid, &pledge.csr()).status, 200);
     // What is enrolled is the new firmware, and going back is a change as any other.
     assert_eq!(attest(office, ldevid, machine).status, 200);
-    assert_eq!(office.registrar.metrics().alarms, 0);
+    assert_eq!(office.registrar.metrics(NOW).alarms, 0);
     office.now += 60;
     machine.reboot(boot());
     assert_eq!(code(&attest(office, ldevid, machine)), "drift-register");
-    assert_eq!(office.registrar.metrics().alarms, 1);
+    assert_eq!(office.registrar.metrics(NOW).alarms, 1);
     office.restart();
 }
 
@@ -268,12 +268,12 @@ fn challenges_have_a_bound() {
     for pledge in first {
         challenge(&begin(&mut office, pledge, &machine));
     }
-    assert_eq!(office.registrar.metrics().challenges, 64);
+    assert_eq!(office.registrar.metrics(NOW).challenges, 64);
     let answer = begin(&mut office, last, &machine);
     assert_eq!((answer.status, code(&answer)), (503, "challenges-full".to_owned()));
     // One that has a challenge may have another, and in five minutes there is room.
     challenge(&begin(&mut office, &first[0], &machine));
     office.now += 301;
     challenge(&begin(&mut office, last, &machine));
-    assert_eq!(office.registrar.metrics().challenges, 1);
+    assert_eq!(office.registrar.metrics(NOW).challenges, 1);
 }

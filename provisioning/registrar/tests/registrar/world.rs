@@ -54,8 +54,20 @@ fn root(name: &str) -> Authority {
 }
 
 fn issue(authority: &Authority, profile: Profile, subject: Subject, key: &dyn Signer, label: &str) -> Certificate {
+    issue_until(UnixTime::MAX, authority, profile, subject, key, label)
+}
+
+fn issue_until(
+    end: UnixTime,
+    authority: &Authority,
+    profile: Profile,
+    subject: Subject,
+    key: &dyn Signer,
+    label: &str,
+) -> Certificate {
     let key = PublicKey::of(key).expect("a key");
-    let order = Order { profile, subject, key, alt_names: Vec::new(), validity: forever(), serial: number(label) };
+    let validity = Validity::new(unix(BEGIN), end).expect("an end after the beginning");
+    let order = Order { profile, subject, key, alt_names: Vec::new(), validity, serial: number(label) };
     block_on(authority.issue(&order)).expect("a certificate")
 }
 
@@ -216,14 +228,19 @@ pub(crate) struct Firm {
 
 impl Firm {
     pub(crate) fn new(name: &str) -> Self {
+        Self::until(name, UnixTime::MAX, UnixTime::MAX)
+    }
+
+    /// Whose issuing authority and registrar have certificates that end then.
+    pub(crate) fn until(name: &str, issuing: UnixTime, registrar: UnixTime) -> Self {
         let root = root(name);
         let subject = Subject::new(name, "issuing").expect("a name");
-        let signer = key(&format!("{name} issuing"));
-        let issuing = issue(&root, Profile::Issuing, subject, &*signer, &format!("{name} issuing"));
+        let (signer, label) = (key(&format!("{name} issuing")), format!("{name} issuing"));
+        let issuing = issue_until(issuing, &root, Profile::Issuing, subject, &*signer, &label);
         let authority = Authority::new(issuing, vec![root.certificate().clone()], signer).expect("an authority");
         let subject = Subject::new(name, "registrar").expect("a name");
-        let registrar =
-            issue(&authority, Profile::Registrar, subject, &*key("registrar"), &format!("{name} registrar"));
+        let (signer, label) = (key("registrar"), format!("{name} registrar"));
+        let registrar = issue_until(registrar, &authority, Profile::Registrar, subject, &*signer, &label);
         Self { authority, registrar }
     }
 
@@ -263,7 +280,11 @@ pub(crate) fn chain() -> Chain {
 }
 
 pub(crate) fn setup(text: &str, verifier: Verifier) -> Setup {
-    let (firm, maker) = (organisation(), maker());
+    setup_of(organisation(), text, verifier)
+}
+
+pub(crate) fn setup_of(firm: Firm, text: &str, verifier: Verifier) -> Setup {
+    let maker = maker();
     Setup {
         organisation: Organisation { id: 1, name: "Example".to_owned() },
         certificates: firm.certificates(),
