@@ -17,6 +17,7 @@ use crate::{
     Client, Connect, Identity, Key, Outcome, Record, Report, ResumeError, Role, Step, Trust, Unexpected,
     appraising::Showing,
     exchange::Exchange,
+    fault::Fault,
     limits::WAIT_SECONDS_MAX,
     member::Member,
     route::{Route, backoff_seconds},
@@ -121,7 +122,7 @@ impl Keeper {
             (At::Wait(seconds), Outcome::Waited) => self.waited(seconds),
             (At::Discover, Outcome::Discovered(found)) => self.route.discovered(found.hints, found.chance),
             (At::Discover, Outcome::Failed(text)) => {
-                self.failure = Some(Report::text("discovery-failed", &text, None));
+                self.failure = Some(Report::text(Fault::Discovery.code(), &text, None));
                 self.route.discovered(Vec::new(), self.route.chance());
             }
             (At::Connect, Outcome::Connected(chain)) => self.connected(&chain),
@@ -132,7 +133,7 @@ impl Keeper {
             (At::Respond, Outcome::Response(response)) => self.response_is(&response),
             (At::MakeRenewal, Outcome::Request(request)) => self.request_is(&request),
             (At::Store, Outcome::Stored) => self.stored(),
-            (at, Outcome::Failed(text)) if at.is_local() => self.fault(at.fault_code(), &text),
+            (at, Outcome::Failed(text)) if at.is_local() => self.fault(at.fault(), &text),
             (_, outcome) => return Err(Unexpected { step: self.next().name(), outcome: outcome.name() }),
         }
         self.settle(now);
@@ -268,9 +269,9 @@ impl Keeper {
     }
 
     /// The box could not do its own part.
-    fn fault(&mut self, code: &'static str, text: &str) {
+    fn fault(&mut self, fault: Fault, text: &str) {
         let hint = self.disconnect();
-        self.failure = Some(Report::text(code, text, hint.as_ref()));
+        self.failure = Some(Report::text(fault.code(), text, hint.as_ref()));
         self.faults = self.faults.saturating_add(1);
         self.wait = backoff_seconds(self.faults, self.route.chance());
     }
@@ -283,13 +284,13 @@ impl At {
     }
 
     /// What it is called when it fails.
-    const fn fault_code(self) -> &'static str {
+    const fn fault(self) -> Fault {
         match self {
-            Self::Reattest | Self::Attest => "attestation-failed",
-            Self::Respond => "response-failed",
-            Self::MakeRenewal => "request-failed",
-            Self::Store => "record-not-stored",
-            Self::Discover | Self::Connect | Self::Send(_) | Self::Wait(_) => "failed",
+            Self::Reattest | Self::Attest => Fault::Attestation,
+            Self::Respond => Fault::Response,
+            Self::MakeRenewal => Fault::Request,
+            Self::Store => Fault::Record,
+            Self::Discover | Self::Connect | Self::Send(_) | Self::Wait(_) => Fault::Step,
         }
     }
 }

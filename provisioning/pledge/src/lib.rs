@@ -63,6 +63,7 @@
 mod answer;
 mod appraising;
 mod exchange;
+mod fault;
 mod hint;
 mod identity;
 mod keeper;

@@ -14,6 +14,7 @@ use self::{admit::Admitting, enrol::Enrolling, seek::Seeking};
 use crate::{
     Client, Connect, Identity, Key, Outcome, Phase, Record, Report, Request, ResumeError, Step, Trust, Unexpected,
     exchange::Exchange,
+    fault::Fault,
     owner::{Bundled, Enrolled, Owner},
     route::{Route, backoff_seconds},
     trust::Connection,
@@ -133,7 +134,7 @@ impl Pledge {
             }
             (At::Discover, Outcome::Discovered(found)) => self.route.discovered(found.hints, found.chance),
             (At::Discover, Outcome::Failed(text)) => {
-                self.failure = Some(Report::text("discovery-failed", &text, None));
+                self.failure = Some(Report::text(Fault::Discovery.code(), &text, None));
                 self.route.discovered(Vec::new(), self.route.chance());
             }
             (At::Connect, Outcome::Connected(chain)) => self.connected(&chain),
@@ -148,7 +149,7 @@ impl Pledge {
             (At::MakeAdmission, Outcome::AdmissionRequest(text)) => self.admission_is(text),
             (At::SignAdmission, Outcome::Signed(message)) => self.signed_admission_is(message),
             (At::Store, Outcome::Stored) => self.unsaved = false,
-            (at, Outcome::Failed(text)) if at.is_local() => self.fault(at.fault_code(), &text),
+            (at, Outcome::Failed(text)) if at.is_local() => self.fault(at.fault(), &text),
             (_, outcome) => return Err(Unexpected { step: self.next().name(), outcome: outcome.name() }),
         }
         if at.is_local() && self.faults == faults {
@@ -279,9 +280,9 @@ impl Pledge {
     }
 
     /// The box could not do its own part.
-    fn fault(&mut self, code: &'static str, text: &str) {
+    fn fault(&mut self, fault: Fault, text: &str) {
         let hint = self.disconnect();
-        self.failure = Some(Report::text(code, text, hint.as_ref()));
+        self.failure = Some(Report::text(fault.code(), text, hint.as_ref()));
         self.faults = self.faults.saturating_add(1);
         self.wait = Some(backoff_seconds(self.faults, self.route.chance()));
     }
@@ -294,7 +295,7 @@ impl Pledge {
             self.supersede(epoch, target);
         } else if matches!(at, At::RaiseEpoch(_)) && epoch < target {
             let text = format!("the TPM's ownership epoch is {epoch} after it was raised to {target}; look at the TPM");
-            self.fault("epoch-not-raised", &text);
+            self.fault(Fault::EpochNotRaised, &text);
         }
     }
 
@@ -305,7 +306,7 @@ impl Pledge {
              and is passed over; ask the maker for a voucher with a greater epoch"
         );
         self.disconnect();
-        self.refusal = Some(Report::text("record-superseded", &text, None));
+        self.refusal = Some(Report::text(Fault::RecordSuperseded.code(), &text, None));
         (self.owner, self.unsaved) = (None, false);
         (self.enrolling, self.admitting) = (Enrolling::default(), Admitting::default());
     }
@@ -318,18 +319,18 @@ impl At {
     }
 
     /// What it is called when it fails.
-    const fn fault_code(self) -> &'static str {
+    const fn fault(self) -> Fault {
         match self {
-            Self::ReadEpoch => "epoch-unread",
-            Self::RaiseEpoch(_) => "epoch-not-raised",
-            Self::MakeNonce => "nonce-failed",
-            Self::SignAsk | Self::SignAdmission => "signature-failed",
-            Self::Attest => "attestation-failed",
-            Self::Respond => "response-failed",
-            Self::MakeRequest => "request-failed",
-            Self::MakeAdmission => "admission-request-failed",
-            Self::Store => "record-not-stored",
-            Self::Discover | Self::Connect | Self::Send(_) | Self::Wait(_) | Self::Joined => "failed",
+            Self::ReadEpoch => Fault::EpochUnread,
+            Self::RaiseEpoch(_) => Fault::EpochNotRaised,
+            Self::MakeNonce => Fault::Nonce,
+            Self::SignAsk | Self::SignAdmission => Fault::Signature,
+            Self::Attest => Fault::Attestation,
+            Self::Respond => Fault::Response,
+            Self::MakeRequest => Fault::Request,
+            Self::MakeAdmission => Fault::AdmissionRequest,
+            Self::Store => Fault::Record,
+            Self::Discover | Self::Connect | Self::Send(_) | Self::Wait(_) | Self::Joined => Fault::Step,
         }
     }
 }

@@ -97,7 +97,7 @@ impl CertificateRefusal {
         match self {
             Self::Authorities(_) => "cacerts-damaged",
             Self::NoRoot => "cacerts-no-root",
-            Self::Certificate(_) => "certificate-damaged",
+            Self::Certificate(_) => "new-certificate-damaged",
             Self::Untrusted(_) => "certificate-untrusted",
             Self::Serial(_) => "certificate-serial",
             Self::Stale => "certificate-stale",

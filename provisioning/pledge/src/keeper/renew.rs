@@ -6,7 +6,7 @@ use dolmen_provisioning_appraisal::{
 use dolmen_provisioning_ca::{self as ca, Certificate, PublicKey, est};
 
 use super::{At, Keeper, Task};
-use crate::{Key, appraising::Appraising, exchange::Exchange, trust::CertificateRefusal};
+use crate::{Key, appraising::Appraising, exchange::Exchange, fault::Fault, trust::CertificateRefusal};
 
 /// What is known for one connection.
 #[derive(Debug, Default)]
@@ -68,14 +68,14 @@ impl Keeper {
     pub(super) fn quote_is(&mut self, body: &[u8]) {
         match QuoteRequest::from_json(body) {
             Ok(quote) => self.round.quote = Some(quote),
-            Err(error) => self.refuse("quote-request-damaged", &error),
+            Err(error) => self.refuse(Fault::QuoteRequest.code(), &error),
         }
     }
 
     pub(super) fn reattestation_is(&mut self, reattestation: &Reattestation) {
         match reattestation.to_json() {
             Ok(json) => self.round.reattestation = Some(json),
-            Err(error) => self.fault("attestation-failed", &error.to_string()),
+            Err(error) => self.fault(Fault::Attestation, &error.to_string()),
         }
     }
 
@@ -97,19 +97,19 @@ impl Keeper {
 
     pub(super) fn enrolment_is(&mut self, enrolment: &Enrolment) {
         if let Err(error) = self.round.appraising.enrolment_is(enrolment) {
-            self.fault("attestation-failed", &error.to_string());
+            self.fault(Fault::Attestation, &error.to_string());
         }
     }
 
     pub(super) fn challenge_is(&mut self, body: &[u8]) {
         if let Err(error) = self.round.appraising.challenge_is(body) {
-            self.refuse("challenge-damaged", &error);
+            self.refuse(Fault::Challenge.code(), &error);
         }
     }
 
     pub(super) fn response_is(&mut self, response: &Response) {
         if let Err(error) = self.round.appraising.response_is(response) {
-            self.fault("response-failed", &error.to_string());
+            self.fault(Fault::Response, &error.to_string());
         }
     }
 
@@ -118,7 +118,7 @@ impl Keeper {
         if self.member.certificate().public_key() != Ok(key) {
             let text = "the key that asks for another certificate is not that of the box's present one; decommission \
                         the box if that key is lost";
-            return self.fault("request-other-key", text);
+            return self.fault(Fault::RequestOtherKey, text);
         }
         self.round.request = Some((key, est::write_request(request)));
     }

@@ -7,6 +7,7 @@ use crate::{
     Answer, Hint, Key, Report,
     answer::{Problem, Verdict, judge},
     exchange::Exchange,
+    fault::Fault,
     limits::UNFIT_SECONDS,
     trust::{CertificateRefusal, Connection, Server},
 };
@@ -20,16 +21,16 @@ impl Keeper {
         let Some(hint) = self.route.next().cloned() else { return };
         let server = match Server::new(chain) {
             Ok(server) => server,
-            Err(error) => return self.unusable(&hint, "server-certificates", &error),
+            Err(error) => return self.unusable(&hint, Fault::ServerCertificates, &error),
         };
         if let Err(error) = server.check(self.member.root()) {
-            return self.unusable(&hint, "server-not-owner", &error);
+            return self.unusable(&hint, Fault::ServerNotOwner, &error);
         }
         self.connection = Some(Connection { hint, server, key: self.client() });
     }
 
-    fn unusable(&mut self, hint: &Hint, code: &'static str, error: &dyn Error) {
-        self.failure = Some(Report::own(code, error, Some(hint)));
+    fn unusable(&mut self, hint: &Hint, fault: Fault, error: &dyn Error) {
+        self.failure = Some(Report::own(fault.code(), error, Some(hint)));
         self.route.failed(hint);
     }
 
@@ -92,7 +93,7 @@ impl Keeper {
 
     pub(super) fn strange(&mut self, text: &str) {
         let hint = self.give_up();
-        self.failure = Some(Report::text("answer-strange", text, hint.as_ref()));
+        self.failure = Some(Report::text(Fault::Answer.code(), text, hint.as_ref()));
         if let Some(hint) = hint {
             self.route.failed(&hint);
         }
@@ -119,7 +120,7 @@ impl Keeper {
     /// There is no connection, or not any more, and no answer.
     pub(super) fn lost(&mut self, text: &str) {
         let hint = self.give_up().or_else(|| self.route.next().cloned());
-        self.failure = Some(Report::text("connection-failed", text, hint.as_ref()));
+        self.failure = Some(Report::text(Fault::Connection.code(), text, hint.as_ref()));
         if let Some(hint) = hint {
             self.route.failed(&hint);
         }

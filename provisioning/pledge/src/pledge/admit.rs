@@ -8,6 +8,7 @@ use super::{At, Pledge};
 use crate::{
     Role,
     exchange::Exchange,
+    fault::Fault,
     owner::{Bundled, Enrolled},
 };
 
@@ -63,13 +64,13 @@ impl Pledge {
         };
         match admission.to_sign(&enrolled.chain) {
             Ok(unsigned) => self.admitting.unsigned = Some(unsigned),
-            Err(refusal) => self.fault("admission-request-failed", &refusal.to_string()),
+            Err(refusal) => self.fault(Fault::AdmissionRequest, &refusal.to_string()),
         }
     }
 
     pub(super) fn signed_admission_is(&mut self, message: Vec<u8>) {
         if message.is_empty() || message.len() > ADMISSION_MESSAGE_BYTES_MAX {
-            return self.fault("signature-failed", "the signed admission is no message");
+            return self.fault(Fault::Signature, "the signed admission is no message");
         }
         self.admitting.message = Some(message);
     }
@@ -83,7 +84,7 @@ impl Pledge {
                 }
                 self.has_served();
             }
-            Err(error) => self.refuse("role-damaged", &error),
+            Err(error) => self.refuse(Fault::Role.code(), &error),
         }
     }
 

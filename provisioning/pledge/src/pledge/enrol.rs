@@ -7,6 +7,7 @@ use super::{At, Pledge};
 use crate::{
     appraising::{Appraising, Showing},
     exchange::Exchange,
+    fault::Fault,
     limits::TELLS_MAX,
     owner::Enrolled,
     trust::{self, CertificateRefusal},
@@ -88,19 +89,19 @@ impl Pledge {
 
     pub(super) fn enrolment_is(&mut self, enrolment: &Enrolment) {
         if let Err(error) = self.enrolling.appraising.enrolment_is(enrolment) {
-            self.fault("attestation-failed", &error.to_string());
+            self.fault(Fault::Attestation, &error.to_string());
         }
     }
 
     pub(super) fn challenge_is(&mut self, body: &[u8]) {
         if let Err(error) = self.enrolling.appraising.challenge_is(body) {
-            self.refuse("challenge-damaged", &error);
+            self.refuse(Fault::Challenge.code(), &error);
         }
     }
 
     pub(super) fn response_is(&mut self, response: &Response) {
         if let Err(error) = self.enrolling.appraising.response_is(response) {
-            self.fault("response-failed", &error.to_string());
+            self.fault(Fault::Response, &error.to_string());
         }
     }
 

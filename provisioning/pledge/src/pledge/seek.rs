@@ -12,6 +12,7 @@ use super::{At, Pledge};
 use crate::{
     Report,
     exchange::Exchange,
+    fault::Fault,
     limits::{ASKS_MAX, OFFERS_MAX, SIGNED_BYTES_MAX},
     owner::Owner,
     trust::Server,
@@ -182,7 +183,7 @@ impl Pledge {
             Ok(Ask { registrar, nonce, unsigned, message: None })
         });
         match ask {
-            Err(text) => self.fault("voucher-request-failed", &text),
+            Err(text) => self.fault(Fault::VoucherRequest, &text),
             Ok(ask) => {
                 if self.seeking.asks.len() >= ASKS_MAX {
                     self.seeking.asks.remove(0);
@@ -194,7 +195,7 @@ impl Pledge {
 
     pub(super) fn ask_is(&mut self, message: Vec<u8>) {
         if message.is_empty() || message.len() > SIGNED_BYTES_MAX {
-            return self.fault("signature-failed", "the signed request for a voucher is no message");
+            return self.fault(Fault::Signature, "the signed request for a voucher is no message");
         }
         let place = self.connection.as_ref().and_then(|connection| self.seeking.place(&connection.server));
         if let Some(ask) = place.and_then(|place| self.seeking.asks.get_mut(place)) {

@@ -7,6 +7,7 @@ use crate::{
     Answer, Hint, Key, Report,
     answer::{Problem, Verdict, judge},
     exchange::Exchange,
+    fault::Fault,
     trust::{Connection, Server},
 };
 
@@ -15,12 +16,12 @@ impl Pledge {
         let Some(hint) = self.route.next().cloned() else { return };
         let server = match Server::new(chain) {
             Ok(server) => server,
-            Err(error) => return self.unusable(&hint, "server-certificates", &error),
+            Err(error) => return self.unusable(&hint, Fault::ServerCertificates, &error),
         };
         if let Some(owner) = &self.owner
             && let Err(error) = server.check(owner.anchor())
         {
-            return self.unusable(&hint, "server-not-owner", &error);
+            return self.unusable(&hint, Fault::ServerNotOwner, &error);
         }
         let enrolled = self.owner.as_ref().is_some_and(|owner| owner.enrolled.is_some());
         let key = if enrolled { Key::LDevId } else { Key::IDevId };
@@ -31,8 +32,8 @@ impl Pledge {
         self.connection = Some(Connection { hint, server, key });
     }
 
-    fn unusable(&mut self, hint: &Hint, code: &'static str, error: &dyn Error) {
-        self.failure = Some(Report::own(code, error, Some(hint)));
+    fn unusable(&mut self, hint: &Hint, fault: Fault, error: &dyn Error) {
+        self.failure = Some(Report::own(fault.code(), error, Some(hint)));
         self.route.failed(hint);
     }
 
@@ -117,7 +118,7 @@ impl Pledge {
 
     fn strange(&mut self, text: &str) {
         let hint = self.disconnect();
-        self.failure = Some(Report::text("answer-strange", text, hint.as_ref()));
+        self.failure = Some(Report::text(Fault::Answer.code(), text, hint.as_ref()));
         if let Some(hint) = hint {
             self.route.failed(&hint);
         }
@@ -138,7 +139,7 @@ impl Pledge {
             self.enrolling.not_told();
         }
         let hint = self.disconnect().or_else(|| self.route.next().cloned());
-        self.failure = Some(Report::text("connection-failed", text, hint.as_ref()));
+        self.failure = Some(Report::text(Fault::Connection.code(), text, hint.as_ref()));
         if let Some(hint) = hint {
             self.route.failed(&hint);
         }

@@ -155,11 +155,11 @@ fn pauses_grow_as_long_as_nothing_is_done() {
 fn pauses_grow_as_long_as_the_box_fails() {
     for (begin, step, code) in [
         (0, "reattest", "attestation-failed"),
-        (LIFE / 3 * 2, "make-renewal", "request-failed"),
+        (LIFE / 3 * 2, "make-renewal", "request-not-made"),
         (LIFE / 3 * 2, "store", "record-not-stored"),
         (LIFE + 1, "attest", "attestation-failed"),
         (LIFE + 1, "respond", "response-failed"),
-        (LIFE + 1, "make-renewal", "request-failed"),
+        (LIFE + 1, "make-renewal", "request-not-made"),
     ] {
         let mut house = House::new();
         house.pass(begin);
@@ -251,13 +251,13 @@ fn a_new_certificate_is_looked_at_as_the_first_was() {
         let now = START + begin;
         let stale = House::new().keeper.certificate().clone();
         let cases = [
-            (certs(&issued(own, 9, SERIAL, now)), "certificate-damaged"),
-            (certs(&issued(own, IDEVID, SERIAL, now)), "certificate-damaged"),
+            (certs(&issued(own, 9, SERIAL, now)), "new-certificate-damaged"),
+            (certs(&issued(own, IDEVID, SERIAL, now)), "new-certificate-damaged"),
             (certs(&issued(own, LDEVID, "SN-0043", now)), "certificate-serial"),
-            (certs(&own.registrars[0].chain[0]), "certificate-damaged"),
-            (ok("application/pkcs7-mime", "?"), "certificate-damaged"),
-            (ok("application/pkcs7-mime", ""), "certificate-damaged"),
-            (ok("application/pkcs7-mime", est::cacerts(&own.issuing).unwrap()), "certificate-damaged"),
+            (certs(&own.registrars[0].chain[0]), "new-certificate-damaged"),
+            (ok("application/pkcs7-mime", "?"), "new-certificate-damaged"),
+            (ok("application/pkcs7-mime", ""), "new-certificate-damaged"),
+            (ok("application/pkcs7-mime", est::cacerts(&own.issuing).unwrap()), "new-certificate-damaged"),
             // The one that the box has, and one of before.
             (certs(&stale), "certificate-stale"),
             (certs(&issued(own, LDEVID, SERIAL, START - 1)), "certificate-stale"),

@@ -157,8 +157,8 @@ fn what_the_owners_registrar_gives_is_looked_at() {
     answered("enrolment", ok("application/json", "{}"), pledge("challenge-damaged"));
     let key = public_key(LDEVID);
     for (answer, code) in [
-        (certs(String::new()), "certificate-damaged"),
-        (enrolled(ldevid(own, public_key(9), SERIAL, 9)), "certificate-damaged"),
+        (certs(String::new()), "new-certificate-damaged"),
+        (enrolled(ldevid(own, public_key(9), SERIAL, 9)), "new-certificate-damaged"),
         (enrolled(ldevid(other, key, SERIAL, 9)), "certificate-untrusted"),
         (enrolled(ldevid(own, key, "SN-0043", 9)), "certificate-serial"),
     ] {
