@@ -40,7 +40,8 @@ pub struct ChainBundle {
     pub peers: Vec<Peer>,
     /// Whose the box is on the chain.
     pub organisation: Organisation,
-    /// The roots of all organisations that the chain knows: of whom boxes take calls.
+    /// The roots of all organisations that the chain knows, for whoever asks whose a certificate is. Boxes take each
+    /// other's calls by the consensus keys that the chain has, and look at none of these.
     pub organisation_roots: Vec<Certificate>,
     /// Hash of the appraisal on which the organisation took the box; none where it did not ask for one.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]

@@ -6,7 +6,7 @@
 //! | up to two thirds of the life | good |
 //! | from then on | renew |
 //! | 30, 7 and 1 days before the end | renew, and it should have been done: alarms |
-//! | after the last second | expired: EST renews no such certificate, the box is admitted anew |
+//! | after the last second | expired: nobody takes it but a registrar that renews it (`simplereenroll`, see [`est`](crate::est)); a box may show its IDevID for that, too |
 //!
 //! No alarm comes before renewal is due, however short the life. A certificate without an end is never renewed.
 

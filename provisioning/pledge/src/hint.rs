@@ -9,7 +9,7 @@ use crate::limits::HOST_CHARACTERS_MAX;
 pub enum Source {
     /// A file on a stick, which somebody carried to the box.
     Stick,
-    /// An option of DHCP, which the network's administrator set.
+    /// An option of DHCP, which the network's administrator set. No driver gives such a hint yet.
     Dhcp,
     /// An announcement by mDNS or DNS-SD (RFC 6763), which anybody on the network can make.
     DnsSd,

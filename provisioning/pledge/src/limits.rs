@@ -4,8 +4,8 @@ pub(crate) use dolmen_provisioning_bundle::limits::BUNDLE_MESSAGE_BYTES_MAX;
 
 /// Characters of a registrar's name or address (RFC 1035 §2.3.4).
 pub(crate) const HOST_CHARACTERS_MAX: usize = 253;
-/// Hints that are taken from one source. Whoever floods a network with announcements does not push out what DHCP or a
-/// stick says.
+/// Hints that are taken from one source. Whoever floods a network with announcements does not push out what DHCP, once a
+/// driver asks it, or a stick says.
 pub(crate) const HINTS_PER_SOURCE_MAX: usize = 8;
 /// Hints that are remembered: of three sources, and as many that were seen before and are left alone.
 pub(crate) const PLACES_MAX: usize = 2 * 3 * HINTS_PER_SOURCE_MAX;

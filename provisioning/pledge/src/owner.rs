@@ -6,7 +6,8 @@ use dolmen_provisioning_voucher::{Accepted, Expectation, Nonce, OwnershipEpoch, 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Identity, Record, record,
+    Identity, Record,
+    record::{self, NEXT},
     trust::{CertificateRefusal, Server, ldevid_chain, root},
 };
 
@@ -35,19 +36,19 @@ impl Role {
 #[derive(Debug, thiserror::Error)]
 pub enum ResumeError {
     /// The registrar's certificates.
-    #[error("the registrar's certificates in the box's record do not hold; decommission the box")]
+    #[error("the registrar's certificates in the box's record do not hold; {NEXT}")]
     Registrar(#[source] RegistrarError),
     /// The voucher.
-    #[error("the voucher in the box's record does not hold; decommission the box, and have its maker issue a new one")]
+    #[error("the voucher in the box's record does not hold; {NEXT}")]
     Voucher(#[source] Refusal),
     /// A certificate.
-    #[error("a certificate in the box's record cannot be read; decommission the box")]
+    #[error("a certificate in the box's record cannot be read; {NEXT}")]
     Certificate(#[source] CertificateError),
     /// The box's certificate.
-    #[error("the box's certificate in its record does not hold; decommission the box")]
+    #[error("the box's certificate in its record does not hold; {NEXT}")]
     LDevId(#[source] CertificateRefusal),
     /// The bundle.
-    #[error("the chain bundle in the box's record does not hold; decommission the box")]
+    #[error("the chain bundle in the box's record does not hold; {NEXT}")]
     Bundle(#[source] bundle::Refusal),
     /// Of a box that has not come so far.
     #[error("the box's record is not that of a member of a chain; let the box join its chain first")]

@@ -78,8 +78,9 @@ pub enum RecordError {
     Json(#[source] serde_json::Error),
 }
 
-/// What to do about it.
-const NEXT: &str = "decommission the box, and have its maker issue a voucher with a greater ownership epoch";
+/// What to do about it. The box comes back to its organisation so, with another key on the chain, unless it was revoked or
+/// replaced there.
+pub(crate) const NEXT: &str = "decommission the box, and have its maker issue a voucher with a greater ownership epoch";
 
 impl Record {
     /// Its bytes.

@@ -87,7 +87,7 @@ pub enum Refusal {
         reason: String,
     },
     /// Another came for it.
-    #[error("the box {old} was replaced by {new}; decommission it")]
+    #[error("the box {old} was replaced by {new}, for good; decommission it, and give it to another owner")]
     Replaced {
         /// The box.
         old: Serial,

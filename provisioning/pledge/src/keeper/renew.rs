@@ -116,8 +116,9 @@ impl Keeper {
     pub(super) fn request_is(&mut self, request: &ca::Request) {
         let key = request.public_key();
         if self.member.certificate().public_key() != Ok(key) {
-            let text = "the key that asks for another certificate is not that of the box's present one; decommission \
-                        the box if that key is lost";
+            let text = "the key that asks for another certificate is not that of the box's present one; if \
+                        that key is lost, decommission the box and have its maker issue a voucher with a greater \
+                        ownership epoch";
             return self.fault(Fault::RequestOtherKey, text);
         }
         self.round.request = Some((key, est::write_request(request)));
