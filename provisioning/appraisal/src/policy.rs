@@ -16,8 +16,8 @@
 //! ```
 //!
 //! `tpm2_readpublic -f pem -o ek.pem -c 0x81010001` and `openssl pkey -pubin -in ek.pem -outform DER | sha256sum` tell the
-//! hash of such a key. `versions` has to be there. What else is left out is as here, but `ek-roots` and `registered-eks` are empty and `security-version-min` is 1. A machine
-//! whose key is registered enrols with that key and no other. Registering a key is the organisation's word that it looked
+//! hash of such a key. `versions` has to be there. What else is left out is as here, but `ek-roots` and `registered-eks`
+//! are empty and `security-version-min` is 1. A machine whose key is registered enrols with that key and no other. Registering a key is the organisation's word that it looked
 //! at the machine itself: without a certificate nothing else says that the TPM is hardware.
 
 use std::collections::{BTreeMap, BTreeSet};

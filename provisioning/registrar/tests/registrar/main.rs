@@ -1,6 +1,7 @@
 //! A registrar, the boxes that come to it, and what becomes of them.
 
 mod frozen;
+mod hostile;
 mod join;
 mod life;
 mod machine;

@@ -344,7 +344,12 @@ impl Office {
         chain: Option<&Chain>,
     ) -> Answer {
         let certificates: Vec<_> = certificates.iter().map(|certificate| certificate.der().to_vec()).collect();
-        let peer = Peer { certificates: &certificates, address: "10.0.0.7:4711" };
+        self.send(call, &certificates, body, chain)
+    }
+
+    /// A request by whoever shows this.
+    pub(crate) fn send(&mut self, call: Call, certificates: &[Vec<u8>], body: &[u8], chain: Option<&Chain>) -> Answer {
+        let peer = Peer { certificates, address: "10.0.0.7:4711" };
         let fresh = self.fresh();
         let request = Request { call, peer, body, binding: self.binding, chain };
         let outcome = block_on(self.registrar.handle(&request, self.now, fresh));
