@@ -23,7 +23,7 @@ use dolmen_governance::contract;
 
 use self::{chain::Chain, wallet::WalletArgs};
 pub(crate) use self::{
-    member::{Member, Standing, account_of},
+    member::{ChainBox, Member, Standing, account_of},
     request::AdmissionRequest,
 };
 

@@ -62,6 +62,7 @@ pub(crate) enum Standing {
 struct Proposal {
     id: U256,
     status: Option<String>,
+    created: U64,
     data: Bytes,
     kind: Option<String>,
     #[serde(default)]
@@ -108,21 +109,23 @@ impl Member {
         Ok(members.boxes().iter().filter_map(read).collect())
     }
 
-    /// Has a box admitted as a follower, or in the place of another.
+    /// Has a box admitted as a follower, or in the place of another; asked for since a time.
     pub(crate) async fn admit(
         &self,
         request: AdmissionRequest,
         replaces: Option<PublicKey>,
+        since: u64,
     ) -> anyhow::Result<Standing> {
         let admission = request.checked(&self.chain).await?;
         match replaces {
-            Some(retired) => self.decide(&Change::Replace { retired, admission }).await,
-            None => self.decide(&Change::AdmitFollower { admission, standby: false }).await,
+            Some(retired) => self.decide(&Change::Replace { retired, admission }, since).await,
+            None => self.decide(&Change::AdmitFollower { admission, standby: false }, since).await,
         }
     }
 
-    /// Proposes a change or, where it is proposed already, votes for it, unless that was done before.
-    pub(crate) async fn decide(&self, change: &Change) -> anyhow::Result<Standing> {
+    /// Proposes a change or, where it is proposed already, votes for it, unless that was done before. What was rejected
+    /// before a time (seconds since 1970) was another question.
+    pub(crate) async fn decide(&self, change: &Change, since: u64) -> anyhow::Result<Standing> {
         let input = match self.find(change).await? {
             Some(Proposal { id, status: Some(status), .. }) if status == "open" => {
                 if self.has_voted(id).await? {
@@ -132,6 +135,7 @@ impl Member {
             }
             // The same may be wanted again later.
             Some(Proposal { status: Some(status), .. }) if status == "executed" => change.propose(),
+            Some(Proposal { created, .. }) if created.to::<u64>() < since => change.propose(),
             Some(Proposal { id, status, .. }) => {
                 let status = status.as_deref().unwrap_or("decided");
                 return Ok(Standing::Rejected(format!("proposal {id} was {status}")));

@@ -13,12 +13,12 @@ use axum::{
 };
 use dolmen_provisioning_appraisal::Serial;
 use dolmen_provisioning_link::local::{self, ask};
-use dolmen_provisioning_registrar::{BoxState, Membership, Standing};
+use dolmen_provisioning_registrar::{BoxState, Membership, Registrar, Standing};
 use hyper::Method;
 use openssl::x509::X509Crl;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::service::Service;
+use super::service::{Service, now};
 
 /// The socket's file.
 pub(super) const SOCKET: &str = "control.sock";
@@ -86,6 +86,8 @@ pub(super) enum Deed {
     Approve { serial: Serial },
     /// Do not let it join.
     Decline { serial: Serial, reason: String },
+    /// Have the chain asked once more for one that it turned away.
+    AskAgain { serial: Serial },
     /// Take its alarm off: it was looked at.
     AllowChange { serial: Serial },
     /// Cast it out.
@@ -137,9 +139,11 @@ pub(super) fn numbers(service: Arc<Service>) -> Router {
     Router::new().route("/metrics", get(metrics)).with_state(service)
 }
 
-async fn boxes(State(service): State<Arc<Service>>) -> Json<Vec<BoxView>> {
-    let views = service.look(|state, _| state.boxes().iter().map(|(serial, one)| BoxView::of(serial, one)).collect());
-    Json(views.await)
+async fn boxes(State(service): State<Arc<Service>>) -> Result<Json<Vec<BoxView>>, Failure> {
+    let view = |registrar: &Registrar| {
+        registrar.state().boxes().iter().map(|(serial, one)| BoxView::of(serial, one)).collect()
+    };
+    Ok(Json(service.look(view).await?))
 }
 
 async fn deed(State(service): State<Arc<Service>>, body: Bytes) -> Result<Vec<u8>, Failure> {
@@ -153,6 +157,9 @@ async fn deed(State(service): State<Arc<Service>>, body: Bytes) -> Result<Vec<u8
         }
         Deed::Decline { serial, reason } => {
             service.change(|registrar, now| Ok(((), registrar.decline(&serial, &by, &reason, now)?))).await?;
+        }
+        Deed::AskAgain { serial } => {
+            service.change(|registrar, now| Ok(((), registrar.ask_again(&serial, &by, now)?))).await?;
         }
         Deed::AllowChange { serial } => {
             service.change(|registrar, now| Ok(((), registrar.allow_change(&serial, &by, now)?))).await?;
@@ -172,8 +179,9 @@ async fn deed(State(service): State<Arc<Service>>, body: Bytes) -> Result<Vec<u8
     Ok(Vec::new())
 }
 
-async fn metrics(State(service): State<Arc<Service>>) -> String {
-    service.look(|_, metrics| super::metrics::render(&metrics)).await
+async fn metrics(State(service): State<Arc<Service>>) -> Result<String, Failure> {
+    let now = now()?;
+    Ok(service.look(|registrar| super::metrics::render(&registrar.metrics(now))).await?)
 }
 
 /// The boxes that a running registrar knows.

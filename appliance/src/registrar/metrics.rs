@@ -21,6 +21,8 @@ pub(super) fn render(metrics: &Metrics) -> String {
     let refused = "Requests of boxes that were refused, by why.";
     family("dolmen_registrar_refused_total", "counter", refused, "code", &metrics.refused);
     family("dolmen_registrar_boxes", "gauge", "Boxes by how they stand.", "standing", &metrics.boxes);
+    let ends = "Seconds that the certificates hold by which the registrar works.";
+    family("dolmen_registrar_certificate_seconds", "gauge", ends, "certificate", &metrics.certificate_seconds);
     for (name, help, number) in [
         ("dolmen_registrar_alarms", "Boxes that somebody should look at.", metrics.alarms),
         ("dolmen_registrar_vouchers_wanted", "Boxes that wait for a voucher.", metrics.wanted),

@@ -29,6 +29,7 @@ pub(crate) use self::{
 };
 use crate::{gov, logging, run::stdin_eof, supervisor};
 
+mod act;
 mod chain;
 mod control;
 mod metrics;
@@ -89,6 +90,12 @@ enum RegistrarCommand {
         /// Why.
         #[arg(long)]
         reason: String,
+    },
+    /// Have the chain asked once more for a box that it turned away, as where a proposal expired.
+    #[command(after_help = "Example:\n  dolmen registrar ask-again BOX-0001")]
+    AskAgain {
+        /// Its serial number.
+        serial: Serial,
     },
     /// Take the alarm off a box that somebody looked at: it may enrol once with other firmware.
     #[command(after_help = "Example:\n  dolmen registrar allow-change BOX-0001")]
@@ -163,6 +170,7 @@ pub(crate) async fn registrar(args: RegistrarArgs) -> anyhow::Result<()> {
         }
         RegistrarCommand::Approve { serial } => Deed::Approve { serial },
         RegistrarCommand::Decline { serial, reason } => Deed::Decline { serial, reason },
+        RegistrarCommand::AskAgain { serial } => Deed::AskAgain { serial },
         RegistrarCommand::AllowChange { serial } => Deed::AllowChange { serial },
         RegistrarCommand::Revoke { serial, reason, yes } => {
             ensure!(yes, "{serial} would lose its certificate and its vote for good; say --yes to revoke it");
@@ -210,7 +218,8 @@ async fn run(directory: &Path, stop_on_stdin_eof: bool) -> anyhow::Result<()> {
     let signers = RegistrarSigners::open(&settings)?;
     let (watcher, chain) = chain::Watcher::new(&settings, signers.account.clone())?;
     let organisation = watcher.organisation().await.context("the registrar's chain does not answer")?;
-    let service = Service::open(directory, &organisation, &settings, signers, chain)?;
+    let (broken, mut breaks) = mpsc::channel(1);
+    let service = Service::open(directory, &organisation, &settings, signers, chain, broken)?;
     let listener = TcpListener::bind(settings.listen).await.with_context(|| {
         format!("cannot serve boxes on {}; choose another listen in registrar.toml", settings.listen)
     })?;
@@ -232,9 +241,8 @@ async fn run(directory: &Path, stop_on_stdin_eof: bool) -> anyhow::Result<()> {
             })?),
             None => None,
         };
-    let (broken, mut breaks) = mpsc::channel(1);
     let limits = Limits { connections_max: CONNECTIONS_MAX, ..Limits::default() };
-    let router = serve::router(service.clone(), broken);
+    let router = serve::router(service.clone());
     let served =
         tokio::spawn(serve_tls(listener, Some(acceptor(service.identity.clone())?), router, limits, stopped.clone()));
     let shown = numbers.map(|listener| {

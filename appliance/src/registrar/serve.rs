@@ -11,27 +11,20 @@ use axum::{
 };
 use dolmen_provisioning_link::{PeerAddress, PeerCertificates};
 use dolmen_provisioning_registrar::{Answer, Call, Peer};
-use tokio::{sync::mpsc, time::timeout};
+use tokio::time::timeout;
 
 use super::service::Service;
 
 /// Until a request's body is there: boxes send some hundred kilobytes at most.
 const BODY_WAIT_MAX: Duration = Duration::from_secs(20);
 
-#[derive(Clone)]
-struct Served {
-    service: Arc<Service>,
-    /// Told why the registrar cannot go on.
-    broken: mpsc::Sender<anyhow::Error>,
-}
-
 /// All that boxes can ask.
-pub(super) fn router(service: Arc<Service>, broken: mpsc::Sender<anyhow::Error>) -> Router {
-    Router::new().fallback(serve).with_state(Served { service, broken })
+pub(super) fn router(service: Arc<Service>) -> Router {
+    Router::new().fallback(serve).with_state(service)
 }
 
 async fn serve(
-    State(Served { service, broken }): State<Served>,
+    State(service): State<Arc<Service>>,
     Extension(PeerAddress(address)): Extension<PeerAddress>,
     Extension(PeerCertificates(certificates)): Extension<PeerCertificates>,
     request: Request,
@@ -52,8 +45,7 @@ async fn serve(
     match service.handle(call, peer, &body).await {
         Ok(answer) => Ok(respond(answer)),
         Err(error) => {
-            // What the registrar decided is not on the disk: it must not go on as if it were.
-            let _ = broken.try_send(error);
+            tracing::error!(error = format!("{error:#}"), "a box gets no answer");
             Ok(StatusCode::INTERNAL_SERVER_ERROR.into_response())
         }
     }

@@ -12,16 +12,15 @@ use dolmen_hsm_tls::{Identity, TlsKey};
 use dolmen_image_bundle::ReleaseKey;
 use dolmen_provisioning_appraisal::{self as appraisal, ReferenceValues, Serial, Verifier};
 use dolmen_provisioning_bundle::Organisation;
-use dolmen_provisioning_ca::{Authority, chain::Roots};
+use dolmen_provisioning_ca::{Authority, chain::Roots, renewal::Standing as CertificateStanding};
 use dolmen_provisioning_ceremony::read_certificates;
 use dolmen_provisioning_journal::Journal;
 use dolmen_provisioning_registrar::{
-    Answer, Call, Chain, Change, Effect, Fresh, Metrics, Peer, Policy, Record, Refusal, Registrar, Request, Setup,
-    State,
+    Answer, Call, Chain, Change, Effect, Fresh, Peer, Policy, Record, Refusal, Registrar, Request, Setup,
 };
 use dolmen_provisioning_voucher::{IdevidRoots, MasaRoots};
 use tokio::{
-    sync::{Mutex, Notify, watch},
+    sync::{Mutex, Notify, mpsc, watch},
     task::block_in_place,
 };
 use zeroize::Zeroizing;
@@ -32,7 +31,7 @@ use crate::backends::keys::{self, Keys};
 /// The file of all that happened.
 pub(super) const JOURNAL: &str = "journal";
 
-/// A registrar and its journal. Both change together, or the program ends.
+/// A registrar and its journal. Both change together, or the registrar ends.
 struct Office {
     registrar: Registrar,
     journal: Journal<Record>,
@@ -40,7 +39,9 @@ struct Office {
 
 /// A registrar that requests come to.
 pub(super) struct Service {
-    office: Mutex<Office>,
+    /// None where the journal took no more.
+    office: Mutex<Option<Office>>,
+    broken: mpsc::Sender<anyhow::Error>,
     chain: watch::Receiver<Option<Arc<Chain>>>,
     /// Told when the chain has something to do.
     pub(super) effects: Notify,
@@ -84,6 +85,7 @@ impl Service {
         settings: &Settings,
         RegistrarSigners { registrar: signer, issuing, .. }: RegistrarSigners,
         chain: watch::Receiver<Option<Arc<Chain>>>,
+        broken: mpsc::Sender<anyhow::Error>,
     ) -> anyhow::Result<Arc<Self>> {
         let setup = setup(organisation, settings, signer.clone(), issuing)?;
         let shown = setup.certificates.iter().map(|certificate| certificate.der().to_vec()).collect();
@@ -92,8 +94,8 @@ impl Service {
         let records = entries.iter().map(|entry| (entry.time, &entry.record));
         let (registrar, new) = Registrar::open(setup, records)?;
         journal.append_all(now()?, &new)?;
-        let office = Mutex::new(Office { registrar, journal });
-        Ok(Arc::new(Self { office, chain, effects: Notify::new(), identity }))
+        let office = Mutex::new(Some(Office { registrar, journal }));
+        Ok(Arc::new(Self { office, broken, chain, effects: Notify::new(), identity }))
     }
 
     /// Answers a request. What came of it is in the journal when this returns.
@@ -103,8 +105,8 @@ impl Service {
         let fresh = Fresh { secret: Zeroizing::new(rand::random()), nonce: rand::random(), serial: rand::random() };
         let mut office = self.office.lock().await;
         let now = now()?;
-        let outcome = office.registrar.handle(&request, now, fresh).await;
-        office.append(now, &outcome.records)?;
+        let outcome = open(&mut office)?.registrar.handle(&request, now, fresh).await;
+        self.append(&mut office, now, &outcome.records)?;
         drop(office);
         if !outcome.effects.is_empty() {
             self.effects.notify_one();
@@ -119,8 +121,8 @@ impl Service {
     ) -> anyhow::Result<R> {
         let mut office = self.office.lock().await;
         let now = now()?;
-        let (result, change) = change(&mut office.registrar, now)?;
-        office.append(now, &change.records)?;
+        let (result, change) = change(&mut open(&mut office)?.registrar, now)?;
+        self.append(&mut office, now, &change.records)?;
         drop(office);
         if !change.effects.is_empty() {
             self.effects.notify_one();
@@ -129,17 +131,17 @@ impl Service {
     }
 
     /// Looks at what the registrar knows.
-    pub(super) async fn look<R>(&self, look: impl FnOnce(&State, Metrics) -> R) -> R {
-        let office = self.office.lock().await;
-        look(office.registrar.state(), office.registrar.metrics())
+    pub(super) async fn look<R>(&self, look: impl FnOnce(&Registrar) -> R) -> anyhow::Result<R> {
+        let mut office = self.office.lock().await;
+        Ok(look(&open(&mut office)?.registrar))
     }
 
     /// Signs a box's request for a voucher.
     pub(super) async fn export(&self, serial: &Serial, by: &str) -> anyhow::Result<Vec<u8>> {
         let mut office = self.office.lock().await;
         let now = now()?;
-        let (change, request) = office.registrar.export(serial, by, now).await?;
-        office.append(now, &change.records)?;
+        let (change, request) = open(&mut office)?.registrar.export(serial, by, now).await?;
+        self.append(&mut office, now, &change.records)?;
         Ok(request)
     }
 
@@ -147,27 +149,49 @@ impl Service {
     pub(super) async fn sign_crl(&self, days: u32) -> anyhow::Result<Vec<u8>> {
         let mut office = self.office.lock().await;
         let now = now()?;
-        let (change, crl) = office.registrar.sign_crl(now, u64::from(days) * 86_400).await?;
-        office.append(now, &change.records)?;
+        let (change, crl) = open(&mut office)?.registrar.sign_crl(now, u64::from(days) * 86_400).await?;
+        self.append(&mut office, now, &change.records)?;
         Ok(crl.der().to_vec())
     }
 
-    /// Looks who has not attested in time.
+    /// Looks who has not attested in time, and which of the registrar's own certificates are about to end.
     pub(super) async fn tick(&self) -> anyhow::Result<()> {
-        self.change(|registrar, now| Ok(((), registrar.tick(now)?))).await
+        self.change(|registrar, now| {
+            for (name, standing) in registrar.standing(now) {
+                if standing >= CertificateStanding::ThirtyDays {
+                    let left = standing.code();
+                    tracing::warn!(
+                        name,
+                        left,
+                        "a certificate of the registrar is about to end; `dolmen ca issue` issues another"
+                    );
+                }
+            }
+            Ok(((), registrar.tick(now)?))
+        })
+        .await
     }
 
     /// What the chain is to do for the registrar.
-    pub(super) async fn pending(&self) -> Vec<Effect> {
-        self.office.lock().await.registrar.effects()
+    pub(super) async fn pending(&self) -> anyhow::Result<Vec<Effect>> {
+        self.look(Registrar::effects).await
+    }
+
+    /// The registrar has taken them into account: without the disk nobody may hear of it, and it goes on with nothing.
+    fn append(&self, office: &mut Option<Office>, now: u64, records: &[Record]) -> anyhow::Result<()> {
+        let written = block_in_place(|| open(office)?.journal.append_all(now, records).map_err(anyhow::Error::new));
+        if let Err(error) = written {
+            *office = None;
+            // Whoever listens has heard of one already where this fails.
+            let _ = self.broken.try_send(error.context("the registrar's journal cannot be written"));
+            return open(office).map(drop);
+        }
+        Ok(())
     }
 }
 
-impl Office {
-    fn append(&mut self, now: u64, records: &[Record]) -> anyhow::Result<()> {
-        // The registrar has taken them into account: without the disk nobody may hear of it.
-        block_in_place(|| self.journal.append_all(now, records)).context("the registrar's journal cannot be written")
-    }
+fn open(office: &mut Option<Office>) -> anyhow::Result<&mut Office> {
+    office.as_mut().context("the registrar's journal cannot be written, so that it stops; see its log")
 }
 
 fn setup(

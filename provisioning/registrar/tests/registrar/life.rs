@@ -163,8 +163,8 @@ impl Life {
     /// The chain takes whoever asks.
     fn on_chain(&mut self) {
         for effect in std::mem::take(&mut self.office.effects) {
-            if let Effect::Admit { serial, .. } = effect {
-                let change = self.office.registrar.admitted(&serial, Role::Follower, self.office.now);
+            if let Effect::Admit { serial, request, .. } = effect {
+                let change = self.office.registrar.admitted(&serial, &request, Role::Follower, self.office.now);
                 self.office.keep(change);
             }
         }
@@ -242,7 +242,7 @@ fn a_box_with_other_firmware_waits_for_somebody() {
         assert_eq!(keeper.last_refusal().map(|report| report.code()), Some("box-alarmed"));
     }
     let serial = life.factory.serial.clone();
-    assert_eq!(life.office.registrar.metrics().alarms, 1);
+    assert_eq!(life.office.registrar.metrics(life.office.now).alarms, 1);
     let change = life.office.registrar.allow_change(&serial, "Ada", life.office.now);
     life.office.keep(change);
     life.attest(&mut keeper, 3600);

@@ -190,7 +190,7 @@ fn the_chain_is_asked_again() {
     let since = NOW + 10;
     let admit = Effect::Admit { serial: serial.clone(), request: asks("A"), appraisal, since, replaces: None };
     let change = again(&mut office);
-    assert_eq!(office.keep(change), [admit.clone()]);
+    assert_eq!(office.keep(change), std::slice::from_ref(&admit));
     let (_, record) = office.journal.last().unwrap();
     assert_eq!(record.who, Who::Operator("Ada".to_owned()));
     assert_eq!(record.what, Event::AskedAgain { serial: serial.clone() });

@@ -159,7 +159,7 @@ fn drift(office: &mut Office, pledge: &Pledge, ldevid: &Certificate, machine: &m
     // That is about firmware alone: another image is another matter.
     let mut other = machine.attest(&asked(office, ldevid));
     other.claim.version.patch += 1;
-    assert_eq!(office.refused(Call::Attestation, ldevid, &other.to_json().unwrap()), "image-forbidden");
+    assert_eq!(office.refused(Call::Attestation, ldevid, &other.to_json().expect("a message")), "image-forbidden");
     assert_eq!(office.effects.pop(), Some(demote("image-forbidden")));
     let change = office.registrar.allow_change(&pledge.serial, "Ada", office.now);
     office.keep(change);
