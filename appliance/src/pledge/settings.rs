@@ -37,7 +37,7 @@ impl Default for Provisioning {
         Self {
             registrars: Vec::new(),
             discover: true,
-            masa_roots: "/usr/share/dolmen/masa.pem".into(),
+            masa_roots: "/usr/lib/dolmen/masa.pem".into(),
             endpoint: None,
             firmware_log: "/sys/kernel/security/tpm0/binary_bios_measurements".into(),
             userspace_log: "/run/log/systemd/tpm2-measure.log".into(),

@@ -158,8 +158,8 @@ fn build_root(
     let mut tree = Tree::default();
     tree.read_tar(&archive)?;
     let programs = Programs { dolmen, dolmen_data };
-    let (overlay, release_pem) = (&request.overlay, &materials.keys.release_pem);
-    let mut packages = system::assemble(&mut tree, recipe, overlay, kernel, &programs, os_release, release_pem)?;
+    let (overlay, keys) = (&request.overlay, &materials.keys);
+    let mut packages = system::assemble(&mut tree, recipe, overlay, kernel, &programs, os_release, keys)?;
     packages.extend(materials.unpacked.iter().cloned());
     let (erofs, verity) = (work.join("root.erofs"), work.join("root.verity"));
     let id = identity::uuid("root", format!("{}{}", lock.text(), os_release.text()).as_bytes());

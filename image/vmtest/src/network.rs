@@ -9,6 +9,8 @@ pub struct Network {
     /// The guest's port, and the one here; 0 for any that is free.
     forwarded: Vec<(u16, u16)>,
     open: bool,
+    /// Instead of all that: the bridge that it is plugged into, by this interface.
+    interface: Option<String>,
 }
 
 impl Network {
@@ -38,8 +40,17 @@ impl Network {
         self
     }
 
+    /// Plugs the machine into whatever this TAP interface is connected to. Ports are not forwarded then.
+    #[must_use]
+    pub fn tap(interface: &str) -> Self {
+        Self { interface: Some(interface.to_owned()), ..Self::default() }
+    }
+
     /// For `-netdev`.
     pub(crate) fn argument(&self, id: &str) -> String {
+        if let Some(interface) = &self.interface {
+            return format!("tap,id={id},ifname={interface},script=no,downscript=no");
+        }
         let restrict = if self.open { "off" } else { "on" };
         let forwarded = self.forwarded.iter().map(|(guest, here)| format!(",hostfwd=tcp:127.0.0.1:{here}-:{guest}"));
         format!("user,id={id},restrict={restrict}{}", forwarded.collect::<String>())

@@ -51,7 +51,7 @@ impl Tpm {
         Ok(Self { state, _home: None })
     }
 
-    /// Runs a program of tpm2-tools on it while its machine is off; what the program printed, or its complaint where
+    /// Runs a program of tpm2-tools, or of ours, on it while its machine is off; what the program printed, or its complaint where
     /// it failed. The registers are those of a machine that has booted nothing.
     ///
     /// # Errors
@@ -68,6 +68,7 @@ impl Tpm {
         let output = Command::new(program)
             .args(arguments)
             .env("TPM2TOOLS_TCTI", format!("swtpm:host=127.0.0.1,port={port}"))
+            .env("TCTI", format!("swtpm:host=127.0.0.1,port={port}"))
             .output()
             .map_err(|source| VmError::Program { program: program.to_owned(), source })?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

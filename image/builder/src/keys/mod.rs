@@ -6,6 +6,7 @@
 //! | `db.crt`, `db.key` | signs boot loader and boot files |
 //! | `pcr.pub`, `pcr.key` | signs the values of register 11 |
 //! | `release.pem`, `release.key` | signs the manifest |
+//! | `masa.pem` | roots of the maker whose vouchers boxes follow; nothing here is signed by them |
 
 mod test;
 
@@ -82,6 +83,8 @@ pub struct Keys {
     pub release: ReleaseKey,
     /// Its private key.
     pub release_key: SigningKey,
+    /// Certificates of the maker's roots, PEM.
+    pub masa_pem: String,
     /// Whether one of them is a test key.
     pub test: bool,
 }
@@ -98,9 +101,13 @@ impl Keys {
             (reader.certificate("pk.crt")?, reader.certificate("kek.crt")?, reader.certificate("db.crt")?);
         let (pcr_pem, pcr_der) = reader.public("pcr.pub")?;
         let (release_pem, release_der) = reader.public("release.pem")?;
+        let (masa_pem, masa) = reader.certificates("masa.pem")?;
         let publics = [&pk, &kek, &db].map(|certificate| public_of(certificate));
         let publics = [("pk.crt", &publics[0]), ("kek.crt", &publics[1]), ("db.crt", &publics[2])];
-        let publics = publics.into_iter().map(|(name, der)| Ok((name, der.as_ref().map_err(Clone::clone)?.clone())));
+        let masa: Vec<_> = masa.iter().map(|certificate| public_of(certificate)).collect();
+        let masa = masa.iter().map(|public| ("masa.pem", public));
+        let publics =
+            publics.into_iter().chain(masa).map(|(name, der)| Ok((name, der.as_ref().map_err(Clone::clone)?.clone())));
         let publics: Result<Vec<_>, ErrorStack> = publics.collect();
         let publics = publics.map_err(|source| reader.damaged("db.crt", "certificate")(source.into()))?;
         let all = publics.into_iter().chain([("pcr.pub", pcr_der.clone()), ("release.pem", release_der)]);
@@ -132,7 +139,7 @@ impl Keys {
         if release_key.public_key() != release {
             return mismatch("release.key", "release.pem");
         }
-        Ok(Self { pk, kek, db, db_key, pcr_pem, pcr, pcr_key, release_pem, release, release_key, test })
+        Ok(Self { pk, kek, db, db_key, pcr_pem, pcr, pcr_key, release_pem, release, release_key, masa_pem, test })
     }
 }
 
@@ -160,6 +167,18 @@ impl Reader<'_> {
         let pem = file::read(&self.folder.join(name))?;
         let der = X509::from_pem(&pem).and_then(|certificate| certificate.to_der());
         der.map_err(|error| self.damaged(name, "certificate")(error.into()))
+    }
+
+    /// One or more of them, and the file's text.
+    fn certificates(&self, name: &str) -> Result<(String, Vec<Vec<u8>>), KeysError> {
+        let pem = file::read_text(&self.folder.join(name))?;
+        let ders = X509::stack_from_pem(pem.as_bytes())
+            .and_then(|all| all.iter().map(|certificate| certificate.to_der()).collect::<Result<Vec<_>, _>>());
+        let ders = ders.map_err(|error| self.damaged(name, "certificate")(error.into()))?;
+        if ders.is_empty() {
+            return Err(self.damaged(name, "certificate")("it has none".into()));
+        }
+        Ok((pem, ders))
     }
 
     fn public(&self, name: &str) -> Result<(String, Vec<u8>), KeysError> {

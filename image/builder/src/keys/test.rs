@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 use openssl::{pkey::PKey, x509::X509};
 use sha2::{Digest as _, Sha256};
 
-const CERTIFICATES: [&[u8]; 3] = [
+const CERTIFICATES: [&[u8]; 4] = [
+    include_bytes!("../../../keys/test/masa.pem"),
     include_bytes!("../../../keys/test/pk.crt"),
     include_bytes!("../../../keys/test/kek.crt"),
     include_bytes!("../../../keys/test/db.crt"),

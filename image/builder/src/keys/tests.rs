@@ -11,13 +11,14 @@ use openssl::{
 use super::*;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../keys/test");
-const FILES: [&str; 8] = ["pk.crt", "kek.crt", "db.crt", "db.key", "pcr.pub", "pcr.key", "release.pem", "release.key"];
+const FILES: [&str; 9] =
+    ["pk.crt", "kek.crt", "db.crt", "db.key", "pcr.pub", "pcr.key", "release.pem", "release.key", "masa.pem"];
 
 /// Keys that nobody else has.
 fn own() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, bytes: Vec<u8>| fs::write(folder.path().join(name), bytes).unwrap();
-    for name in ["pk", "kek", "db"] {
+    for name in ["pk", "kek", "db", "masa"] {
         let key = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
         let mut subject = X509NameBuilder::new().unwrap();
         subject.append_entry_by_text("CN", name).unwrap();
@@ -30,7 +31,8 @@ fn own() -> tempfile::TempDir {
         builder.set_not_after(&Asn1Time::from_unix(2_790_000_000).unwrap()).unwrap();
         builder.set_pubkey(&key).unwrap();
         builder.sign(&key, MessageDigest::sha256()).unwrap();
-        write(&format!("{name}.crt"), builder.build().to_pem().unwrap());
+        let file = if name == "masa" { "masa.pem".to_owned() } else { format!("{name}.crt") };
+        write(&file, builder.build().to_pem().unwrap());
         write(&format!("{name}.key"), key.private_key_to_pem_pkcs8().unwrap());
     }
     let pcr = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
@@ -61,6 +63,7 @@ fn production_refuses_every_single_test_key() {
         ("db.crt", Some("db.key")),
         ("pcr.pub", Some("pcr.key")),
         ("release.pem", Some("release.key")),
+        ("masa.pem", None),
     ] {
         let mixed = tempfile::tempdir().unwrap();
         for name in FILES {

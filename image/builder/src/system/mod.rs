@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use crate::{
     file::{self, FileError},
     kernel::{Kernel, KernelError},
+    keys::Keys,
     recipe::Recipe,
     tree::{Kind, Node, Tree, TreeError},
 };
@@ -28,6 +29,8 @@ const DOLMEN: &str = "usr/bin/dolmen";
 const DOLMEN_DATA: &str = "usr/lib/dolmen/dolmen-data";
 /// The key of updates.
 const RELEASE_KEY: &str = "usr/lib/dolmen/release.pem";
+/// Whose vouchers boxes follow.
+const MASA_ROOTS: &str = "usr/lib/dolmen/masa.pem";
 /// `/etc/os-release` is a link to it.
 const OS_RELEASE: &str = "usr/lib/os-release";
 const SHADOW: &str = "etc/shadow";
@@ -90,7 +93,7 @@ pub fn assemble(
     kernel: &Kernel,
     programs: &Programs,
     os_release: &OsRelease,
-    release_pem: &str,
+    keys: &Keys,
 ) -> Result<Vec<Package>, SystemError> {
     let packages = packages(root)?;
     prune::prune(root, &recipe.root, &packages)?;
@@ -100,7 +103,8 @@ pub fn assemble(
     check_logins(root)?;
     check_mount_points(root)?;
     root.insert(OS_RELEASE, Node::file(os_release.text().into_bytes()))?;
-    root.insert(RELEASE_KEY, Node::file(release_pem.as_bytes()))?;
+    root.insert(RELEASE_KEY, Node::file(keys.release_pem.as_bytes()))?;
+    root.insert(MASA_ROOTS, Node::file(keys.masa_pem.as_bytes()))?;
     for (path, program) in [(DOLMEN, &programs.dolmen), (DOLMEN_DATA, &programs.dolmen_data)] {
         root.insert(path, Node::program(program.clone(), file::length(program)?))?;
     }
