@@ -61,6 +61,11 @@ impl Factory {
         Ok(this)
     }
 
+    /// Has boxes boot another kernel than the image's.
+    pub(super) fn tamper(&mut self) {
+        self.boot.firmware.push((4, "a root kit"));
+    }
+
     /// Makes up an image, signed by a key of the devnet's own, and what a boot of it leaves for a box to read.
     fn release(&self) -> anyhow::Result<()> {
         // Whole or not there.

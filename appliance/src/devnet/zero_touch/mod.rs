@@ -51,6 +51,9 @@ pub(super) struct AddBoxArgs {
     /// Leave it to an operator to approve the box, or to put it in the place of another.
     #[arg(long)]
     wait: bool,
+    /// Have it boot what no image is: its registrar refuses it.
+    #[arg(long)]
+    tampered: bool,
 }
 
 /// The organisations of the devnet.
@@ -188,7 +191,10 @@ async fn add(args: AddBoxArgs, stage: &mut Stage) -> anyhow::Result<()> {
         "{} holds no devnet of --zero-touch; start one first",
         dir.display()
     );
-    let factory = Factory::open(&dir).await?;
+    let mut factory = Factory::open(&dir).await?;
+    if args.tampered {
+        factory.tamper();
+    }
     let name = NAMES[args.organisation as usize];
     let organisation = Organisation::known(&dir, name);
     let index = (1..BOXES_MAX).find(|index| !dir.join(format!("box-{index}")).exists());

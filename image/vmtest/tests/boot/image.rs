@@ -70,25 +70,30 @@ impl Image {
     }
 }
 
+/// The key of who releases test images, PEM.
+pub(crate) fn release_key_pem() -> Result<String> {
+    test_file("release.pem")
+}
+
 /// A file among the test keys.
-fn test_key(name: &str) -> Result<String> {
+pub(crate) fn test_file(name: &str) -> Result<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../keys/test").join(name);
     std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 /// Who releases test images.
 pub(crate) fn release_key() -> Result<ReleaseKey> {
-    Ok(ReleaseKey::from_pem(&test_key("release.pem")?)?)
+    Ok(ReleaseKey::from_pem(&test_file("release.pem")?)?)
 }
 
 /// The same, to sign.
 pub(crate) fn signing_key() -> Result<SigningKey> {
-    Ok(SigningKey::from_pem(&test_key("release.key")?)?)
+    Ok(SigningKey::from_pem(&test_file("release.key")?)?)
 }
 
 /// The key whose signature of register 11 opens the data, and its public half, PEM.
 pub(crate) fn pcr_keys() -> Result<(String, String)> {
-    Ok((test_key("pcr.key")?, test_key("pcr.pub")?))
+    Ok((test_file("pcr.key")?, test_file("pcr.pub")?))
 }
 
 /// Between two looks at a disk that a machine writes to.

@@ -11,6 +11,7 @@
 
 mod r#box;
 mod image;
+mod join;
 mod machines;
 mod markers;
 mod node;
