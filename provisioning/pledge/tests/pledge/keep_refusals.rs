@@ -40,7 +40,7 @@ const ASKED: [(u64, (&str, &str)); 6] = [
 ];
 
 /// Codes of the registrar that a box cannot change by asking again.
-const FOR_GOOD: [&str; 12] = [
+const FOR_GOOD: [&str; 13] = [
     "box-revoked",
     "box-replaced",
     "box-declined",
@@ -48,6 +48,7 @@ const FOR_GOOD: [&str; 12] = [
     "idevid-unknown-maker",
     "idevid-other",
     "drift-key",
+    "drift-register",
     "firmware-changed",
     "quote-replayed",
     "key-not-appraised",
@@ -56,7 +57,7 @@ const FOR_GOOD: [&str; 12] = [
 ];
 
 /// Codes that another enrolment may help against.
-const ENROL_ANEW: [&str; 4] = ["ldevid-expired", "ldevid-not-issued", "ldevid-unknown", "drift-register"];
+const ENROL_ANEW: [&str; 4] = ["ldevid-expired", "ldevid-not-issued", "ldevid-unknown", "enrol-anew"];
 
 /// It begins at once; where that is refused too, the box is as patient as ever, and begins by its certificate again.
 #[test]

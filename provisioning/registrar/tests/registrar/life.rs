@@ -14,7 +14,7 @@ use crate::{
     machine::Machine,
     measured::{Measured, boot},
     tpm::{office, pledge},
-    world::{self, DAY, Office, chain, epoch, maker, organisation, voucher},
+    world::{self, DAY, Office, asks, chain, epoch, maker, organisation, voucher},
 };
 
 /// A box, and whoever does its steps.
@@ -143,7 +143,7 @@ impl Life {
                 self.request(&RequestBuilder::new(&subject, Vec::new()).expect("a request"))
             }
             Step::MakeRenewal(present) => self.request(&RequestBuilder::renewal(present)),
-            Step::MakeAdmission(_) => Outcome::AdmissionRequest("request of A".to_owned()),
+            Step::MakeAdmission(_) => Outcome::AdmissionRequest(asks("A")),
             Step::Store(record) => {
                 self.disk = Some(record.clone());
                 Outcome::Stored
@@ -239,7 +239,7 @@ fn a_box_with_other_firmware_waits_for_somebody() {
     for _ in 0..3 {
         life.attest(&mut keeper, 3600);
         assert_eq!(keeper.phase(), KeeperPhase::Pausing);
-        assert_eq!(keeper.last_refusal().map(|report| report.code()), Some("box-alarmed"));
+        assert_eq!(keeper.last_refusal().map(|report| report.code()), Some("drift-register"));
     }
     let serial = life.factory.serial.clone();
     assert_eq!(life.office.registrar.metrics(life.office.now).alarms, 1);

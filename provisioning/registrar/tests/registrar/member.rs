@@ -394,7 +394,11 @@ fn an_authority_that_is_over_issues_nothing() {
     let verifier = Verifier::new(policy(&[]), released());
     let mut office = Office::with(setup_of(firm, "appraisal-hours-max = 9000", verifier));
     let pledge = maker().build("A", "");
-    let ldevid = office.enrol(&pledge, 1);
+    let change = office.registrar.approve(&pledge.serial, "Ada", NOW);
+    office.keep(change);
+    office.happened(Event::Seen { serial: pledge.serial.clone(), idevid: Hash::of(pledge.idevid.der()) });
+    office.happened(pledge.appraised(1));
+    let ldevid = office.certify(&pledge);
     assert_eq!(ldevid.validity().not_after().as_secs(), issuing, "not longer than the authority's own");
 
     let seconds = |office: &Office, now| office.registrar.metrics(now).certificate_seconds;
