@@ -14,7 +14,6 @@ use dolmen_provisioning_appraisal::Serial;
 use crate::{
     backends::keys::Keys,
     boot,
-    config::BoxConfig,
     pledge::{self, Report},
     registrar,
     run::VOTE_LOG,
@@ -72,10 +71,9 @@ pub(crate) async fn boxes(command: BoxCommand) -> anyhow::Result<()> {
 
 /// The keys go first, so that power lost on the way leaves a box that signs nothing; the settings, which name them, last.
 fn decommission(directory: &Path) -> anyhow::Result<()> {
-    let settings = directory.join(boot::SETTINGS);
-    let config = BoxConfig::load(&settings)?;
+    let (settings, data) = boot::belongings(directory)?;
     let serial_number = Report::load(directory).map(|report| report.serial_number);
-    let keys = Keys::new(config.keys.devices.clone())?;
+    let keys = Keys::new(settings.devices.clone())?;
     // A box that runs holds its log of votes.
     let _votes = match File::open(keys.dir().join(VOTE_LOG)) {
         Ok(votes) => {
@@ -86,7 +84,7 @@ fn decommission(directory: &Path) -> anyhow::Result<()> {
         Err(error) => return Err(error).context("cannot read the box's log of votes"),
     };
     let ldevid: KeyUri = pledge::LDEVID.parse().context("the name of the certificate's key")?;
-    for uri in [Some(&config.keys.consensus), config.keys.tls.as_ref(), config.keys.api.as_ref(), Some(&ldevid)] {
+    for uri in [Some(&settings.consensus), settings.tls.as_ref(), settings.api.as_ref(), Some(&ldevid)] {
         let Some(uri) = uri else { continue };
         match keys.store(uri)?.delete(uri) {
             Ok(()) => anstream::println!("{uri} is gone"),
@@ -94,14 +92,15 @@ fn decommission(directory: &Path) -> anyhow::Result<()> {
             Err(error) => return Err(error).with_context(|| format!("{uri} cannot be deleted")),
         }
     }
-    remove(&config.data_dir)?;
+    remove(&data)?;
     remove(keys.dir())?;
     for file in pledge::FILES.into_iter().chain(boot::FILES) {
         remove(&directory.join(file))?;
     }
     match serial_number {
         Some(serial) => anstream::println!(
-            "the box is nobody's; have its registrar revoke it: `dolmen registrar revoke {serial} --reason decommissioned --yes`"
+            "the box is nobody's; if it is not to come back, have its registrar revoke it: \
+             `dolmen registrar revoke {serial} --reason decommissioned --yes`"
         ),
         None => anstream::println!("the box is as new"),
     }

@@ -80,7 +80,11 @@ fn a_box_is_made_and_sold() {
 
     dolmen(dir, &idevid(&tpm, "--birth birth.json --serial BOX-0001"));
     dolmen(dir, "masa certify birth.json --out idevid.pem");
-    assert!(refused(dir, "masa certify birth.json --out again.pem").contains("was made already"));
+    // The same birth again has the same certificate; another box has no such number.
+    dolmen(dir, "masa certify birth.json --out again.pem");
+    assert_eq!(fs::read(dir.join("again.pem")).unwrap(), fs::read(dir.join("idevid.pem")).unwrap());
+    dolmen(dir, &idevid(&other, "--birth other.json --serial BOX-0001 --dir o"));
+    assert!(refused(dir, "masa certify other.json --out other.pem").contains("was made already"));
     assert!(refused(dir, &idevid(&other, "--install idevid.pem")).contains("another box's certificate"));
     dolmen(dir, &idevid(&tpm, "--install idevid.pem"));
     openssl(dir, "verify -CAfile masa/root.pem -untrusted idevid.pem idevid.pem");

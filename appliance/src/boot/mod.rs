@@ -27,6 +27,8 @@ mod waiting;
 pub(crate) const SETTINGS: &str = "box.toml";
 /// The chain's, beside it.
 const GENESIS: &str = "genesis.json";
+/// The chain's data, beside both.
+const DATA: &str = "data";
 /// What a boot makes of a directory; the settings, which say where everything else is, are the last of it.
 pub(crate) const FILES: [&str; 4] = [GENESIS, join::LDEVID, claim::FILE, SETTINGS];
 
@@ -80,9 +82,7 @@ impl NewBox {
             KeyHome::Tpm => "tpm",
             KeyHome::Soft => "soft",
         };
-        let key = |name: &str| format!("{scheme}:{name}").parse().expect("a name");
-        let devices = Devices { tcti: self.tcti.clone(), ..Devices::default() };
-        KeySettings { consensus: key("consensus"), tls: Some(key("page")), devices, ..KeySettings::default() }
+        key_settings(scheme, self.tcti.clone())
     }
 
     /// Where they are.
@@ -103,7 +103,7 @@ impl NewBox {
         let settings = BoxConfig {
             name,
             genesis: GENESIS.into(),
-            data_dir: "data".into(),
+            data_dir: DATA.into(),
             keys: self.keys(),
             p2p: P2p { listen: self.p2p, peers },
             rpc: Rpc { listen: self.rpc, ..Rpc::default() },
@@ -122,6 +122,24 @@ impl NewBox {
         private::write_new(&path, toml::to_string(&settings)?.as_bytes())
             .with_context(|| format!("cannot write the settings {}", path.display()))
     }
+}
+
+/// The keys and the data of a box, also of one that is at its first boot and has no settings yet.
+pub(crate) fn belongings(directory: &Path) -> anyhow::Result<(KeySettings, PathBuf)> {
+    let path = directory.join(SETTINGS);
+    if path.try_exists().with_context(|| format!("cannot read {}", path.display()))? {
+        let config = BoxConfig::load(&path)?;
+        return Ok((config.keys, config.data_dir));
+    }
+    let mut keys = key_settings("tpm", None);
+    keys.devices.resolve(directory);
+    Ok((keys, directory.join(DATA)))
+}
+
+fn key_settings(scheme: &str, tcti: Option<String>) -> KeySettings {
+    let key = |name: &str| format!("{scheme}:{name}").parse().expect("a name");
+    let devices = Devices { tcti, ..Devices::default() };
+    KeySettings { consensus: key("consensus"), tls: Some(key("page")), devices, ..KeySettings::default() }
 }
 
 /// Runs the box of a directory; makes it first where it is none.

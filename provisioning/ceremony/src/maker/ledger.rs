@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dolmen_provisioning_ca::Certificate;
+use dolmen_provisioning_ca::{Certificate, PublicKey};
 use dolmen_provisioning_voucher::{OwnershipEpoch, SerialNumber};
 use serde::{Deserialize, Serialize};
 
@@ -150,6 +150,19 @@ impl Ledger {
             }
         }
         Ok(())
+    }
+
+    /// The certificate of the box with this number, TPM and key.
+    #[must_use]
+    pub fn made(
+        &self,
+        serial_number: &SerialNumber,
+        endorsement_key: &[u8; 32],
+        key: PublicKey,
+    ) -> Option<&Certificate> {
+        let machine = self.machines.get(serial_number)?;
+        let same = machine.endorsement_key == *endorsement_key && machine.idevid.public_key() == Ok(key);
+        same.then_some(&machine.idevid)
     }
 
     /// Says that a box may be made: neither its number nor its TPM is another's.

@@ -170,7 +170,8 @@ impl Maker {
         &self.ledger
     }
 
-    /// Certifies a new box. Its certificate has no end (IEEE 802.1AR §8.7).
+    /// Certifies a new box. Its certificate has no end (IEEE 802.1AR §8.7). The same birth again has the same one: power
+    /// may have been lost before the certificate was anywhere but here.
     ///
     /// # Errors
     ///
@@ -182,6 +183,9 @@ impl Maker {
         moment: Moment,
     ) -> Result<Certificate, CeremonyError> {
         let Birth { serial_number, request, endorsement_key, ownership_epoch } = birth;
+        if let Some(idevid) = self.ledger.made(serial_number, endorsement_key, request.public_key()) {
+            return Ok(idevid.clone());
+        }
         self.ledger.check_new(serial_number, endorsement_key).map_err(CeremonyError::Refused)?;
         let number = serial_number.as_str();
         let subject = Subject::new(&self.name, number).and_then(|subject| subject.with_machine_serial(number));

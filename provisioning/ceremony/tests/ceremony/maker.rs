@@ -145,7 +145,10 @@ fn a_registrars_request_is_answered_for_the_owner() {
 fn boxes_are_told_apart() {
     let dir = tempfile::tempdir().unwrap();
     let mut maker = maker(dir.path());
-    block_on(maker.certify(key(2), &birth(1), moment(10))).unwrap();
+    let idevid = block_on(maker.certify(key(2), &birth(1), moment(10))).unwrap();
+    // The same box once more, whose certificate may have been lost on its way.
+    assert_eq!(block_on(maker.certify(key(2), &birth(1), moment(11))).unwrap(), idevid);
+    assert_eq!(maker.ledger().machines().count(), 1);
     let same_number = Birth { endorsement_key: [9; 32], ..birth(1) };
     let same_tpm = Birth { serial_number: "BOX-9".parse().unwrap(), ..birth(1) };
     for (birth, code) in [(same_number, "made"), (same_tpm, "same TPM")] {
