@@ -2,8 +2,8 @@
 //! and how large it may be is a [`ContentType`].
 //!
 //! [`to_sign`] gives the bytes that a key has to sign, [`Unsigned::sign`] has it done, and [`verify`] takes a message
-//! apart once it is known whose it is. The same content, certificates and key give the same bytes, where the key takes
-//! its nonces from RFC 6979: there is no signing time.
+//! apart once it is known whose it is; [`open`] does so before that is known. The same content, certificates and key give
+//! the same bytes, where the key takes its nonces from RFC 6979: there is no signing time.
 //!
 //! There is one way to sign. There is one signer, who has a certificate in the message; signed attributes with the content's
 //! type and SHA-256; and ECDSA with SHA-256 on P-256 (RFC 5754, RFC 5758). `openssl cms` makes and takes such messages.
@@ -24,7 +24,7 @@ use der::{
 };
 pub use error::CmsError;
 pub use sign::{Unsigned, to_sign};
-pub use verify::{Verified, verify};
+pub use verify::{Opened, Verified, open, verify};
 use x509_cert::{attr::Attribute, spki::AlgorithmIdentifierOwned};
 
 use crate::{

@@ -11,11 +11,48 @@ use sha2::{Digest as _, Sha256};
 use super::{CmsError, ContentType, is_sha256, outline, value};
 use crate::{
     Certificate,
-    chain::{self, Path, Rules},
+    chain::{self, ChainError, Path, Rules},
     key::ecdsa_sha256,
     limits::SIGNED_CERTIFICATES_MAX,
     oid::{CONTENT_TYPE, DATA, MESSAGE_DIGEST},
 };
+
+/// What somebody signed, whoever he is: nobody has vouched for his certificate yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    content: Vec<u8>,
+    signer: Certificate,
+    others: Vec<Certificate>,
+}
+
+impl Opened {
+    /// What was signed.
+    #[must_use]
+    pub fn content(&self) -> &[u8] {
+        &self.content
+    }
+
+    /// The certificate of the key that signed.
+    #[must_use]
+    pub const fn signer(&self) -> &Certificate {
+        &self.signer
+    }
+
+    /// The other certificates in the message, in no order.
+    #[must_use]
+    pub fn others(&self) -> &[Certificate] {
+        &self.others
+    }
+
+    /// The path from the signer's certificate to one of `roots`, by these rules.
+    ///
+    /// # Errors
+    ///
+    /// [`ChainError`].
+    pub fn path(&self, roots: &[Certificate], rules: &Rules<'_>) -> Result<Path, ChainError> {
+        chain::verify(&self.signer, &self.others, roots, rules)
+    }
+}
 
 /// What somebody signed for whom a trusted certificate vouches.
 #[derive(Clone, Debug)]
@@ -59,13 +96,27 @@ pub fn verify(
     roots: &[Certificate],
     rules: &Rules<'_>,
 ) -> Result<Verified, CmsError> {
+    let opened = open(der, content_type)?;
+    let path = opened.path(roots, rules).map_err(CmsError::Path)?;
+    let Opened { content, signer, .. } = opened;
+    Ok(Verified { content, signer, path })
+}
+
+/// Takes a message in DER whose content is of a type, whoever signed it: his signature holds, by a certificate that is
+/// in the message. Whether that counts is for [`Opened::path`] to say.
+///
+/// # Errors
+///
+/// [`CmsError`], never [`CmsError::Path`].
+pub fn open(der: &[u8], content_type: ContentType) -> Result<Opened, CmsError> {
     outline::check(der, content_type.message_bytes_max())?;
     let signed_data = decode(der)?;
     let content = content(&signed_data, content_type)?;
     let signer_info = signer_info(&signed_data, content_type.oid)?;
     let certificates = certificates(signed_data.certificates.as_ref())?;
-    let mut named = certificates.iter().filter(|certificate| is_named(&signer_info.sid, certificate));
-    let (Some(signer), None) = (named.next(), named.next()) else { return Err(CmsError::NoSigner) };
+    let (mut named, others): (Vec<_>, Vec<_>) =
+        certificates.into_iter().partition(|certificate| is_named(&signer_info.sid, certificate));
+    let signer = named.pop().filter(|_| named.is_empty()).ok_or(CmsError::NoSigner)?;
     let key = signer.public_key().map_err(CmsError::SignerKey)?;
     if !signer.signs_messages() {
         return Err(CmsError::KeyUsage);
@@ -74,8 +125,7 @@ pub fn verify(
     if !key.verify_der(&message, signer_info.signature.as_bytes()) {
         return Err(CmsError::Signature);
     }
-    let path = chain::verify(signer, &certificates, roots, rules).map_err(CmsError::Path)?;
-    Ok(Verified { content: content.to_vec(), signer: signer.clone(), path })
+    Ok(Opened { content: content.to_vec(), signer, others })
 }
 
 /// DER alone: what is read is what would be written.

@@ -15,7 +15,7 @@ use der::{
 use dolmen_provisioning_ca::{
     Certificate, PublicKeyError,
     chain::{ChainError, Purpose, Rules},
-    cms::{CmsError, ContentType, Verified, to_sign, verify},
+    cms::{CmsError, ContentType, Verified, open, to_sign, verify},
 };
 use futures::executor::block_on;
 use openssl::{
@@ -400,4 +400,25 @@ fn forged_signatures_are_refused() {
         });
         assert!(matches!(error, CmsError::Signature), "{error}");
     }
+}
+
+/// Whoever signed: it is his signature, and whether he counts is asked later.
+#[test]
+fn messages_of_anybody_are_opened() {
+    let (ours, theirs) = (message(), sign(&world().registrar, CONTENT));
+    let root = std::slice::from_ref(&world().masa_root.certificate);
+    for (message, identity, is_trusted) in [(&ours, &world().masa, true), (&theirs, &world().registrar, false)] {
+        let opened = open(message, TYPE).unwrap();
+        assert_eq!((opened.content(), opened.signer()), (CONTENT, &identity.certificate));
+        assert!(!opened.others().contains(opened.signer()));
+        assert_eq!(opened.path(root, &RULES).is_ok(), is_trusted);
+    }
+    for at in (0..theirs.len()).step_by(7) {
+        let mut forged = theirs.clone();
+        forged[at] ^= 0x10;
+        assert!(!matches!(open(&forged, TYPE), Ok(opened) if opened.content() != CONTENT), "{at}");
+    }
+    assert!(matches!(open(&theirs[..theirs.len() - 1], TYPE), Err(CmsError::Der { .. })));
+    let shorter = ContentType { bytes_max: CONTENT.len() - 1, ..TYPE };
+    assert!(matches!(open(&theirs, shorter), Err(CmsError::Bytes { .. })));
 }
