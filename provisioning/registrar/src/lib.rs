@@ -20,11 +20,15 @@
 //! what all [`Record`]s make, and the journal of them is the audit log. Every refusal is a record with a code that stays,
 //! except for those that come too often: they are counted alone, so that nobody fills the disk.
 //!
+//! Where there is no network between them, boxes write letters, and somebody carries them (`provisioning/stick`): what is
+//! in one is answered by [`Registrar::handle_carried`], by the same rules.
+//!
 //! Nothing here does IO, reads a clock or draws random numbers; only signing waits for something. Bodies are bounded by
 //! [`Call::body_bytes_max`], everything that is kept by `limits.rs`.
 
 mod answer;
 mod call;
+mod carried;
 mod code;
 mod limits;
 mod metrics;

@@ -18,6 +18,10 @@ pub(crate) const WANTED_MAX: usize = 1_000;
 pub(crate) const CHALLENGES_MAX: usize = 64;
 /// How long a challenge waits: a TPM takes seconds, a box that was switched off in between begins anew.
 pub(crate) const CHALLENGE_SECONDS: u64 = 300;
+/// As [`CHALLENGES_MAX`], of those whose letters come on a stick. They wait long, and take nobody's place on the network.
+pub(crate) const CARRIED_CHALLENGES_MAX: usize = 64;
+/// How long a challenge waits that goes back on a stick: somebody carries it to another site and comes back.
+pub(crate) const CARRIED_CHALLENGE_SECONDS: u64 = 7 * 24 * 60 * 60;
 /// Enrolled boxes that were asked for a quote and have not answered. Each has its appraisal in memory, some 2 KB.
 pub(crate) const QUOTES_MAX: usize = 1_000;
 /// Requests of a box that are remembered, so that none of them is taken again after a later one.

@@ -146,13 +146,15 @@ pub(crate) struct Pending<T> {
 /// An organisation's registrar.
 ///
 /// Its state is what its journal's records make; beside it, in memory alone, it has the boxes that were given a challenge
-/// and have not answered. After a restart they begin their enrolment anew.
+/// and have not answered, by a connection or by a stick. After a restart they begin their enrolment anew.
 #[derive(Debug)]
 pub struct Registrar {
     pub(crate) setup: Setup,
     lives: Lives,
     pub(crate) state: State,
     pub(crate) challenges: BTreeMap<Serial, Pending<Awaiting>>,
+    /// Of those whose requests are carried.
+    pub(crate) carried: BTreeMap<Serial, Pending<Awaiting>>,
     pub(crate) quotes: BTreeMap<Serial, Pending<AwaitingQuote>>,
     rates: Rates,
     metrics: Metrics,
@@ -163,13 +165,15 @@ pub struct Registrar {
 pub(crate) struct Turn {
     pub(crate) now: u64,
     who: Who,
+    /// Whether the request was carried.
+    carried: bool,
     pub(crate) records: Vec<Record>,
     pub(crate) effects: Vec<Effect>,
 }
 
 impl Turn {
     pub(crate) const fn new(now: u64, who: Who) -> Self {
-        Self { now, who, records: Vec::new(), effects: Vec::new() }
+        Self { now, who, carried: false, records: Vec::new(), effects: Vec::new() }
     }
 
     pub(crate) fn time(&self) -> Result<UnixTime, Refusal> {
@@ -205,9 +209,9 @@ impl Registrar {
                 records.iter().try_for_each(|record| state.apply(0, record))?;
             }
         }
-        let (challenges, quotes) = (BTreeMap::new(), BTreeMap::new());
+        let (challenges, carried, quotes) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let (rates, metrics) = (Rates::new(), Metrics::default());
-        Ok((Self { setup, lives, state, challenges, quotes, rates, metrics }, records))
+        Ok((Self { setup, lives, state, challenges, carried, quotes, rates, metrics }, records))
     }
 
     /// What it knows.
@@ -236,16 +240,27 @@ impl Registrar {
     pub fn metrics(&self, now: u64) -> Metrics {
         let left = |validity: Validity| validity.not_after().as_secs().saturating_sub(now);
         let certificate_seconds = self.lives.map(|(name, validity)| (name, left(validity))).into();
-        Metrics { certificate_seconds, ..self.metrics.with(&self.state, self.challenges.len()) }
+        Metrics { certificate_seconds, ..self.metrics.with(&self.state, self.challenges.len() + self.carried.len()) }
     }
 
     /// Answers a request. `now` is in seconds since 1970.
     ///
     /// The same request again has the same outcome: a box that lost an answer asks again.
     pub async fn handle(&mut self, request: &Request<'_>, now: u64, fresh: Fresh) -> Outcome {
+        self.take(request, false, now, fresh).await
+    }
+
+    /// The same for a request that did not come by a connection, but in a message that somebody carried. Its peer is who
+    /// signed that message. A challenge waits for a week then, as long as the registrar is not started anew.
+    pub async fn handle_carried(&mut self, request: &Request<'_>, now: u64, fresh: Fresh) -> Outcome {
+        self.take(request, true, now, fresh).await
+    }
+
+    async fn take(&mut self, request: &Request<'_>, carried: bool, now: u64, fresh: Fresh) -> Outcome {
         let shown = request.peer.certificates.first().map(|der| Hash::of(der));
         let address = clean(request.peer.address, NAME_CHARS_MAX);
-        let mut turn = Turn::new(now, Who::Peer { address, serial: None, certificate: shown });
+        let who = Who::Peer { address, serial: None, certificate: shown };
+        let mut turn = Turn { carried, ..Turn::new(now, who) };
         let answer = self.pass(request, &mut turn, fresh).await;
         self.metrics.count(request.call, answer.as_ref().err().map(Refusal::code));
         let answer = answer.unwrap_or_else(|refusal| {
@@ -300,6 +315,10 @@ impl Registrar {
             (Identity::Pledge(pledge), Call::RequestVoucher) => self.request_voucher(turn, &pledge, body),
             (Identity::Pledge(pledge), Call::VoucherStatus) => self.voucher_status(turn, &pledge, body),
             (Identity::Pledge(pledge), Call::EnrollStatus) => self.enroll_status(turn, &pledge, body),
+            (Identity::Pledge(pledge), Call::Enrolment) if turn.carried => {
+                self.begin_carried(turn, &pledge, body, fresh)
+            }
+            (Identity::Pledge(pledge), Call::Response) if turn.carried => self.finish_carried(turn, &pledge, body),
             (Identity::Pledge(pledge), Call::Enrolment) => self.begin_enrolment(turn, &pledge, body, fresh),
             (Identity::Pledge(pledge), Call::Response) => self.finish_enrolment(turn, &pledge, body),
             (Identity::Pledge(pledge), Call::SimpleEnroll) => self.enroll(turn, &pledge, request, fresh).await,

@@ -1,5 +1,6 @@
 //! A registrar, the boxes that come to it, and what becomes of them.
 
+mod carried;
 mod frozen;
 mod hostile;
 mod join;

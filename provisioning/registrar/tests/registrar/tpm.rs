@@ -47,7 +47,7 @@ fn begin(office: &mut Office, pledge: &Pledge, machine: &Machine) -> Answer {
     office.ask(Call::Enrolment, &pledge.idevid, &enrolment)
 }
 
-fn challenge(answer: &Answer) -> Challenge {
+pub(crate) fn challenge(answer: &Answer) -> Challenge {
     assert_eq!((answer.status, answer.media), (200, Some("application/json")), "{answer:?}");
     Challenge::from_json(&answer.body).expect("a challenge")
 }

@@ -358,6 +358,18 @@ impl Office {
         outcome.answer
     }
 
+    /// A request that somebody carried, by whoever signed it with this certificate.
+    pub(crate) fn carried(&mut self, call: Call, certificate: &Certificate, body: &[u8]) -> Answer {
+        let certificates = [certificate.der().to_vec()];
+        let (peer, chain) = (Peer { certificates: &certificates, address: "stick" }, chain());
+        let fresh = self.fresh();
+        let request = Request { call, peer, body, binding: None, chain: Some(&chain) };
+        let outcome = block_on(self.registrar.handle_carried(&request, self.now, fresh));
+        self.journal.extend(outcome.records.into_iter().map(|record| (self.now, record)));
+        self.effects.extend(outcome.effects);
+        outcome.answer
+    }
+
     /// A request by whoever has this certificate.
     pub(crate) fn ask(&mut self, call: Call, certificate: &Certificate, body: &[u8]) -> Answer {
         self.request(call, &[certificate], body, Some(&chain()))
