@@ -320,6 +320,13 @@ impl Office {
         Self { registrar, journal, effects: Vec::new(), now: NOW, binding: None, asked: 0 }
     }
 
+    /// With a journal that another one wrote.
+    pub(crate) fn of(setup: Setup, journal: Vec<(u64, Record)>) -> Self {
+        let records = journal.iter().map(|(time, record)| (*time, record));
+        let (registrar, _) = Registrar::open(setup, records).expect("its own journal");
+        Self { registrar, journal, effects: Vec::new(), now: NOW, binding: None, asked: 0 }
+    }
+
     /// Ends, and begins again from the journal: the state is the same.
     pub(crate) fn restart(&mut self) {
         let journal = self.journal.iter().map(|(time, record)| (*time, record));
