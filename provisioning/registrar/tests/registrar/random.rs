@@ -239,13 +239,15 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn any_order_is_survived(known in [0..4_usize, 0..4_usize], acts in vec(act(), 1..60)) {
+    fn any_order_is_survived(known in [0..6_usize, 0..6_usize], acts in vec(act(), 1..60)) {
         let office = Office::new("waiting-max = 2\nappraisal-hours-max = 9000");
         let mut run = Run { office, held: vec![None; BOXES.all.len()], appraised: BTreeSet::new(), chain: BTreeSet::new() };
-        // Boxes that have come so far already: met, approved, appraised.
+        // Boxes that have come so far already: met, approved, appraised, certified, on their way to the chain.
         for (who, steps) in known.into_iter().enumerate() {
-            let ask = Act::Ask { who, member: false, call: Call::RequestVoucher, body: Body::Right };
-            [ask, Act::Approve(who), Act::Appraised(who)].into_iter().take(steps).for_each(|act| run.act(act));
+            let ask = |call, member| Act::Ask { who, member, call, body: Body::Right };
+            let [meet, enrol] = [Call::RequestVoucher, Call::SimpleEnroll].map(|call| ask(call, false));
+            let join = ask(Call::Admission, true);
+            [meet, Act::Approve(who), Act::Appraised(who), enrol, join].into_iter().take(steps).for_each(|act| run.act(act));
         }
         for act in acts {
             run.act(act);
