@@ -38,6 +38,8 @@ pub(crate) fn account_of(key: Arc<dyn Signer>) -> anyhow::Result<Address> {
 pub(crate) struct ChainBox {
     /// Its consensus key.
     pub(crate) key: PublicKey,
+    /// Whose it is.
+    pub(crate) organisation: u32,
     /// What it is from the next epoch on.
     pub(crate) role: Role,
     /// Where it is reached.
@@ -104,7 +106,7 @@ impl Member {
         let members = Members::load(&self.chain).await?;
         let read = |known: &contract::Box| {
             let (key, role) = (PublicKey(known.key.0), Role::from_number(known.role)?);
-            Some(ChainBox { key, role, endpoint: known.endpoint.clone() })
+            Some(ChainBox { key, organisation: known.organisation, role, endpoint: known.endpoint.clone() })
         };
         Ok(members.boxes().iter().filter_map(read).collect())
     }
@@ -165,10 +167,20 @@ impl Member {
         self.chain.call("dolmen_proposal", json!([id])).await
     }
 
+    /// Whether a box may yet be admitted by a vote.
+    pub(crate) async fn is_proposed(&self, key: &PublicKey) -> anyhow::Result<bool> {
+        let open = |proposal: &Proposal| proposal.status.as_deref() == Some("open");
+        let names = |proposal: &Proposal| proposal.data.windows(key.0.len()).any(|part| part == key.0);
+        Ok(self.latest().await?.iter().any(|proposal| open(proposal) && names(proposal)))
+    }
+
+    async fn latest(&self) -> anyhow::Result<Vec<Proposal>> {
+        self.chain.call("dolmen_proposals", json!([U64::ZERO, U64::from(PROPOSALS_MAX)])).await
+    }
+
     /// The latest proposal of the same.
     async fn find(&self, change: &Change) -> anyhow::Result<Option<Proposal>> {
-        let latest: Vec<Proposal> =
-            self.chain.call("dolmen_proposals", json!([U64::ZERO, U64::from(PROPOSALS_MAX)])).await?;
+        let latest = self.latest().await?;
         let (data, kind) = (change.data(), change.kind().name());
         Ok(latest.into_iter().find(|proposal| proposal.data == data && proposal.kind.as_deref() == Some(kind)))
     }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use alloy_primitives::B256;
-use anyhow::Context as _;
 use dolmen_governance::{Change as Proposed, Role as ChainRole};
 use dolmen_provisioning_appraisal::Serial;
 use dolmen_provisioning_registrar::{
@@ -21,13 +20,14 @@ pub(super) struct Actor {
     pub(super) admit: Admit,
 }
 
-/// Roles on the chain by key.
-type Roles = BTreeMap<PublicKey, ChainRole>;
+/// The organisation's boxes on the chain by key, with their roles; none for those of others.
+type Roles = BTreeMap<PublicKey, Option<ChainRole>>;
 
 impl Actor {
     /// Does what is to be done now, given the chain's boxes. What fails is tried again at the next call.
     pub(super) async fn act(&self, service: &Service, boxes: &[ChainBox]) -> anyhow::Result<()> {
-        let roles: Roles = boxes.iter().map(|known| (known.key, known.role)).collect();
+        let own = |known: &ChainBox| (known.organisation == self.organisation).then_some(known.role);
+        let roles: Roles = boxes.iter().map(|known| (known.key, own(known))).collect();
         self.notice(service, &roles).await?;
         for effect in service.pending().await? {
             let serial = match &effect {
@@ -47,11 +47,11 @@ impl Actor {
         for (serial, request, role) in service.look(|registrar| admitted(registrar.state())).await? {
             let Some(key) = key_of(&request) else { continue };
             match (roles.get(&key), role) {
-                (Some(ChainRole::Retired), _) => {
+                (Some(Some(ChainRole::Retired)), _) => {
                     tracing::warn!(%serial, %key, "a box was retired on the chain");
                     report(service, |registrar, now| registrar.retired(&serial, &request, now)).await?;
                 }
-                (Some(ChainRole::Follower), Role::Validator) => {
+                (Some(Some(ChainRole::Follower)), Role::Validator) => {
                     tracing::warn!(%serial, %key, "a box votes no more");
                     report(service, |registrar, now| registrar.admitted(&serial, &request, Role::Follower, now))
                         .await?;
@@ -78,13 +78,13 @@ impl Actor {
                     None => None,
                 };
                 // A follower has no vote that another could take over.
-                let replaced = replaced.filter(|key| roles.get(key) == Some(&ChainRole::Validator));
+                let replaced = replaced.filter(|key| roles.get(key) == Some(&Some(ChainRole::Validator)));
                 self.admit(service, roles, &serial, &request, read, replaced, since).await
             }
             Effect::Demote { serial, request, code } => {
                 let Some(key) = key_of(&request) else { return Ok(()) };
                 let done = match roles.get(&key) {
-                    Some(ChainRole::Validator) => {
+                    Some(Some(ChainRole::Validator)) => {
                         self.member.decide(&Proposed::Demote { key }, 0).await? == Standing::Done
                     }
                     _ => true,
@@ -119,9 +119,10 @@ impl Actor {
                 Standing::Rejected(reason) => return turn_away(service, serial, request, &reason).await,
                 Standing::Open(_) | Standing::NoAccount => return Ok(()),
             },
-            Some(ChainRole::Follower) => Role::Follower,
-            Some(ChainRole::Validator) => Role::Validator,
-            Some(ChainRole::Retired) => return turn_away(service, serial, request, "its key was retired").await,
+            Some(Some(ChainRole::Follower)) => Role::Follower,
+            Some(Some(ChainRole::Validator)) => Role::Validator,
+            Some(Some(ChainRole::Retired)) => return turn_away(service, serial, request, "its key was retired").await,
+            Some(None) => return turn_away(service, serial, request, "its key is another organisation's").await,
         };
         tracing::info!(%serial, %key, role = role.name(), "a box was admitted");
         report(service, |registrar, now| registrar.admitted(serial, request, role, now)).await
@@ -135,27 +136,20 @@ impl Actor {
         request: &str,
         code: &str,
     ) -> anyhow::Result<()> {
-        let Some(key) = key_of(request) else { return Ok(()) };
-        let done = match roles.get(&key) {
-            // Nobody can vote for a box that was never proposed, and one that is retired stays so.
-            None | Some(ChainRole::Retired) => true,
-            Some(ChainRole::Follower) => self.member.decide(&Proposed::Retire { key }, 0).await? == Standing::Done,
-            Some(ChainRole::Validator) => {
+        let done = match key_of(request).map(|key| (key, roles.get(&key))) {
+            // Nobody ever proposed what cannot be read.
+            None => true,
+            // One that is not there may yet be voted in.
+            Some((key, None)) => !self.member.is_proposed(&key).await?,
+            Some((_, Some(None | Some(ChainRole::Retired)))) => true,
+            Some((key, Some(Some(ChainRole::Follower)))) => {
+                self.member.decide(&Proposed::Retire { key }, 0).await? == Standing::Done
+            }
+            Some((key, Some(Some(ChainRole::Validator)))) => {
                 // An organisation takes no validator away alone, but another may come in its place.
                 match service.look(|registrar| successor(registrar.state(), serial)).await? {
                     Successor::Comes => return Ok(()),
-                    Successor::Itself(new, since) => {
-                        let read: AdmissionRequest =
-                            serde_json::from_str(&new).context("the box's request cannot be read")?;
-                        let standing = self.member.admit(read, Some(key), since).await?;
-                        if standing == Standing::Done {
-                            tracing::info!(%serial, "a box came back, and votes with its new key");
-                            report(service, |registrar, now| registrar.retired(serial, request, now)).await?;
-                            let role = Role::Validator;
-                            report(service, |registrar, now| registrar.admitted(serial, &new, role, now)).await?;
-                        }
-                        return Ok(());
-                    }
+                    Successor::Itself(new) => return self.rejoin(service, serial, request, key, new).await,
                     Successor::None => self.member.decide(&Proposed::Retire { key }, 0).await? == Standing::Done,
                 }
             }
@@ -167,6 +161,30 @@ impl Actor {
         Ok(())
     }
 
+    /// A validator came back with another key, which takes the place of the one before.
+    async fn rejoin(
+        &self,
+        service: &Service,
+        serial: &Serial,
+        request: &str,
+        key: PublicKey,
+        Rejoining { request: new, evidence, since }: Rejoining,
+    ) -> anyhow::Result<()> {
+        let standing = match AdmissionRequest::read(&new, self.organisation, evidence) {
+            Ok(read) => self.member.admit(read, Some(key), since).await?,
+            Err(error) => Standing::Rejected(format!("{error:#}")),
+        };
+        match standing {
+            Standing::Done => {
+                tracing::info!(%serial, "a box came back, and votes with its new key");
+                report(service, |registrar, now| registrar.retired(serial, request, now)).await?;
+                report(service, |registrar, now| registrar.admitted(serial, &new, Role::Validator, now)).await
+            }
+            Standing::Rejected(reason) => turn_away(service, serial, &new, &reason).await,
+            Standing::Open(_) | Standing::NoAccount => Ok(()),
+        }
+    }
+
     /// Has followers made validators that have shown themselves since they were admitted: they have the chain.
     async fn promote(&self, service: &Service, roles: &Roles) -> anyhow::Result<()> {
         if self.admit != Admit::Validator {
@@ -175,12 +193,12 @@ impl Actor {
         for (serial, request) in service.look(|registrar| ready(registrar.state())).await? {
             let Some(key) = key_of(&request) else { continue };
             let decided = match roles.get(&key) {
-                Some(ChainRole::Validator) => Ok(true),
-                Some(ChainRole::Follower) => {
+                Some(Some(ChainRole::Validator)) => Ok(true),
+                Some(Some(ChainRole::Follower)) => {
                     let decided = self.member.decide(&Proposed::Promote { key }, 0).await;
                     decided.map(|standing| standing == Standing::Done)
                 }
-                Some(ChainRole::Retired) | None => Ok(false),
+                Some(Some(ChainRole::Retired) | None) | None => Ok(false),
             };
             match decided {
                 Ok(true) => {
@@ -225,10 +243,17 @@ fn request_of(state: &State, serial: &Serial) -> Option<String> {
 enum Successor {
     /// Another box, whose admission retires this one's key.
     Comes,
-    /// The box itself, which came back with another key: its request, and since when it asks.
-    Itself(String, u64),
+    /// The box itself, which came back with another key.
+    Itself(Rejoining),
     /// Nobody.
     None,
+}
+
+/// A box that asks to be admitted by another key than before.
+struct Rejoining {
+    request: String,
+    evidence: B256,
+    since: u64,
 }
 
 fn successor(state: &State, serial: &Serial) -> Successor {
@@ -236,9 +261,14 @@ fn successor(state: &State, serial: &Serial) -> Successor {
     let asks = |one: &BoxState| one.membership.as_ref().is_none_or(|(_, membership)| *membership == Membership::Asked);
     match (&one.standing, &one.membership, one.asked_since) {
         (BoxStanding::Replaced(new), ..) if state.boxes().get(new).is_some_and(asks) => Successor::Comes,
-        (BoxStanding::Approved, Some((request, Membership::Asked)), Some(since)) => {
-            Successor::Itself(request.clone(), since)
-        }
+        (BoxStanding::Approved, Some((request, Membership::Asked)), Some(since)) => match &one.appraised {
+            // As long as somebody has to look at it, nothing is asked for it.
+            Some(appraised) if one.alarm.is_none() => {
+                let evidence = B256::from(*appraised.appraisal.hash().as_bytes());
+                Successor::Itself(Rejoining { request: request.clone(), evidence, since })
+            }
+            _ => Successor::Comes,
+        },
         _ => Successor::None,
     }
 }
