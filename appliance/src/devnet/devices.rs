@@ -69,7 +69,14 @@ impl Swtpm {
 
     /// Extends registers of SHA-256, one after the other, as firmware does. Nobody else may be connected.
     pub(super) fn extend(&self, digests: &[(u8, [u8; 32])]) -> anyhow::Result<()> {
-        let socket = TcpStream::connect(self.address).context("the TPM of software is gone")?;
+        let begin = Instant::now();
+        let socket = loop {
+            match TcpStream::connect(self.address) {
+                // Its control port may be there first.
+                Err(_) if begin.elapsed() < START_MAX => std::thread::sleep(Duration::from_millis(5)),
+                connected => break connected.context("the TPM of software is gone")?,
+            }
+        };
         let mut tpm = Tpm::over(socket);
         Ok(digests.iter().try_for_each(|(register, digest)| tpm.extend((*register).into(), *digest))?)
     }

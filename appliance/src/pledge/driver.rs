@@ -86,6 +86,11 @@ impl Driver {
         self.identity.clone()
     }
 
+    /// Where sticks are mounted.
+    pub(super) fn stick(&self) -> PathBuf {
+        self.settings.stick.clone()
+    }
+
     pub(super) fn directory(&self) -> &Path {
         &self.home.directory
     }

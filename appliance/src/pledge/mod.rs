@@ -7,7 +7,7 @@ use dolmen_provisioning_ca::Certificate;
 use dolmen_provisioning_pledge::{Pledge, Role, Step};
 use tokio::sync::watch;
 
-use self::{driver::Driver, report::Reporter};
+use self::{driver::Driver, report::Reporter, stick::Stick};
 pub(crate) use self::{
     driver::{Home, LDEVID},
     keep::Keeping,
@@ -21,9 +21,10 @@ mod keep;
 mod metrics;
 mod report;
 mod settings;
+mod stick;
 
 /// What a box has in its directory by its registrar.
-pub(crate) const FILES: [&str; 2] = [driver::RECORD, report::FILE];
+pub(crate) const FILES: [&str; 3] = [driver::RECORD, stick::RECORD, report::FILE];
 
 /// What came of a first boot.
 pub(crate) struct Joined {
@@ -41,6 +42,7 @@ pub(crate) async fn join(home: Home, tell: &watch::Sender<Option<Report>>) -> an
     let mut pledge = Pledge::resume(driver.record()?, driver.identity())
         .context("what this box knows of its owner does not hold; to begin anew, remove provisioning.record")?;
     let mut reporter = Reporter::new(driver.directory());
+    let mut stick = Stick::new(driver.stick(), driver.directory(), driver.identity().serial_number().clone())?;
     loop {
         let report = Report::of_pledge(&pledge);
         reporter.tell(&report);
@@ -49,8 +51,13 @@ pub(crate) async fn join(home: Home, tell: &watch::Sender<Option<Report>>) -> an
         if let Step::Joined { bundle, role, ldevid } = step {
             return Ok(Joined { bundle: bundle.clone(), role, ldevid: ldevid.to_vec() });
         }
-        let outcome = driver.perform(step).await;
+        let outcome = stick.perform(&mut driver, step).await;
         pledge.done(outcome)?;
+        for voucher in stick.offers() {
+            if let Err(refusal) = pledge.offer_voucher(&voucher) {
+                tracing::debug!(%refusal, "a voucher on the stick is not taken");
+            }
+        }
     }
 }
 

@@ -17,6 +17,8 @@ pub(crate) struct Provisioning {
     pub registrars: Vec<String>,
     /// Whether registrars are looked for on the network.
     pub discover: bool,
+    /// Where a stick is mounted that carries letters to a registrar, and its replies; one with a folder `dolmen`.
+    pub stick: PathBuf,
     /// Whose vouchers count: certificates in PEM.
     pub masa_roots: PathBuf,
     /// Where other boxes are to reach this one; the address that reaches the registrar if not given.
@@ -37,6 +39,7 @@ impl Default for Provisioning {
         Self {
             registrars: Vec::new(),
             discover: true,
+            stick: "/run/dolmen/stick".into(),
             masa_roots: "/usr/lib/dolmen/masa.pem".into(),
             endpoint: None,
             firmware_log: "/sys/kernel/security/tpm0/binary_bios_measurements".into(),

@@ -14,6 +14,7 @@ use axum::{
 use dolmen_provisioning_appraisal::Serial;
 use dolmen_provisioning_link::local::{self, ask};
 use dolmen_provisioning_registrar::{BoxState, Membership, Registrar, Standing};
+use dolmen_provisioning_stick::LETTER_MESSAGE_BYTES_MAX;
 use hyper::Method;
 use openssl::x509::X509Crl;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -24,8 +25,8 @@ use super::service::{Service, now};
 pub(super) const SOCKET: &str = "control.sock";
 /// Bytes of a voucher.
 pub(super) const VOUCHER_BYTES_MAX: usize = 64 << 10;
-/// Bytes of what an operator sends: a voucher at most.
-const BODY_BYTES_MAX: usize = 1 << 20;
+/// Bytes of what an operator sends: a box's letter at most.
+const BODY_BYTES_MAX: usize = LETTER_MESSAGE_BYTES_MAX;
 
 /// A box, for people.
 #[derive(Debug, Serialize, Deserialize)]
@@ -96,6 +97,8 @@ pub(super) enum Deed {
     Replace { serial: Serial, new: Serial },
     /// Keep a voucher that a maker signed.
     Import { voucher: Voucher },
+    /// Sign what a stick is to bring it before it asked.
+    Prepare { serial: Serial },
     /// Sign its request for a voucher, for the maker.
     Export { serial: Serial },
     /// Sign the list of revoked certificates.
@@ -129,6 +132,7 @@ pub(super) fn router(service: Arc<Service>) -> Router {
     Router::new()
         .route("/boxes", get(boxes))
         .route("/deeds", post(deed))
+        .route("/letters", post(letter))
         .route("/metrics", get(metrics))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(service)
@@ -170,6 +174,7 @@ async fn deed(State(service): State<Arc<Service>>, body: Bytes) -> Result<Vec<u8
         Deed::Replace { serial, new } => {
             service.change(|registrar, now| Ok(((), registrar.replace(&serial, &new, &by, now)?))).await?;
         }
+        Deed::Prepare { serial } => return Ok(service.mail.ahead(&service, &serial).await?),
         Deed::Export { serial } => return Ok(service.export(&serial, &by).await?),
         Deed::Crl { days } => {
             let crl = service.sign_crl(days).await?;
@@ -177,6 +182,10 @@ async fn deed(State(service): State<Arc<Service>>, body: Bytes) -> Result<Vec<u8
         }
     }
     Ok(Vec::new())
+}
+
+async fn letter(State(service): State<Arc<Service>>, letter: Bytes) -> Result<Vec<u8>, Failure> {
+    Ok(service.mail.answer(&service, &letter).await?)
 }
 
 async fn metrics(State(service): State<Arc<Service>>) -> Result<String, Failure> {
@@ -193,6 +202,11 @@ pub(super) async fn list(directory: &Path) -> anyhow::Result<Vec<BoxView>> {
 pub(super) async fn act(directory: &Path, by: &str, deed: Deed) -> anyhow::Result<Vec<u8>> {
     let body = serde_json::to_vec(&Signed { by: by.to_owned(), deed })?;
     send(directory, Method::POST, "/deeds", body).await
+}
+
+/// Has a running registrar answer a letter.
+pub(super) async fn answer(directory: &Path, letter: Vec<u8>) -> anyhow::Result<Vec<u8>> {
+    send(directory, Method::POST, "/letters", letter).await
 }
 
 async fn send(directory: &Path, method: Method, target: &str, body: Vec<u8>) -> anyhow::Result<Vec<u8>> {

@@ -32,6 +32,7 @@ use crate::{gov, logging, run::stdin_eof, supervisor};
 mod act;
 mod chain;
 mod control;
+mod mail;
 mod metrics;
 mod serve;
 mod service;
@@ -131,6 +132,22 @@ enum RegistrarCommand {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
+    /// Write onto a stick what a box needs that finds no registrar: its voucher.
+    #[command(after_help = "Example:\n  dolmen registrar prepare BOX-0001 --stick /media/stick")]
+    Prepare {
+        /// Its serial number.
+        serial: Serial,
+        /// Where the stick is mounted.
+        #[arg(long, value_name = "DIR")]
+        stick: PathBuf,
+    },
+    /// Answer the letters of boxes that a stick brought. It may be put in again when something was decided.
+    #[command(after_help = "Example:\n  dolmen registrar carry --stick /media/stick")]
+    Carry {
+        /// Where the stick is mounted.
+        #[arg(long, value_name = "DIR")]
+        stick: PathBuf,
+    },
     /// Sign the list of revoked certificates.
     #[command(after_help = "Example:\n  dolmen registrar crl --out crl.pem")]
     Crl {
@@ -163,6 +180,20 @@ pub(crate) async fn registrar(args: RegistrarArgs) -> anyhow::Result<()> {
         RegistrarCommand::Export { serial, out } => {
             let request = control::act(&directory, &by, Deed::Export { serial }).await?;
             return fs::write(&out, request).with_context(|| format!("cannot write {}", out.display()));
+        }
+        RegistrarCommand::Prepare { serial, stick } => {
+            let path = mail::ahead_path(&stick, &serial)?;
+            mail::put(&path, &control::act(&directory, &by, Deed::Prepare { serial }).await?)?;
+            anstream::println!("{}: put the stick into the box", path.display());
+            return Ok(());
+        }
+        RegistrarCommand::Carry { stick } => {
+            for (letter, path) in mail::letters(&stick)? {
+                let reply = control::answer(&directory, letter).await.with_context(|| path.display().to_string())?;
+                mail::put(&path, &reply)?;
+                anstream::println!("{}: carry the stick back", path.display());
+            }
+            return Ok(());
         }
         RegistrarCommand::Crl { out, days } => {
             let crl = control::act(&directory, &by, Deed::Crl { days }).await?;

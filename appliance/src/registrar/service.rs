@@ -12,7 +12,7 @@ use dolmen_hsm_tls::{Identity, TlsKey};
 use dolmen_image_bundle::ReleaseKey;
 use dolmen_provisioning_appraisal::{self as appraisal, ReferenceValues, Serial, Verifier};
 use dolmen_provisioning_bundle::Organisation;
-use dolmen_provisioning_ca::{Authority, chain::Roots, renewal::Standing as CertificateStanding};
+use dolmen_provisioning_ca::{Authority, chain::Roots, cms::Unsigned, renewal::Standing as CertificateStanding};
 use dolmen_provisioning_ceremony::read_certificates;
 use dolmen_provisioning_journal::Journal;
 use dolmen_provisioning_registrar::{
@@ -25,7 +25,10 @@ use tokio::{
 };
 use zeroize::Zeroizing;
 
-use super::settings::{RegistrarKeys, Settings, read_text};
+use super::{
+    mail::Mail,
+    settings::{RegistrarKeys, Settings, read_text},
+};
 use crate::backends::keys::{self, Keys};
 
 /// The file of all that happened.
@@ -43,6 +46,9 @@ pub(super) struct Service {
     office: Mutex<Option<Office>>,
     broken: mpsc::Sender<anyhow::Error>,
     chain: watch::Receiver<Option<Arc<Chain>>>,
+    signer: Arc<dyn Signer>,
+    /// Letters of boxes that come by stick.
+    pub(super) mail: Mail,
     /// Told when the chain has something to do.
     pub(super) effects: Notify,
     /// What TLS shows.
@@ -89,23 +95,38 @@ impl Service {
     ) -> anyhow::Result<Arc<Self>> {
         let setup = setup(organisation, settings, signer.clone(), issuing)?;
         let shown = setup.certificates.iter().map(|certificate| certificate.der().to_vec()).collect();
-        let identity = Identity::new(TlsKey::new(signer)?, shown);
+        let identity = Identity::new(TlsKey::new(signer.clone())?, shown);
+        let mail = Mail::new(directory, &setup)?;
         let (mut journal, entries) = Journal::<Record>::open(&directory.join(JOURNAL))?;
         let records = entries.iter().map(|entry| (entry.time, &entry.record));
         let (registrar, new) = Registrar::open(setup, records)?;
         journal.append_all(now()?, &new)?;
         let office = Mutex::new(Some(Office { registrar, journal }));
-        Ok(Arc::new(Self { office, broken, chain, effects: Notify::new(), identity }))
+        Ok(Arc::new(Self { office, broken, chain, signer, mail, effects: Notify::new(), identity }))
     }
 
     /// Answers a request. What came of it is in the journal when this returns.
     pub(super) async fn handle(&self, call: Call, peer: Peer<'_>, body: &[u8]) -> anyhow::Result<Answer> {
+        self.answer(call, peer, body, false).await
+    }
+
+    /// The same for a request in a letter that somebody carried.
+    pub(super) async fn handle_carried(&self, call: Call, peer: Peer<'_>, body: &[u8]) -> anyhow::Result<Answer> {
+        self.answer(call, peer, body, true).await
+    }
+
+    async fn answer(&self, call: Call, peer: Peer<'_>, body: &[u8], carried: bool) -> anyhow::Result<Answer> {
         let chain = self.chain.borrow().clone();
         let request = Request { call, peer, body, binding: None, chain: chain.as_deref() };
         let fresh = Fresh { secret: Zeroizing::new(rand::random()), nonce: rand::random(), serial: rand::random() };
         let mut office = self.office.lock().await;
         let now = now()?;
-        let outcome = open(&mut office)?.registrar.handle(&request, now, fresh).await;
+        let registrar = &mut open(&mut office)?.registrar;
+        let outcome = if carried {
+            registrar.handle_carried(&request, now, fresh).await
+        } else {
+            registrar.handle(&request, now, fresh).await
+        };
         self.append(&mut office, now, &outcome.records)?;
         drop(office);
         if !outcome.effects.is_empty() {
@@ -128,6 +149,11 @@ impl Service {
             self.effects.notify_one();
         }
         Ok(result)
+    }
+
+    /// Signs a message as the registrar.
+    pub(super) async fn sign(&self, unsigned: &Unsigned) -> anyhow::Result<Vec<u8>> {
+        Ok(unsigned.sign(&*self.signer).await?)
     }
 
     /// Looks at what the registrar knows.

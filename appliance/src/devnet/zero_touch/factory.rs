@@ -114,7 +114,7 @@ impl Factory {
         place: &Place,
         index: u16,
         site: &Site,
-        registrars: &[SocketAddr],
+        registrars: Option<&[SocketAddr]>,
         owner: &Organisation,
     ) -> anyhow::Result<PluggedIn> {
         let serial_number = format!("DEVNET-{index:04}");
@@ -141,11 +141,13 @@ impl Factory {
         Ok(PluggedIn { joining: Joining::new(place.clone(), serial_number, owner.name), tpm })
     }
 
-    /// What a box finds where its image has it; and the registrars, where they are announced on no network.
-    fn settings(&self, place: &Place, registrars: &[SocketAddr]) -> Provisioning {
+    /// What a box finds where its image has it; and the registrars, where they are announced on no network. None where no
+    /// network leads to any.
+    fn settings(&self, place: &Place, registrars: Option<&[SocketAddr]>) -> Provisioning {
         Provisioning {
-            registrars: registrars.iter().map(ToString::to_string).collect(),
-            discover: registrars.is_empty(),
+            registrars: registrars.iter().copied().flatten().map(ToString::to_string).collect(),
+            discover: registrars.is_some_and(<[_]>::is_empty),
+            stick: place.directory.join("stick"),
             masa_roots: self.maker.join("root.pem"),
             endpoint: Some(place.p2p),
             firmware_log: self.image.join("firmware.log"),

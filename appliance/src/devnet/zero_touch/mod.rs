@@ -51,6 +51,9 @@ pub(super) struct AddBoxArgs {
     /// Leave it to an operator to approve the box, or to put it in the place of another.
     #[arg(long)]
     wait: bool,
+    /// Tell it of no registrar: it joins by a stick, whose place is the folder `stick` in its directory.
+    #[arg(long)]
+    air_gapped: bool,
     /// Have it boot what no image is: its registrar refuses it.
     #[arg(long)]
     tampered: bool,
@@ -164,7 +167,7 @@ async fn run(args: &DevnetArgs, stage: &mut Stage) -> anyhow::Result<()> {
     for (index, site) in (1..).zip(new) {
         let owner = &organisations[usize::from(index - 1) % organisations.len()];
         let place = Place::new(&layout.dir, index, site, true)?;
-        stage.boxes.push(factory.make(&place, index, site, &hints, owner).await?);
+        stage.boxes.push(factory.make(&place, index, site, Some(&hints), owner).await?);
         places.push(place);
     }
     say(format!("{} boxes made, certified and sold", new.len()));
@@ -203,9 +206,10 @@ async fn add(args: AddBoxArgs, stage: &mut Stage) -> anyhow::Result<()> {
     let number = index + FIRST_BOX - 1;
     let all =
         if network.is_there() { stage.network.insert(network).sites(number..number + 1)? } else { site::local(0, 1)? };
-    let (site, hints) = (&all[0], Organisation::registrars(&dir)?);
+    let hints = if args.air_gapped { None } else { Some(Organisation::registrars(&dir)?) };
+    let (site, hints) = (&all[0], hints.as_deref());
     let place = Place::new(&dir, index, site, true)?;
-    let made = factory.make(&place, index, site, &hints, &organisation).await?;
+    let made = factory.make(&place, index, site, hints, &organisation).await?;
     let serial_number = made.joining.serial_number.clone();
     say(format!("{serial_number} was made, certified and sold to {name}"));
     organisation.expect(&serial_number, args.wait).await?;
