@@ -219,6 +219,7 @@ setup_test() {
   need python3-venv "keeps web3.py and pytest away from the system's Python" has_python_venv
   need swtpm "a TPM of software for each test" has swtpm
   need qemu-system-x86 "boots the image as a box does" has qemu-system-x86_64
+  need dnsmasq-base "gives a machine on a test's network its address" has_admin dnsmasq
   need ovmf "the firmware that it boots with, for Secure Boot" test -f /usr/share/OVMF/OVMF_CODE_4M.secboot.fd
   need swtpm-tools "makes such a TPM with its maker's certificates" has swtpm_setup
   need gnutls-bin "signs those certificates" has certtool

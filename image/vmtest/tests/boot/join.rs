@@ -13,12 +13,12 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use dolmen_image_bundle::SignedManifest;
-use dolmen_image_vmtest::{Machine, Network, Running, Tpm};
+use dolmen_image_vmtest::{Attachment, Disk, Drive, Machine, Network, Running, Tpm};
 use serde_json::Value;
 
 use crate::{
     image::{Image, release_key_pem, signing_key, test_file},
-    machines::new_box,
+    machines::{STICK, new_box},
     markers::READY,
     web::wait_until,
 };
@@ -288,5 +288,32 @@ fn a_box_joins_at_its_first_power_on() -> Result<()> {
     wait_until(&mut running, "its first vote", || Ok(devnet.votes()?.then_some(())))?;
     tell(&running, "it votes");
     eprintln!("from power-on\n{times}");
+    Ok(())
+}
+
+/// Where nothing answers on the network, a stick that is in is written to: a letter by the box's first certificate.
+#[test]
+#[ignore = "boots the image: make test-boot"]
+fn a_box_without_a_registrar_writes_a_letter() -> Result<()> {
+    let image = Image::find()?;
+    let directory = tempfile::tempdir()?;
+    let mut tpm = Tpm::new()?;
+    make(&mut tpm, directory.path())?;
+    let mut machine = new_box("letter", &image)?.tpm(tpm).network(Network::new());
+    machine.insert(Drive::new(STICK, Disk::copy_of(image.stick())?, Attachment::Usb), false);
+    let mut running = machine.start()?;
+    running.wait_for(READY)?;
+    let path = running.disk(STICK)?.path().to_owned();
+    let letter = wait_until(&mut running, "letter", || {
+        // The machine writes to the disk itself.
+        let letter = Disk::copy_of(&path)?.esp()?.read(&format!("dolmen/{SERIAL}/letter-1.cms"));
+        Ok(letter.ok().filter(|letter| !letter.is_empty()))
+    })?;
+    eprintln!("from power-on\n{}{:8.1}  the letter is on the stick", running.timings(), running.uptime().as_secs_f64());
+    let file = directory.path().join("letter.cms");
+    fs::write(&file, letter)?;
+    let verify = format!("cms -verify -noverify -binary -inform DER -in {}", file.display());
+    let said: Value = serde_json::from_str(&run(Path::new("openssl"), &verify)?)?;
+    assert_eq!(said["body"]["serial_number"], SERIAL, "{said}");
     Ok(())
 }
