@@ -206,20 +206,20 @@ fn protect_memory() {
 }
 
 /// The signals that ask for an orderly stop. Until this is made they kill the process.
-struct StopSignals {
+pub(crate) struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl StopSignals {
-    fn new() -> anyhow::Result<Self> {
+    pub(crate) fn new() -> anyhow::Result<Self> {
         let terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
         let interrupt = signal(SignalKind::interrupt()).context("cannot handle SIGINT")?;
         Ok(Self { terminate, interrupt })
     }
 
     /// Waits for one of them.
-    async fn received(&mut self) {
+    pub(crate) async fn received(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

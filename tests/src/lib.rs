@@ -4,8 +4,10 @@
 //! - [`Cluster`]: the same files, each box a process of its own that a test may kill and start again.
 //! - [`Chain`]: what `devnet.json` says, with requests to the boxes.
 //! - [`Members`]: the organisations, who change the chain with `dolmen gov`.
+//! - [`Joining`]: a devnet whose boxes join by themselves, and its registrars.
 //! - [`Load`]: signed transfers at a steady rate, and the receipts that were seen.
 //! - [`Record`]: what the boxes take of the machine, over time.
+//! - [`SoftTpm`]: a TPM of software, with its maker's certificates.
 //! - [`SmallDisk`]: a disk for one box, to be filled and made read-only.
 //! - [`archive`]: `dolmen backup`, `restore` and `verify`.
 //!
@@ -18,11 +20,13 @@ mod cluster;
 mod devnet;
 mod disk;
 pub mod http;
+mod joining;
 mod load;
 mod members;
 pub mod process;
 mod record;
 mod sign;
+mod soft_tpm;
 
 use std::{
     path::PathBuf,
@@ -35,10 +39,12 @@ pub use chain::{Account, BoxInfo, Chain, quantity};
 pub use cluster::{Cluster, quiet_port};
 pub use devnet::{AddedBox, Devnet};
 pub use disk::{SmallDisk, damage};
+pub use joining::Joining;
 pub use load::{Acknowledged, Load};
 pub use members::{Members, proposal_number, validators};
 pub use record::Record;
 pub use sign::{call, transfer};
+pub use soft_tpm::SoftTpm;
 
 /// Boxes of a test's chain: the smallest number that tolerates a faulty one.
 pub const BOXES: usize = 4;

@@ -12,7 +12,6 @@ use std::{
 use anyhow::{Context as _, ensure};
 use clap::{Args, ValueEnum};
 use serde::Deserialize;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::{
     factory::Factory,
@@ -28,6 +27,7 @@ use super::{
     say_ready, show,
     site::{self, Network},
 };
+use crate::run::StopSignals;
 
 mod factory;
 mod join;
@@ -71,25 +71,6 @@ enum Owner {
 struct DecidedBy {
     kind: String,
     own: bool,
-}
-
-struct StopSignals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl StopSignals {
-    fn new() -> anyhow::Result<Self> {
-        let terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
-        Ok(Self { terminate, interrupt: signal(SignalKind::interrupt()).context("cannot handle SIGINT")? })
-    }
-
-    async fn received(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
 }
 
 /// A box that is plugged in: it has a TPM as long as this is there.

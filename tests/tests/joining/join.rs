@@ -3,72 +3,20 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
 use dolmen_tests::{
-    AddedBox, BOXES, BoxInfo, Devnet, Load, PATIENCE, check_receipts, check_same_blocks, dolmen, process, wait_for,
+    AddedBox, BOXES, BoxInfo, Devnet, Joining, Load, PATIENCE, check_receipts, check_same_blocks, dolmen, process,
+    wait_for,
 };
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
 /// Transfers a second to each box that takes any.
 const RATE: u32 = 20;
-
-/// A devnet with its organisations.
-struct Net {
-    dir: PathBuf,
-    rpc: String,
-}
-
-impl Net {
-    fn run(&self, arguments: &str) -> String {
-        let ended = process::run(Command::new(dolmen()).args(arguments.split(' ')).current_dir(&self.dir), PATIENCE);
-        assert!(ended.status.success(), "dolmen {arguments}: {}", ended.output);
-        ended.output
-    }
-
-    fn registrar(&self, organisation: &str) -> String {
-        format!("organisations/{organisation}/registrar")
-    }
-
-    /// A box as its registrar shows it.
-    fn known(&self, organisation: &str, serial_number: &str) -> Option<Value> {
-        let boxes = self.run(&format!("registrar boxes --json --registrar {}", self.registrar(organisation)));
-        let boxes: Vec<Value> = serde_json::from_str(&boxes).expect("JSON");
-        boxes.into_iter().find(|one| one["serial_number"] == serial_number)
-    }
-
-    /// The roles on the chain, by name.
-    fn role(&self, name: &str) -> Value {
-        let boxes = self.run(&format!("gov boxes --all --json --rpc {}", self.rpc));
-        let boxes: Vec<Value> = serde_json::from_str(&boxes).expect("JSON");
-        let known = boxes.iter().find(|one| one["name"] == name);
-        known.unwrap_or_else(|| panic!("{name} is not on the chain: {boxes:?}"))["role"].clone()
-    }
-
-    /// What a registrar's journal says of a box.
-    fn events(&self, organisation: &str, serial_number: &str) -> Vec<String> {
-        let journal = self.dir.join(self.registrar(organisation)).join("journal");
-        let journal = fs::read_to_string(&journal).expect("the journal can be read");
-        let records = journal.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON")["record"].take());
-        let events = records.filter_map(|record| {
-            let what = record["what"].as_object()?;
-            let (name, event) = what.iter().next()?;
-            let of_box = event["serial"] == serial_number || record["who"]["peer"]["serial"] == serial_number;
-            of_box.then(|| event["code"].as_str().unwrap_or(name).to_owned())
-        });
-        events.collect()
-    }
-
-    /// What a box says of its joining.
-    fn report(&self, name: &str) -> Value {
-        let report = fs::read(self.dir.join(name).join("provisioning.json")).expect("the report can be read");
-        serde_json::from_slice(&report).expect("JSON")
-    }
-}
 
 /// Networks of one's own need root.
 fn namespaces() -> &'static [&'static str] {
@@ -90,18 +38,18 @@ fn boxes_join_by_themselves_and_replace_each_other() {
     let dir = tempfile::tempdir().unwrap();
     let namespaces = namespaces();
     let devnet = Devnet::start_zero_touch(dir.path(), BOXES, namespaces);
-    let net = Net { dir: dir.path().to_owned(), rpc: devnet.chain.boxes[0].rpc.clone() };
+    let net = Joining::of(&devnet);
     let boxes = &devnet.chain.boxes;
     for (index, organisation) in [(1, "alpha"), (2, "beta"), (3, "alpha"), (4, "beta")] {
         let serial_number = format!("DEVNET-000{index}");
-        assert_eq!(net.role(&serial_number), "validator");
+        assert_eq!(net.role(&serial_number).as_deref(), Some("validator"));
         let expected = ["seen", "asked", "given", "reported", "appraised", "issued", "reported", "bundled"];
         let events = net.events(organisation, &serial_number);
         let mut left = events.iter();
         for event in expected.iter().chain(&["admission-asked", "admitted", "attested", "admitted"]) {
             assert!(left.any(|found| found == event), "{serial_number}: {event} is not among {events:?}");
         }
-        let report = net.report(&format!("box-{index}"));
+        let report = net.report(&format!("box-{index}")).expect("a report");
         assert_eq!((&report["certificate"]["standing"], &report["refusal"]), (&"good".into(), &Value::Null));
     }
     if let Some(namespace) = namespace() {
@@ -135,13 +83,13 @@ fn namespace() -> Option<String> {
 }
 
 /// A validator dies under load; a box that was plugged in takes its place; the dead one comes back, and votes no more.
-fn replace(net: &Net, dead: &BoxInfo) {
+fn replace(net: &Joining, dead: &BoxInfo) {
     let died = Instant::now();
     process::send(dead.pid.expect("it runs"), Signal::SIGKILL);
-    let mut new = AddedBox::start(&net.dir, &["--organisation", "alpha", "--wait"]);
+    let mut new = AddedBox::start(net.dir(), &["--organisation", "alpha", "--wait"]);
     let waits = || net.known("alpha", "DEVNET-0006").filter(|one| one["standing"] == "waiting").map(drop);
     wait_for("the new box to come", PATIENCE, waits);
-    let registrar = net.registrar("alpha");
+    let registrar = Joining::registrar("alpha");
     let replaced = Instant::now();
     net.run(&format!("box replace DEVNET-0001 --with DEVNET-0006 --registrar {registrar} --by Ada --yes"));
     new.wait();
@@ -150,7 +98,8 @@ fn replace(net: &Net, dead: &BoxInfo) {
         replaced.elapsed().as_secs_f64(),
         died.elapsed().as_secs_f64()
     );
-    assert_eq!((net.role("DEVNET-0001"), net.role("DEVNET-0006")), ("retired".into(), "validator".into()));
+    assert_eq!(net.role("DEVNET-0001").as_deref(), Some("retired"));
+    assert_eq!(net.role("DEVNET-0006").as_deref(), Some("validator"));
 
     // Its key never comes back, whoever starts it.
     let log = fs::File::create(dead.dir().join("again.log")).expect("a log");
@@ -166,10 +115,10 @@ fn replace(net: &Net, dead: &BoxInfo) {
         .stderr(log)
         .spawn()
         .expect("dolmen starts");
-    let refused = || (net.report("box-1")["refusal"]["code"] == "box-replaced").then_some(());
+    let refused = || (net.report("box-1")?["refusal"]["code"] == "box-replaced").then_some(());
     wait_for("its registrar to refuse it", PATIENCE, refused);
     assert!(net.events("alpha", "DEVNET-0001").contains(&"box-replaced".to_owned()));
-    assert_eq!(net.role("DEVNET-0001"), "retired");
+    assert_eq!(net.role("DEVNET-0001").as_deref(), Some("retired"));
     process::send(again.id(), Signal::SIGTERM);
     assert!(process::wait(&mut again, PATIENCE).is_some());
     drop(new);

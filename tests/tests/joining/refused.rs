@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    net::{Ipv4Addr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
@@ -10,7 +9,7 @@ use std::{
 };
 
 use dolmen_provisioning_rehearsal::Boot;
-use dolmen_tests::{AddedBox, Devnet, PATIENCE, dolmen, process, wait_for};
+use dolmen_tests::{AddedBox, Devnet, Joining, PATIENCE, SoftTpm, dolmen, process, wait_for};
 use nix::sys::signal::Signal;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use serde_json::Value;
@@ -19,42 +18,20 @@ use serde_json::Value;
 const CUTS: usize = 12;
 const CUT_AFTER_MS: u64 = 700;
 
-struct Net {
-    dir: PathBuf,
-    rpc: String,
+/// A setting of a file in the devnet's directory.
+fn setting(net: &Joining, file: &str, name: &str) -> String {
+    let text = fs::read_to_string(net.dir().join(file)).expect("settings can be read");
+    let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name} = ")));
+    line.unwrap_or_else(|| panic!("no {name} in {text}")).trim_matches('"').to_owned()
 }
 
-impl Net {
-    fn run(&self, arguments: &str) -> String {
-        let ended = process::run(Command::new(dolmen()).args(arguments.split(' ')).current_dir(&self.dir), PATIENCE);
-        assert!(ended.status.success(), "dolmen {arguments}: {}", ended.output);
-        ended.output
-    }
-
-    /// Codes of what alpha's registrar refused to a box, by its journal.
-    fn refused(&self, serial_number: &str) -> Vec<String> {
-        let journal = self.dir.join("organisations/alpha/registrar/journal");
-        let journal = fs::read_to_string(journal).expect("the journal can be read");
-        let records = journal.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON")["record"].take());
-        let of_box = records.filter(|record| record["who"]["peer"]["serial"] == serial_number);
-        of_box.filter_map(|record| Some(record["what"]["refused"]["code"].as_str()?.to_owned())).collect()
-    }
-
-    fn report(&self, name: &str) -> Option<Value> {
-        serde_json::from_slice(&fs::read(self.dir.join(name).join("provisioning.json")).ok()?).ok()
-    }
-
-    fn setting(&self, file: &str, name: &str) -> String {
-        let text = fs::read_to_string(self.dir.join(file)).expect("settings can be read");
-        let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name} = ")));
-        line.unwrap_or_else(|| panic!("no {name} in {text}")).trim_matches('"').to_owned()
-    }
-
-    fn role(&self, name: &str) -> Option<String> {
-        let boxes: Vec<Value> =
-            serde_json::from_str(&self.run(&format!("gov boxes --all --json --rpc {}", self.rpc))).ok()?;
-        Some(boxes.iter().find(|one| one["name"] == name)?["role"].as_str()?.to_owned())
-    }
+/// Codes of what alpha's registrar refused to a box.
+fn refused(net: &Joining, serial_number: &str) -> Vec<String> {
+    let journal = net.dir().join(Joining::registrar("alpha")).join("journal");
+    let journal = fs::read_to_string(journal).expect("the journal can be read");
+    let records = journal.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON")["record"].take());
+    let of_box = records.filter(|record| record["who"]["peer"]["serial"] == serial_number);
+    of_box.filter_map(|record| Some(record["what"]["refused"]["code"].as_str()?.to_owned())).collect()
 }
 
 fn curl(url: &str) -> String {
@@ -65,35 +42,21 @@ fn curl(url: &str) -> String {
 
 /// A box's machine: its TPM, and what runs on it.
 struct Machine<'a> {
-    net: &'a Net,
+    net: &'a Joining,
     dir: PathBuf,
-    tpm: Option<Child>,
+    tpm: Option<SoftTpm>,
     node: Option<Child>,
 }
 
 impl Machine<'_> {
     fn tcti(&self) -> String {
-        self.net.setting(&format!("{}/box.toml", self.dir.display()), "tcti")
+        setting(self.net, &format!("{}/box.toml", self.dir.display()), "tcti")
     }
 
     /// Power on, and a boot.
     fn start(&mut self, tcti: &str, program: &[&str]) {
         let port: u16 = tcti.rsplit('=').next().and_then(|port| port.parse().ok()).expect("a port");
-        let at = |port: u16| format!("type=tcp,port={port},bindaddr=127.0.0.1");
-        let mut command = process::command("swtpm");
-        command.args(["socket", "--tpm2", "--tpmstate", &format!("dir={}", self.dir.join("tpm").display())]);
-        command.args(["--server", &at(port), "--ctrl", &at(port + 1), "--flags", "not-need-init,startup-clear"]);
-        self.tpm = Some(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("swtpm starts"));
-        let listens = || TcpStream::connect((Ipv4Addr::LOCALHOST, port + 1)).ok().map(drop);
-        wait_for("the TPM", PATIENCE, listens);
-        let digests = Boot::default().digests().into_iter();
-        let digests = digests.map(|(register, digest)| {
-            let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-            format!("{register}:sha256={digest}")
-        });
-        let mut extend = Command::new("tpm2_pcrextend");
-        let extended = process::run(extend.args(digests).env("TPM2TOOLS_TCTI", tcti), PATIENCE);
-        assert!(extended.status.success(), "{}", extended.output);
+        self.tpm = Some(SoftTpm::start(&self.dir.join("tpm"), port, &Boot::default().digests()));
         let log = fs::OpenOptions::new().create(true).append(true).open(self.dir.join("log")).expect("a log");
         let mut command = process::command(dolmen());
         command.args(program).stdin(Stdio::null()).stdout(log.try_clone().expect("a log")).stderr(log);
@@ -102,10 +65,11 @@ impl Machine<'_> {
 
     /// Power off, without warning.
     fn cut(&mut self) {
-        for mut process in self.node.take().into_iter().chain(self.tpm.take()) {
-            let _ = process.kill();
-            let _ = process.wait();
+        if let Some(mut node) = self.node.take() {
+            let _ = node.kill();
+            let _ = node.wait();
         }
+        self.tpm = None;
     }
 }
 
@@ -119,26 +83,26 @@ impl Drop for Machine<'_> {
 fn boxes_that_may_not_join_are_told_why_and_power_may_go() {
     let dir = tempfile::tempdir().unwrap();
     let devnet = Devnet::start_zero_touch(dir.path(), 1, &[]);
-    let net = Net { dir: dir.path().to_owned(), rpc: devnet.chain.boxes[0].rpc.clone() };
+    let net = Joining::of(&devnet);
     tampered(&net);
     powerless(&net);
     revoked(&net, devnet.chain.boxes[1].dir(), devnet.chain.boxes[1].pid.expect("it runs"));
 }
 
 /// Its boot is none of an image: the registrar's journal and numbers say so, and the box's screen, page and numbers.
-fn tampered(net: &Net) {
-    let plugged_in = AddedBox::start(&net.dir, &["--tampered"]);
+fn tampered(net: &Joining) {
+    let plugged_in = AddedBox::start(net.dir(), &["--tampered"]);
     let refusal =
         || net.report("box-2").map(|mut report| report["refusal"].take()).filter(|refusal| !refusal.is_null());
     let refusal = wait_for("a refusal", PATIENCE, refusal);
     let code = refusal["code"].as_str().expect("a code").to_owned();
     assert!(["pcr-mismatch", "log-mismatch"].contains(&&*code) && refusal["by"] == "registrar", "{refusal}");
-    assert!(net.refused("DEVNET-0002").contains(&code));
-    let metrics = net.setting("organisations/alpha/registrar/registrar.toml", "metrics");
+    assert!(refused(net, "DEVNET-0002").contains(&code));
+    let metrics = setting(net, "organisations/alpha/registrar/registrar.toml", "metrics");
     let metrics = curl(&format!("http://{metrics}/metrics"));
     assert!(metrics.contains(&format!("dolmen_registrar_refused_total{{code=\"{code}\"}}")), "{metrics}");
     // Its page is there before it has joined.
-    let page = fs::read(format!("/proc/{}/cmdline", booting(&net.dir.join("box-2")))).expect("it runs");
+    let page = fs::read(format!("/proc/{}/cmdline", booting(&net.dir().join("box-2")))).expect("it runs");
     let page = String::from_utf8_lossy(&page).into_owned();
     let page = page.split('\0').skip_while(|word| *word != "--page").nth(1).expect("an address").to_owned();
     let shown: Value = serde_json::from_str(&curl(&format!("https://{page}/api/provisioning"))).expect("JSON");
@@ -164,16 +128,12 @@ fn booting(dir: &Path) -> u32 {
 
 /// Power goes at any moment of the way, and the box joins all the same; its voucher and certificate are asked for once
 /// more at most for each time.
-fn powerless(net: &Net) {
+fn powerless(net: &Joining) {
     let seed = dolmen_tests::seed();
     let mut random = StdRng::seed_from_u64(seed);
-    let made = AddedBox::start(&net.dir, &["--wait"]);
-    let dir = net.dir.join("box-3");
-    let waits = || {
-        let boxes = net.run("registrar boxes --json --registrar organisations/alpha/registrar");
-        let boxes: Vec<Value> = serde_json::from_str(&boxes).ok()?;
-        boxes.iter().any(|one| one["serial_number"] == "DEVNET-0003" && one["standing"] == "waiting").then_some(())
-    };
+    let made = AddedBox::start(net.dir(), &["--wait"]);
+    let dir = net.dir().join("box-3");
+    let waits = || net.known("alpha", "DEVNET-0003").filter(|one| one["standing"] == "waiting").map(drop);
     wait_for("a box to come", PATIENCE, waits);
     let id = booting(&dir);
     let command = fs::read(format!("/proc/{id}/cmdline")).expect("it runs");
@@ -194,11 +154,11 @@ fn powerless(net: &Net) {
     let votes = || (net.role("DEVNET-0003")? == "validator").then_some(());
     wait_for("a box to join although its power goes", PATIENCE, votes);
     assert_eq!(machine.tcti(), tcti);
-    assert_eq!(net.refused("DEVNET-0003").iter().filter(|code| *code != "no-challenge").count(), 0, "seed {seed}");
+    assert_eq!(refused(net, "DEVNET-0003").iter().filter(|code| *code != "no-challenge").count(), 0, "seed {seed}");
 }
 
 /// It is cast out: its registrar and its page say so. A copy of its disk in another machine is of no use.
-fn revoked(net: &Net, dir: &Path, pid: u32) {
+fn revoked(net: &Joining, dir: &Path, pid: u32) {
     net.run("registrar revoke DEVNET-0001 --registrar organisations/alpha/registrar --reason stolen --yes");
     process::send(pid, Signal::SIGKILL);
     let log = fs::File::create(dir.join("again.log")).expect("a log");
@@ -206,10 +166,10 @@ fn revoked(net: &Net, dir: &Path, pid: u32) {
     let mut command = process::command(dolmen());
     command.args(["run", "--config"]).arg(&config);
     let mut again = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("dolmen starts");
-    let refused = || net.report("box-1").filter(|report| report["refusal"]["code"] == "box-revoked").map(drop);
-    wait_for("its registrar to refuse it", PATIENCE, refused);
-    assert!(net.refused("DEVNET-0001").contains(&"box-revoked".to_owned()));
-    let page = net.setting(&format!("{}", config.display()), "listen");
+    let told = || net.report("box-1").filter(|report| report["refusal"]["code"] == "box-revoked").map(drop);
+    wait_for("its registrar to refuse it", PATIENCE, told);
+    assert!(refused(net, "DEVNET-0001").contains(&"box-revoked".to_owned()));
+    let page = setting(net, &format!("{}", config.display()), "listen");
     let status = fs::read_to_string(&config).expect("settings");
     let page = status.split("[admin]").nth(1).and_then(|admin| admin.split('"').nth(1)).map_or(page, str::to_owned);
     let status: Value = serde_json::from_str(&curl(&format!("https://{page}/api/status"))).expect("JSON");
@@ -218,12 +178,12 @@ fn revoked(net: &Net, dir: &Path, pid: u32) {
     process::send(again.id(), Signal::SIGTERM);
     assert!(process::wait(&mut again, PATIENCE).is_some());
 
-    let copy = net.dir.join("copy");
+    let copy = net.dir().join("copy");
     let copied = process::run(Command::new("cp").arg("-r").arg(dir).arg(&copy), PATIENCE);
     assert!(copied.status.success(), "{}", copied.output);
     let other = dolmen_hsm_swtpm::Swtpm::new();
     let settings = fs::read_to_string(copy.join("box.toml")).expect("settings");
-    let own = net.setting(&format!("{}/box.toml", copy.display()), "tcti");
+    let own = setting(net, &format!("{}/box.toml", copy.display()), "tcti");
     fs::write(copy.join("box.toml"), settings.replace(&own, &other.tcti())).expect("settings");
     let ended = process::run(Command::new(dolmen()).args(["run", "--config"]).arg(copy.join("box.toml")), PATIENCE);
     assert!(!ended.status.success() && ended.output.contains("TPM"), "{}", ended.output);

@@ -1,38 +1,22 @@
 //! A box that no network leads to a registrar: a stick is carried between the two.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, process::Command};
 
-use dolmen_tests::{AddedBox, Devnet, PATIENCE, dolmen, process, wait_for};
-use serde_json::Value;
+use dolmen_tests::{AddedBox, Devnet, Joining, PATIENCE, process, wait_for};
 
 /// Carries after the one that brings the voucher: for the challenge, the certificate with the chain, and the admission.
 const CARRIES: usize = 3;
-
-fn run(dir: &Path, arguments: &str) -> String {
-    let ended = process::run(Command::new(dolmen()).args(arguments.split(' ')).current_dir(dir), PATIENCE);
-    assert!(ended.status.success(), "dolmen {arguments}: {}", ended.output);
-    ended.output
-}
 
 #[test]
 fn a_box_joins_by_a_stick() {
     let dir = tempfile::tempdir().unwrap();
     let devnet = Devnet::start_zero_touch(dir.path(), 1, &[]);
-    let dir = dir.path();
+    let (net, dir) = (Joining::of(&devnet), dir.path());
     let _plugged_in = AddedBox::start(dir, &["--air-gapped"]);
-    let phase = || {
-        let report = fs::read(dir.join("box-2/provisioning.json")).ok()?;
-        Some(serde_json::from_slice::<Value>(&report).ok()?["phase"].as_str()?.to_owned())
-    };
+    let phase = || Some(net.report("box-2")?["phase"].as_str()?.to_owned());
     wait_for("the box to look for a registrar", PATIENCE, phase);
     let registrar = "--registrar organisations/alpha/registrar --stick box-2/stick";
-    let imported = || {
-        let done = Command::new(dolmen())
-            .args(format!("registrar prepare DEVNET-0002 {registrar}").split(' '))
-            .current_dir(dir)
-            .output();
-        done.ok().filter(|done| done.status.success()).map(drop)
-    };
+    let imported = || net.try_run(&format!("registrar prepare DEVNET-0002 {registrar}")).ok();
     wait_for("the registrar to have its voucher", PATIENCE, imported);
 
     let folder = dir.join("box-2/stick/dolmen/DEVNET-0002");
@@ -48,7 +32,7 @@ fn a_box_joins_by_a_stick() {
             return Some(());
         }
         if numbers("letter-") > numbers("reply-") || phase()? == "awaiting-admission" {
-            run(dir, &format!("registrar carry {registrar}"));
+            net.run(&format!("registrar carry {registrar}"));
             carries += 1;
         }
         None
@@ -56,10 +40,7 @@ fn a_box_joins_by_a_stick() {
     wait_for("the box to join", PATIENCE, &mut carry);
     assert_eq!(numbers("letter-"), CARRIES, "after {carries} carries");
 
-    let boxes: Vec<Value> =
-        serde_json::from_str(&run(dir, &format!("gov boxes --json --rpc {}", devnet.chain.boxes[0].rpc))).unwrap();
-    let own = boxes.iter().find(|one| one["name"] == "DEVNET-0002").expect("it is on the chain");
-    assert_eq!(own["role"], "follower");
+    assert_eq!(net.role("DEVNET-0002").as_deref(), Some("follower"));
     let height = devnet.chain.boxes[0].height().expect("the chain goes on");
     let config = fs::read_to_string(dir.join("box-2/box.toml")).expect("settings");
     let rpc = config.split("[rpc]").nth(1).and_then(|rpc| rpc.split('"').nth(1)).expect("an address").parse().unwrap();
@@ -84,6 +65,6 @@ fn a_box_joins_by_a_stick() {
     fs::create_dir_all(&forged).unwrap();
     fs::write(forged.join("letter-4.cms"), letter).unwrap();
     let carried = "registrar carry --registrar organisations/alpha/registrar --stick forged";
-    let refused = process::run(Command::new(dolmen()).args(carried.split(' ')).current_dir(dir), PATIENCE);
-    assert!(!refused.status.success() && !forged.join("reply-4.cms").exists(), "{}", refused.output);
+    let said = net.try_run(carried).expect_err("it was changed");
+    assert!(!forged.join("reply-4.cms").exists(), "{said}");
 }

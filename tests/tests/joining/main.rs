@@ -1,0 +1,6 @@
+//! Boxes that join a chain by themselves (`dolmen devnet --zero-touch`), and those that may not.
+
+mod est;
+mod join;
+mod refused;
+mod stick;
