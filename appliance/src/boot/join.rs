@@ -38,10 +38,10 @@ pub(super) fn is_certified(directory: &Path, new: &NewBox) -> anyhow::Result<boo
 pub(super) async fn join(directory: &Path, new: &NewBox) -> anyhow::Result<()> {
     let keys = Arc::new(new.open_keys(directory)?);
     let consensus = consensus_key(&keys, &new.keys().consensus)?;
-    let (tell, reports) = watch::channel(None);
+    let (name, (tell, reports)) = (name(&keys)?, watch::channel(None));
     let page = match &new.keys().tls {
         Some(uri) => {
-            let (_, tls) = page_tls(&keys, uri, &name(&keys)?, new.page, &[])?;
+            let (_, tls) = page_tls(&keys, uri, &name, new.page, &[])?;
             Some(WaitingPage::start(new.page, &tls, reports).await?)
         }
         None => None,
@@ -56,7 +56,6 @@ pub(super) async fn join(directory: &Path, new: &NewBox) -> anyhow::Result<()> {
     );
     private::write(&directory.join(GENESIS), chain.genesis.as_bytes()).context("cannot write the genesis file")?;
     write_certificates(&directory.join(LDEVID), &ldevid)?;
-    let serial = ldevid.first().and_then(|own| own.box_serial()).context("the box's certificate names no box")?;
     let peer = |peer: &dolmen_provisioning_bundle::Peer| PeerConfig {
         public_key: PublicKey(peer.public_key),
         address: peer.address,
@@ -67,7 +66,7 @@ pub(super) async fn join(directory: &Path, new: &NewBox) -> anyhow::Result<()> {
         page.stop().await;
     }
     let sync = SyncSettings { from: Some(SyncFrom::Snapshot) };
-    new.write_settings(directory, pledge::name(serial), peers, sync)
+    new.write_settings(directory, name, peers, sync)
 }
 
 /// What the box is called, by its maker's certificate.

@@ -20,7 +20,7 @@ use crate::{
 
 type Reports = watch::Receiver<Option<Report>>;
 
-/// Served until it is dropped.
+/// Served until it is stopped.
 pub(super) struct WaitingPage {
     task: JoinHandle<()>,
     stop: watch::Sender<bool>,

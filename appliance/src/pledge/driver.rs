@@ -268,7 +268,7 @@ impl Driver {
 }
 
 /// The key of the box's certificate, made where there is none.
-pub(crate) fn ldevid(keys: &Keys) -> anyhow::Result<Arc<dyn Signer>> {
+fn ldevid(keys: &Keys) -> anyhow::Result<Arc<dyn Signer>> {
     let uri: KeyUri = LDEVID.parse().expect("a name");
     let domains = [Domain::Tls, Domain::Certificate].into_iter().collect();
     crate::backends::keys::create_dir(keys.dir())?;

@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use anyhow::Context as _;
 use dolmen_node::Node;
 use dolmen_provisioning_pledge::{Keeper, Outcome, Pledge, Record, Step};
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{
+    sync::watch,
+    task::{JoinHandle, block_in_place},
+};
 
 use super::{
     driver::{Driver, Home},
@@ -53,7 +56,8 @@ impl Drop for Keeping {
 }
 
 async fn keep(home: Home, node: Arc<Node>, tell: watch::Sender<Option<Report>>) -> anyhow::Result<()> {
-    let mut driver = Driver::new(home)?;
+    // The TPM is asked who the box is.
+    let mut driver = block_in_place(|| Driver::new(home))?;
     let record = driver.record()?.context("the record of the box's owner is gone")?;
     check_owner(&mut driver, &record).await?;
     let mut keeper = Keeper::resume(record, driver.identity())

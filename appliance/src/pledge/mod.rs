@@ -40,7 +40,7 @@ pub(crate) struct Joined {
 pub(crate) async fn join(home: Home, tell: &watch::Sender<Option<Report>>) -> anyhow::Result<Joined> {
     let mut driver = Driver::new(home)?;
     let mut pledge = Pledge::resume(driver.record()?, driver.identity())
-        .context("what this box knows of its owner does not hold; to begin anew, remove provisioning.record")?;
+        .context("what this box knows of its owner does not hold; `dolmen box decommission` lets it begin anew")?;
     let mut reporter = Reporter::new(driver.directory());
     let mut stick = Stick::new(driver.stick(), driver.directory(), driver.identity().serial_number().clone())?;
     loop {
