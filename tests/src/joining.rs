@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -55,6 +56,55 @@ impl Joining {
         let boxes = self.run(&format!("gov boxes --all --json --rpc {}", self.rpc));
         let boxes: Vec<Value> = serde_json::from_str(&boxes).expect("JSON");
         Some(boxes.iter().find(|one| one["name"] == name)?["role"].as_str()?.to_owned())
+    }
+
+    /// Where an organisation's registrar serves boxes.
+    pub fn registrar_address(&self, organisation: &str) -> SocketAddr {
+        let settings = self.setting(&format!("{}/registrar.toml", Self::registrar(organisation)), "listen");
+        settings.parse().expect("an address")
+    }
+
+    /// A setting of a file in the devnet's directory.
+    pub fn setting(&self, file: &str, name: &str) -> String {
+        let text = fs::read_to_string(self.dir.join(file)).expect("settings can be read");
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name} = ")));
+        line.unwrap_or_else(|| panic!("no {name} in {text}")).trim_matches('"').to_owned()
+    }
+
+    /// Has the maker sell a box to an organisation, with more options of `dolmen masa sell`; its voucher's file.
+    pub fn sell(&self, serial_number: &str, organisation: &str, options: &str) -> PathBuf {
+        let place = format!("organisations/{organisation}");
+        let more = if options.is_empty() { String::new() } else { format!(" {options}") };
+        self.run(&format!(
+            "masa sell {serial_number} --to {place}/ca/root.pem --out {place}/vouchers --maker maker{more}"
+        ));
+        self.dir.join(place).join("vouchers").join(format!("{serial_number}.vcj"))
+    }
+
+    /// Has an organisation's registrar take a box that was sold to it.
+    pub fn expect(&self, serial_number: &str, organisation: &str) {
+        let registrar = Self::registrar(organisation);
+        let voucher = format!("organisations/{organisation}/vouchers/{serial_number}.vcj");
+        self.run(&format!("registrar approve {serial_number} --registrar {registrar}"));
+        self.run(&format!("registrar import {voucher} --registrar {registrar}"));
+    }
+
+    /// Codes of what an organisation's registrar refused to a box, by its journal.
+    pub fn refused(&self, organisation: &str, serial_number: &str) -> Vec<String> {
+        let journal = self.dir.join(Self::registrar(organisation)).join("journal");
+        let journal = fs::read_to_string(journal).expect("the journal can be read");
+        let records = journal.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON")["record"].take());
+        let of_box = records.filter(|record| record["who"]["peer"]["serial"] == serial_number);
+        of_box.filter_map(|record| Some(record["what"]["refused"]["code"].as_str()?.to_owned())).collect()
+    }
+
+    /// The numbers of an organisation's registrar.
+    pub fn metrics(&self, organisation: &str) -> String {
+        let place = self.setting(&format!("{}/registrar.toml", Self::registrar(organisation)), "metrics");
+        let url = format!("http://{place}/metrics");
+        let ended = process::run(Command::new("curl").args(["-s", "--max-time", "20", &url]), PATIENCE);
+        assert!(ended.status.success(), "{url}: {}", ended.output);
+        ended.output
     }
 
     /// What happened to a box, by its registrar's journal: names of events, and codes of refusals and alarms.

@@ -7,6 +7,7 @@
 //! - [`Joining`]: a devnet whose boxes join by themselves, and its registrars.
 //! - [`Load`]: signed transfers at a steady rate, and the receipts that were seen.
 //! - [`Record`]: what the boxes take of the machine, over time.
+//! - [`FreshBox`]: a box from the factory, with its TPM, that a test plugs in and out; [`screen`] is its screen.
 //! - [`SoftTpm`]: a TPM of software, with its maker's certificates.
 //! - [`SmallDisk`]: a disk for one box, to be filled and made read-only.
 //! - [`archive`]: `dolmen backup`, `restore` and `verify`.
@@ -19,12 +20,14 @@ mod chain;
 mod cluster;
 mod devnet;
 mod disk;
+mod fresh_box;
 pub mod http;
 mod joining;
 mod load;
 mod members;
 pub mod process;
 mod record;
+pub mod screen;
 mod sign;
 mod soft_tpm;
 
@@ -39,6 +42,7 @@ pub use chain::{Account, BoxInfo, Chain, quantity};
 pub use cluster::{Cluster, quiet_port};
 pub use devnet::{AddedBox, Devnet};
 pub use disk::{SmallDisk, damage};
+pub use fresh_box::FreshBox;
 pub use joining::Joining;
 pub use load::{Acknowledged, Load};
 pub use members::{Members, proposal_number, validators};

@@ -1,6 +1,7 @@
 //! A TPM of software with its maker's certificates, in a directory of its own.
 
 use std::{
+    fs,
     net::{Ipv4Addr, TcpListener, TcpStream},
     path::Path,
     process::{Child, Command, Stdio},
@@ -19,14 +20,20 @@ pub struct SoftTpm {
 }
 
 impl SoftTpm {
-    /// A new one, by the maker of these settings of swtpm_setup, whose registers were extended by these digests.
-    pub fn made_by(setup: &Path, digests: &[(u8, [u8; 32])]) -> Self {
-        let state = tempfile::tempdir().expect("a directory");
+    /// Makes a new one in a directory, by the maker of these settings of swtpm_setup.
+    pub fn make(state: &Path, setup: &Path) {
+        fs::create_dir_all(state).expect("a directory");
         let mut command = Command::new("swtpm_setup");
-        command.args(["--tpm2", "--overwrite", "--create-ek-cert", "--tpmstate"]).arg(state.path());
+        command.args(["--tpm2", "--overwrite", "--create-ek-cert", "--tpmstate"]).arg(state);
         let made = process::run(command.arg("--config").arg(setup), PATIENCE);
         assert!(made.status.success(), "{}", made.output);
-        let mut tpm = Self::start(state.path(), port(), digests);
+    }
+
+    /// A new one that leaves nothing behind, whose registers were extended by these digests.
+    pub fn made_by(setup: &Path, digests: &[(u8, [u8; 32])]) -> Self {
+        let state = tempfile::tempdir().expect("a directory");
+        Self::make(state.path(), setup);
+        let mut tpm = Self::start(state.path(), Self::free_port(), digests);
         tpm.state = Some(state);
         tpm
     }
@@ -39,7 +46,13 @@ impl SoftTpm {
         command.args(["--server", &at(port), "--ctrl", &at(port + 1), "--flags", "not-need-init,startup-clear"]);
         let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("swtpm starts");
         let tpm = Self { port, process, state: None };
-        let listens = || TcpStream::connect((Ipv4Addr::LOCALHOST, port + 1)).ok().map(drop);
+        // Either may be there first.
+        let listens = || {
+            [port, port + 1]
+                .into_iter()
+                .try_for_each(|port| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).map(drop))
+                .ok()
+        };
         wait_for("the TPM", PATIENCE, listens);
         let digests = digests.iter().map(|(register, digest)| {
             let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -49,6 +62,17 @@ impl SoftTpm {
         let extended = process::run(extend.args(digests).env("TPM2TOOLS_TCTI", tpm.tcti()), PATIENCE);
         assert!(extended.status.success(), "{}", extended.output);
         tpm
+    }
+
+    /// A port that is free, as is the next.
+    pub fn free_port() -> u16 {
+        let bind = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok();
+        let pair = (0..1000).find_map(|_| {
+            let first = bind(0)?;
+            let port = first.local_addr().ok()?.port();
+            bind(port.checked_add(1)?).map(|_| port)
+        });
+        pair.expect("two free ports side by side")
     }
 
     /// How programs reach it.
@@ -62,15 +86,4 @@ impl Drop for SoftTpm {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-/// A port that is free, as is the next.
-fn port() -> u16 {
-    let bind = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok();
-    let pair = (0..1000).find_map(|_| {
-        let first = bind(0)?;
-        let port = first.local_addr().ok()?.port();
-        bind(port.checked_add(1)?).map(|_| port)
-    });
-    pair.expect("two free ports side by side")
 }

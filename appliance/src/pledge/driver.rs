@@ -33,7 +33,7 @@ use crate::{backends::keys::Keys, gov::AdmissionRequest};
 pub(super) const RECORD: &str = "provisioning.record";
 /// The key of the box's certificate.
 pub(crate) const LDEVID: &str = "tpm:ldevid";
-/// How long a look around takes: an announcement is answered within a second, and one packet may get lost.
+/// How long a look around takes where nobody answers: that is within a second, and one packet may get lost.
 const LOOK: Duration = Duration::from_secs(3);
 /// Addresses of one hint that are tried.
 const ADDRESSES_MAX: usize = 4;

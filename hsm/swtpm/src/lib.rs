@@ -80,8 +80,9 @@ impl Swtpm {
             .expect("swtpm starts; install the package swtpm");
         self.process = Some(process);
         let begin = Instant::now();
-        // The control port: a connection to the other would count as a client.
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port + 1)).is_err() {
+        // Either port may be there first.
+        let listens = |port: u16| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
+        while !(listens(self.port) && listens(self.port + 1)) {
             assert!(begin.elapsed() < START_MAX, "swtpm does not listen");
             thread::sleep(Duration::from_millis(10));
         }

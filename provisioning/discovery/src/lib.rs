@@ -17,6 +17,8 @@ use tokio::time::{Instant, timeout_at};
 const SERVICE: &str = "_brski-registrar._tcp.local.";
 /// Registrars that are remembered of one search: more are a flood, or a very large hall.
 const FOUND_MAX: usize = 32;
+/// How long after an answer others may come: all answer within 120 ms (RFC 6762 §6), and may be asked for addresses then.
+const QUIET: Duration = Duration::from_millis(500);
 /// Addresses of one registrar.
 const ADDRESSES_MAX: usize = 8;
 /// Bytes of a name of an instance (RFC 6763 §4.1.1).
@@ -95,7 +97,8 @@ fn label(name: &str) -> String {
     format!("registrar-{}", label.trim_matches('-')).chars().take(NAME_BYTES_MAX).collect()
 }
 
-/// Looks for registrars for so long, and says which ones answered, by name.
+/// Looks for registrars until no more answer, for so long at most, and says which ones did, by name. One whose answer
+/// got lost while another's came is found the next time.
 ///
 /// # Errors
 ///
@@ -112,13 +115,14 @@ pub async fn find(duration: Duration) -> Result<Vec<Found>, DiscoveryError> {
 pub async fn find_over(duration: Duration, multicast: u16) -> Result<Vec<Found>, DiscoveryError> {
     let daemon = ServiceDaemon::new_with_port(multicast).map_err(DiscoveryError::Daemon)?;
     let events = daemon.browse(SERVICE).map_err(DiscoveryError::Daemon)?;
-    let until = Instant::now() + duration;
-    let mut found = BTreeSet::new();
+    let end = Instant::now() + duration;
+    let (mut until, mut found) = (end, BTreeSet::new());
     while let Ok(Ok(event)) = timeout_at(until, events.recv_async()).await {
         if let ServiceEvent::ServiceResolved(service) = event
             && found.len() < FOUND_MAX
         {
             found.extend(read(&service));
+            until = end.min(Instant::now() + QUIET);
         }
     }
     // It ends with its thread.

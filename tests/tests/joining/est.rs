@@ -6,7 +6,7 @@ use std::{fs, path::Path, process::Command};
 use dolmen_hsm_api::{Algorithm, Domain, KeySpec, KeyStore as _, Signer};
 use dolmen_hsm_evidence::Public;
 use dolmen_hsm_tpm::{Evidence, Tpm, TpmStore};
-use dolmen_provisioning_appraisal::{Bytes, Challenge, Claim, Logs, Message as _, Serial};
+use dolmen_provisioning_appraisal::{Bytes, Challenge, Claim, Logs, Message as _, Response, Serial};
 use dolmen_provisioning_attester as attester;
 use dolmen_provisioning_ca::{Request, RequestBuilder, Subject};
 use dolmen_provisioning_ceremony::Birth;
@@ -164,6 +164,33 @@ fn curl_and_openssl_enrol() {
     openssl(dir, "base64 -in other.csr -out other.b64");
     assert_eq!(curl.post("est/simpleenroll", "application/pkcs10", "other.b64", "refusal.json"), "403");
     assert!(String::from_utf8_lossy(&read("refusal.json")).contains("key-not-appraised"));
+
+    // A quote of before, in the answer to another challenge.
+    assert_eq!(curl.post("dolmen/enrolment", "application/json", "enrolment.json", "challenge.json"), "200");
+    let challenge = Challenge::from_json(&read("challenge.json")).expect("a challenge");
+    let again = attester::respond(&evidence, &challenge).expect("it is for this TPM");
+    write("response.json", &Response { quote: response.quote, ..again }.to_json().expect("JSON"));
+    assert_eq!(curl.post("dolmen/response", "application/json", "response.json", "refusal.json"), "403");
+    assert!(String::from_utf8_lossy(&read("refusal.json")).contains("quote-replayed"));
+    assert!(net.refused("alpha", SERIAL).contains(&"quote-replayed".to_owned()));
+
+    // The box of an organisation that nobody here knows.
+    openssl(
+        dir,
+        &format!(
+            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout stranger.key -subj /CN=box/serialNumber={SERIAL} -days 9 -out stranger.pem"
+        ),
+    );
+    let stranger = ["--cert", "stranger.pem", "--key", "stranger.key"];
+    assert_eq!(curl.ask("dolmen/bundle", &stranger, "refusal.json"), "403");
+    let refusal = String::from_utf8_lossy(&read("refusal.json")).into_owned();
+    assert!(refusal.contains("ldevid-unknown"), "{refusal}");
+    let numbers = net.metrics("alpha");
+    for code in ["quote-replayed", "ldevid-unknown"] {
+        assert!(numbers.contains(&format!("dolmen_registrar_refused_total{{code=\"{code}\"}}")), "{numbers}");
+    }
+    let journal = fs::read_to_string(home.path().join(alpha).join("registrar/journal")).expect("a journal");
+    assert!(journal.contains("ldevid-unknown"));
 }
 
 fn request_of(ldevid: &dyn Signer) -> Vec<u8> {

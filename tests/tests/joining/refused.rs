@@ -2,14 +2,13 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    path::Path,
+    process::{Command, Stdio},
     thread,
     time::Duration,
 };
 
-use dolmen_provisioning_rehearsal::Boot;
-use dolmen_tests::{AddedBox, Devnet, Joining, PATIENCE, SoftTpm, dolmen, process, wait_for};
+use dolmen_tests::{AddedBox, Devnet, FreshBox, Joining, PATIENCE, dolmen, process, wait_for};
 use nix::sys::signal::Signal;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use serde_json::Value;
@@ -18,65 +17,10 @@ use serde_json::Value;
 const CUTS: usize = 12;
 const CUT_AFTER_MS: u64 = 700;
 
-/// A setting of a file in the devnet's directory.
-fn setting(net: &Joining, file: &str, name: &str) -> String {
-    let text = fs::read_to_string(net.dir().join(file)).expect("settings can be read");
-    let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name} = ")));
-    line.unwrap_or_else(|| panic!("no {name} in {text}")).trim_matches('"').to_owned()
-}
-
-/// Codes of what alpha's registrar refused to a box.
-fn refused(net: &Joining, serial_number: &str) -> Vec<String> {
-    let journal = net.dir().join(Joining::registrar("alpha")).join("journal");
-    let journal = fs::read_to_string(journal).expect("the journal can be read");
-    let records = journal.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON")["record"].take());
-    let of_box = records.filter(|record| record["who"]["peer"]["serial"] == serial_number);
-    of_box.filter_map(|record| Some(record["what"]["refused"]["code"].as_str()?.to_owned())).collect()
-}
-
 fn curl(url: &str) -> String {
     let ended = process::run(Command::new("curl").args(["-sk", "--max-time", "20", url]), PATIENCE);
     assert!(ended.status.success(), "{url}: {}", ended.output);
     ended.output
-}
-
-/// A box's machine: its TPM, and what runs on it.
-struct Machine<'a> {
-    net: &'a Joining,
-    dir: PathBuf,
-    tpm: Option<SoftTpm>,
-    node: Option<Child>,
-}
-
-impl Machine<'_> {
-    fn tcti(&self) -> String {
-        setting(self.net, &format!("{}/box.toml", self.dir.display()), "tcti")
-    }
-
-    /// Power on, and a boot.
-    fn start(&mut self, tcti: &str, program: &[&str]) {
-        let port: u16 = tcti.rsplit('=').next().and_then(|port| port.parse().ok()).expect("a port");
-        self.tpm = Some(SoftTpm::start(&self.dir.join("tpm"), port, &Boot::default().digests()));
-        let log = fs::OpenOptions::new().create(true).append(true).open(self.dir.join("log")).expect("a log");
-        let mut command = process::command(dolmen());
-        command.args(program).stdin(Stdio::null()).stdout(log.try_clone().expect("a log")).stderr(log);
-        self.node = Some(command.spawn().expect("dolmen starts"));
-    }
-
-    /// Power off, without warning.
-    fn cut(&mut self) {
-        if let Some(mut node) = self.node.take() {
-            let _ = node.kill();
-            let _ = node.wait();
-        }
-        self.tpm = None;
-    }
-}
-
-impl Drop for Machine<'_> {
-    fn drop(&mut self) {
-        self.cut();
-    }
 }
 
 #[test]
@@ -97,9 +41,8 @@ fn tampered(net: &Joining) {
     let refusal = wait_for("a refusal", PATIENCE, refusal);
     let code = refusal["code"].as_str().expect("a code").to_owned();
     assert!(["pcr-mismatch", "log-mismatch"].contains(&&*code) && refusal["by"] == "registrar", "{refusal}");
-    assert!(refused(net, "DEVNET-0002").contains(&code));
-    let metrics = setting(net, "organisations/alpha/registrar/registrar.toml", "metrics");
-    let metrics = curl(&format!("http://{metrics}/metrics"));
+    assert!(net.refused("alpha", "DEVNET-0002").contains(&code));
+    let metrics = net.metrics("alpha");
     assert!(metrics.contains(&format!("dolmen_registrar_refused_total{{code=\"{code}\"}}")), "{metrics}");
     // Its page is there before it has joined.
     let page = fs::read(format!("/proc/{}/cmdline", booting(&net.dir().join("box-2")))).expect("it runs");
@@ -131,30 +74,23 @@ fn booting(dir: &Path) -> u32 {
 fn powerless(net: &Joining) {
     let seed = dolmen_tests::seed();
     let mut random = StdRng::seed_from_u64(seed);
-    let made = AddedBox::start(net.dir(), &["--wait"]);
-    let dir = net.dir().join("box-3");
-    let waits = || net.known("alpha", "DEVNET-0003").filter(|one| one["standing"] == "waiting").map(drop);
-    wait_for("a box to come", PATIENCE, waits);
-    let id = booting(&dir);
-    let command = fs::read(format!("/proc/{id}/cmdline")).expect("it runs");
-    let command = String::from_utf8_lossy(&command).into_owned();
-    let command: Vec<&str> =
-        command.split('\0').skip(1).filter(|word| !word.is_empty() && *word != "--stop-on-stdin-eof").collect();
-    let tcti = command.iter().skip_while(|word| **word != "--tcti").nth(1).expect("a TPM").to_string();
-    drop(made);
-    net.run("registrar approve DEVNET-0003 --registrar organisations/alpha/registrar");
-
-    let mut machine = Machine { net, dir, tpm: None, node: None };
+    let mut fresh = FreshBox::make(net, "CUT-0001", "maker");
+    net.sell("CUT-0001", "alpha", "");
+    net.expect("CUT-0001", "alpha");
+    fresh.tell(net, &[net.registrar_address("alpha")]);
     for _ in 0..CUTS {
-        machine.start(&tcti, &command);
+        fresh.start();
         thread::sleep(Duration::from_millis(random.random_range(0..CUT_AFTER_MS)));
-        machine.cut();
+        fresh.cut();
     }
-    machine.start(&tcti, &command);
-    let votes = || (net.role("DEVNET-0003")? == "validator").then_some(());
+    fresh.start();
+    let votes = || (net.role("CUT-0001")? == "validator").then_some(());
     wait_for("a box to join although its power goes", PATIENCE, votes);
-    assert_eq!(machine.tcti(), tcti);
-    assert_eq!(refused(net, "DEVNET-0003").iter().filter(|code| *code != "no-challenge").count(), 0, "seed {seed}");
+    assert_eq!(
+        net.refused("alpha", "CUT-0001").iter().filter(|code| *code != "no-challenge").count(),
+        0,
+        "seed {seed}"
+    );
 }
 
 /// It is cast out: its registrar and its page say so. A copy of its disk in another machine is of no use.
@@ -168,8 +104,8 @@ fn revoked(net: &Joining, dir: &Path, pid: u32) {
     let mut again = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("dolmen starts");
     let told = || net.report("box-1").filter(|report| report["refusal"]["code"] == "box-revoked").map(drop);
     wait_for("its registrar to refuse it", PATIENCE, told);
-    assert!(refused(net, "DEVNET-0001").contains(&"box-revoked".to_owned()));
-    let page = setting(net, &format!("{}", config.display()), "listen");
+    assert!(net.refused("alpha", "DEVNET-0001").contains(&"box-revoked".to_owned()));
+    let page = net.setting(&format!("{}", config.display()), "listen");
     let status = fs::read_to_string(&config).expect("settings");
     let page = status.split("[admin]").nth(1).and_then(|admin| admin.split('"').nth(1)).map_or(page, str::to_owned);
     let status: Value = serde_json::from_str(&curl(&format!("https://{page}/api/status"))).expect("JSON");
@@ -183,7 +119,7 @@ fn revoked(net: &Joining, dir: &Path, pid: u32) {
     assert!(copied.status.success(), "{}", copied.output);
     let other = dolmen_hsm_swtpm::Swtpm::new();
     let settings = fs::read_to_string(copy.join("box.toml")).expect("settings");
-    let own = setting(net, &format!("{}/box.toml", copy.display()), "tcti");
+    let own = net.setting(&format!("{}/box.toml", copy.display()), "tcti");
     fs::write(copy.join("box.toml"), settings.replace(&own, &other.tcti())).expect("settings");
     let ended = process::run(Command::new(dolmen()).args(["run", "--config"]).arg(copy.join("box.toml")), PATIENCE);
     assert!(!ended.status.success() && ended.output.contains("TPM"), "{}", ended.output);
