@@ -72,7 +72,7 @@ boot-run:
 
 .PHONY: test lint fmt doc unit e2e sim soak churn fuzz test-boot
 .PHONY: fmt-check clippy deny doc-run tests-build test-image nextest unit-run e2e-run sim-run soak-run churn-run fuzz-run
-.PHONY: test-boot-run
+.PHONY: test-boot-run fuzz-decoders
 test: ## Everything: format, lints, documents, dependencies, all tests; ends with the test summary
 	@scripts/setup.sh all
 	@$(MAKE) fmt-check clippy doc-run deny nextest
@@ -153,12 +153,17 @@ churn-run: tests-build
 	@DOLMEN_CHURN_MINUTES=$(MINUTES) $(if $(REPORT),DOLMEN_CHURN_REPORT="$(abspath $(REPORT))") $(STEP) --last "churn" \
 		cargo nextest run --locked --workspace --profile soak --run-ignored only --no-capture -E 'test(soak_membership_churns)'
 
-fuzz: ## The differential tests of signatures, a hundred million cases (a million of them in `make test`)
+fuzz: ## Decoders by libFuzzer, an hour; then signatures against other libraries, a hundred million cases
 	@scripts/setup.sh build
+	@$(MAKE) fuzz-decoders
 	@DOLMEN_FUZZ_CASES=$${DOLMEN_FUZZ_CASES:-100000000} $(MAKE) fuzz-run
 
+# Each target of tests/fuzz for DOLMEN_FUZZ_SECONDS.
+fuzz-decoders:
+	@$(STEP) "fuzz decoders" scripts/fuzz.sh
+
 fuzz-run: tests-build
-	@$(STEP) --last "fuzz" cargo nextest run --locked --workspace --profile soak -E 'package(dolmen-accel-cpu) and test(differential)'
+	@$(STEP) --last "fuzz signatures" cargo nextest run --locked --workspace --profile soak -E 'package(dolmen-accel-cpu) and test(differential)'
 
 test-boot: ## Boot the built image in virtual machines, and break it in every way that we know; build it twice (an hour)
 	@scripts/setup.sh all

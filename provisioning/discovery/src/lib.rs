@@ -18,7 +18,7 @@ const SERVICE: &str = "_brski-registrar._tcp.local.";
 /// Registrars that are remembered of one search: more are a flood, or a very large hall.
 const FOUND_MAX: usize = 32;
 /// How long after an answer others may come: all answer within 120 ms (RFC 6762 §6), and may be asked for addresses then.
-const QUIET: Duration = Duration::from_millis(500);
+const QUIET: Duration = Duration::from_secs(1);
 /// Addresses of one registrar.
 const ADDRESSES_MAX: usize = 8;
 /// Bytes of a name of an instance (RFC 6763 §4.1.1).
