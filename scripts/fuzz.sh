@@ -32,7 +32,7 @@ program=$directory/$triple/debug/dolmen-fuzz
 if (($# > 0)); then
   targets=("$@")
 else
-  mapfile -t targets < <("$program" 2>&1)
+  mapfile -t targets < <("$program" 2>/dev/null)
 fi
 
 broken=()

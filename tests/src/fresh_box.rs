@@ -138,8 +138,9 @@ impl FreshBox {
         assert_eq!(shown["refusal"]["code"], code, "{shown}");
         let numbers = self.page("/metrics");
         assert!(numbers.contains(&format!("dolmen_provisioning_refused{{code=\"{code}\"}} 1")), "{numbers}");
-        let screen = crate::screen::shows(&self.dir, code);
-        assert!(screen.is_ok(), "{code} is not on the screen: {}", screen.unwrap_err());
+        if let Err(screen) = crate::screen::shows(&self.dir, code) {
+            panic!("{code} is not on the screen: {screen}");
+        }
     }
 }
 

@@ -9,7 +9,13 @@
 //! ```
 #![no_main]
 
-use std::{env, fs, path::Path, process, sync::OnceLock};
+use std::{
+    env, fs,
+    io::{self, Write as _},
+    path::Path,
+    process,
+    sync::OnceLock,
+};
 
 use dolmen_fuzz::{
     Target,
@@ -25,8 +31,9 @@ fn chosen() -> &'static (Target, Vec<Vec<u8>>) {
     CHOSEN.get_or_init(|| {
         let name = env::var("DOLMEN_FUZZ_TARGET").unwrap_or_default();
         let Some(target) = targets().into_iter().find(|target| target.name == name) else {
-            targets().iter().for_each(|target| eprintln!("{}", target.name));
-            process::exit(i32::from(!name.is_empty()));
+            let names: String = targets().iter().map(|target| format!("{}\n", target.name)).collect();
+            let written = io::stdout().write_all(names.as_bytes());
+            process::exit(i32::from(!name.is_empty() || written.is_err()));
         };
         let seeds = (target.seeds)();
         if let Some(directory) = env::var_os("DOLMEN_FUZZ_SEEDS") {

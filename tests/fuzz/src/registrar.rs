@@ -80,8 +80,16 @@ impl Office {
     }
 }
 
-/// The journal up to where the box is a member, its certificate, and the hash of its appraisal.
-static JOINED: LazyLock<(Vec<(u64, Record)>, Certificate, Hash)> = LazyLock::new(|| {
+/// A box that is a member.
+struct Joined {
+    /// The journal up to then.
+    journal: Vec<(u64, Record)>,
+    ldevid: Certificate,
+    /// The hash of its appraisal.
+    appraisal: Hash,
+}
+
+static JOINED: LazyLock<Joined> = LazyLock::new(|| {
     let mut office = Office::of(Vec::new());
     let idevid = WORLD.machine.ders();
     for (call, body) in [
@@ -96,8 +104,8 @@ static JOINED: LazyLock<(Vec<(u64, Record)>, Certificate, Hash)> = LazyLock::new
     let key = PublicKey::of(&*WORLD.member.key).expect("a key");
     let ldevid = est::read_enrolled(&answer.body, &key).expect("a certificate");
     let appraised = office.registrar.state().boxes()[&appraisal::serial()].appraised.clone();
-    let hash = Hash::from_bytes(*appraised.expect("it was appraised").appraisal.hash().as_bytes());
-    (office.journal, ldevid, hash)
+    let appraisal = Hash::from_bytes(*appraised.expect("it was appraised").appraisal.hash().as_bytes());
+    Joined { journal: office.journal, ldevid, appraisal }
 });
 
 fn csr() -> Vec<u8> {
@@ -114,13 +122,13 @@ fn calls() -> Vec<Vec<u8>> {
         Call::Response => appraisal::software_response().to_json().expect("a message"),
         Call::SimpleEnroll => csr(),
         Call::SimpleReenroll => {
-            let request = block_on(RequestBuilder::renewal(&JOINED.1).sign(&*WORLD.member.key));
+            let request = block_on(RequestBuilder::renewal(&JOINED.ldevid).sign(&*WORLD.member.key));
             est::write_request(&request.expect("a signature")).into_bytes()
         }
         Call::Admission => {
-            let mut admission = chain::admission_of(Some(JOINED.2));
+            let mut admission = chain::admission_of(Some(JOINED.appraisal));
             admission.request = format!("{{\"public_key\":\"{}\"}}", "ab".repeat(32));
-            WORLD.member.sign(&admission.to_sign(std::slice::from_ref(&JOINED.1)).expect("an admission"))
+            WORLD.member.sign(&admission.to_sign(std::slice::from_ref(&JOINED.ldevid)).expect("an admission"))
         }
         Call::Attestation => appraisal::software_reattestation().to_json().expect("a message"),
         Call::CaCerts | Call::Bundle | Call::AskQuote => Vec::new(),
@@ -141,20 +149,20 @@ fn call(input: &[u8]) -> bool {
     let call = Call::ALL[usize::from(*number) % Call::ALL.len()];
     let peer = match who % 6 {
         0 => WORLD.machine.ders(),
-        1 => vec![JOINED.1.der().to_vec()],
+        1 => vec![JOINED.ldevid.der().to_vec()],
         2 => Vec::new(),
         3 => WORLD.registrar.ders(),
         4 => vec![body.to_vec()],
         _ => WORLD.member.ders(),
     };
-    let mut office = Office::of(JOINED.0.clone());
+    let mut office = Office::of(JOINED.journal.clone());
     // What an answer is to.
     match call {
         Call::Response => {
             let enrolment = appraisal::software_enrolment().to_json().expect("a message");
             assert_eq!(office.ask(Call::Enrolment, &WORLD.machine.ders(), &enrolment).status, 200);
         }
-        Call::Attestation => assert_eq!(office.ask(Call::AskQuote, &[JOINED.1.der().to_vec()], b"").status, 200),
+        Call::Attestation => assert_eq!(office.ask(Call::AskQuote, &[JOINED.ldevid.der().to_vec()], b"").status, 200),
         _ => {}
     }
     let answer = office.ask(call, &peer, body);
@@ -195,7 +203,7 @@ fn policy(text: &[u8]) -> bool {
 }
 
 fn records() -> Vec<Vec<u8>> {
-    let mut records: Vec<_> = JOINED.0.iter().map(|(_, record)| record.clone()).collect();
+    let mut records: Vec<_> = JOINED.journal.iter().map(|(_, record)| record.clone()).collect();
     let serial = appraisal::serial;
     for (who, what) in [
         (Who::Operator("Ada".to_owned()), Event::Revoked { serial: serial(), reason: "lost".to_owned() }),
@@ -214,7 +222,7 @@ fn record(json: &[u8]) -> bool {
     assert_eq!(serde_json::from_slice::<Record>(&text).expect("the same"), record);
     static STATES: LazyLock<[State; 2]> = LazyLock::new(|| {
         let mut state = State::default();
-        JOINED.0.iter().for_each(|(time, record)| state.apply(*time, record).expect("it follows"));
+        JOINED.journal.iter().for_each(|(time, record)| state.apply(*time, record).expect("it follows"));
         [State::default(), state]
     });
     for before in STATES.iter() {

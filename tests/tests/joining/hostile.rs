@@ -40,7 +40,7 @@ fn impostors(net: &Joining) {
     let by_mallory = read(&net.dir().join("by-mallory/HOSTILE-0001.vcj"));
 
     fresh.tell(net, &[impostor.address]);
-    let mut refuses = |fresh: &mut FreshBox, voucher: Vec<u8>, code: &str| {
+    let refuses = |fresh: &mut FreshBox, voucher: Vec<u8>, code: &str| {
         impostor.give(voucher);
         fresh.start();
         fresh.wait_for_refusal(net, code);

@@ -1,7 +1,7 @@
 //! Somebody on the network who says that he is a registrar: he answers every request for a voucher with one that he has.
 
 use std::{
-    io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    io::{self, BufReader, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Mutex},
     thread,
