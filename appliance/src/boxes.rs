@@ -4,6 +4,8 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
 };
 
 use anyhow::{Context as _, ensure};
@@ -13,11 +15,14 @@ use dolmen_provisioning_appraisal::Serial;
 
 use crate::{
     backends::keys::Keys,
-    boot,
-    pledge::{self, Report},
+    boot::{self, Belongings},
+    pledge::{self, Home, Report},
     registrar,
     run::VOTE_LOG,
 };
+
+/// How long a box looks for its registrar that is decommissioned: some rounds.
+const LEAVE_MAX: Duration = Duration::from_secs(60);
 
 /// Subcommands of `dolmen box`.
 #[derive(Subcommand)]
@@ -42,8 +47,9 @@ pub(crate) enum BoxCommand {
         #[arg(long)]
         yes: bool,
     },
-    /// On the box, which is stopped: delete its keys, its chain, and what it knows of its owner. It is as it came from the
-    /// factory then, and follows none of the vouchers that it followed before.
+    /// On the box, which is stopped: tell its registrar, which revokes its certificates and has the chain retire its key;
+    /// then delete its keys, its chain, and what it knows of its owner. It is as it came from the factory then, and follows
+    /// none of the vouchers that it followed before.
     #[command(after_help = "Example:\n  dolmen box decommission --dir /data/dolmen --yes")]
     Decommission {
         /// Where the box keeps all that is its own.
@@ -52,6 +58,9 @@ pub(crate) enum BoxCommand {
         /// Do it: no copy of the keys is anywhere else.
         #[arg(long)]
         yes: bool,
+        /// Tell nobody, where no registrar can be reached: revoke the box there.
+        #[arg(long)]
+        alone: bool,
     },
 }
 
@@ -62,18 +71,18 @@ pub(crate) async fn boxes(command: BoxCommand) -> anyhow::Result<()> {
             ensure!(yes, "{serial} would never vote again; say --yes to have {new} take its place");
             registrar::replace(&registrar, &by, serial, new).await
         }
-        BoxCommand::Decommission { dir, yes } => {
+        BoxCommand::Decommission { dir, yes, alone } => {
             ensure!(yes, "the keys of {} would be gone for good; say --yes to delete them", dir.display());
-            decommission(&dir)
+            decommission(&dir, alone).await
         }
     }
 }
 
 /// The keys go first, so that power lost on the way leaves a box that signs nothing; the settings, which name them, last.
-fn decommission(directory: &Path) -> anyhow::Result<()> {
-    let (settings, data) = boot::belongings(directory)?;
+async fn decommission(directory: &Path, alone: bool) -> anyhow::Result<()> {
+    let Belongings { keys: settings, data, p2p } = boot::belongings(directory)?;
     let serial_number = Report::load(directory).map(|report| report.serial_number);
-    let keys = Keys::new(settings.devices.clone())?;
+    let keys = Arc::new(Keys::new(settings.devices.clone())?);
     // A box that runs holds its log of votes.
     let _votes = match File::open(keys.dir().join(VOTE_LOG)) {
         Ok(votes) => {
@@ -83,6 +92,16 @@ fn decommission(directory: &Path) -> anyhow::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(error).context("cannot read the box's log of votes"),
     };
+    let is_owned = pledge::is_owned(directory);
+    if is_owned && !alone {
+        let consensus = keys.store(&settings.consensus)?.open(&settings.consensus)?;
+        let home = Home { directory: directory.to_owned(), keys: keys.clone(), consensus, p2p };
+        pledge::leave(home, LEAVE_MAX).await.context(
+            "the box's registrar was not told, so that its certificates would stay good; let it reach its registrar, or say \
+             --alone and revoke the box there",
+        )?;
+        anstream::println!("its registrar revoked its certificates, and has the chain retire its key");
+    }
     let ldevid: KeyUri = pledge::LDEVID.parse().context("the name of the certificate's key")?;
     for uri in [Some(&settings.consensus), settings.tls.as_ref(), settings.api.as_ref(), Some(&ldevid)] {
         let Some(uri) = uri else { continue };
@@ -98,11 +117,11 @@ fn decommission(directory: &Path) -> anyhow::Result<()> {
         remove(&directory.join(file))?;
     }
     match serial_number {
-        Some(serial) => anstream::println!(
-            "the box is nobody's; if it is not to come back, have its registrar revoke it: \
+        Some(serial) if is_owned && alone => anstream::println!(
+            "the box is nobody's; have its registrar revoke it: \
              `dolmen registrar revoke {serial} --reason decommissioned --yes`"
         ),
-        None => anstream::println!("the box is as new"),
+        _ => anstream::println!("the box is as new"),
     }
     Ok(())
 }

@@ -124,16 +124,25 @@ impl NewBox {
     }
 }
 
-/// The keys and the data of a box, also of one that is at its first boot and has no settings yet.
-pub(crate) fn belongings(directory: &Path) -> anyhow::Result<(KeySettings, PathBuf)> {
+/// What is a box's own.
+pub(crate) struct Belongings {
+    pub(crate) keys: KeySettings,
+    pub(crate) data: PathBuf,
+    /// Where other boxes reach it.
+    pub(crate) p2p: std::net::SocketAddr,
+}
+
+/// Those of a box, also of one that is at its first boot and has no settings yet.
+pub(crate) fn belongings(directory: &Path) -> anyhow::Result<Belongings> {
     let path = directory.join(SETTINGS);
     if path.try_exists().with_context(|| format!("cannot read {}", path.display()))? {
         let config = BoxConfig::load(&path)?;
-        return Ok((config.keys, config.data_dir));
+        return Ok(Belongings { keys: config.keys, data: config.data_dir, p2p: config.p2p.listen });
     }
     let mut keys = key_settings("tpm", None);
     keys.devices.resolve(directory);
-    Ok((keys, directory.join(DATA)))
+    let p2p = std::net::SocketAddr::from(([0, 0, 0, 0], 30303));
+    Ok(Belongings { keys, data: directory.join(DATA), p2p })
 }
 
 fn key_settings(scheme: &str, tcti: Option<String>) -> KeySettings {

@@ -52,11 +52,9 @@ pub(crate) struct Home {
     pub(crate) p2p: SocketAddr,
 }
 
-impl Home {
-    /// Whether a registrar had the box join.
-    pub(super) fn is_owned(&self) -> bool {
-        self.directory.join(RECORD).exists()
-    }
+/// Whether the box of a directory has an owner, whom it knows by a registrar.
+pub(crate) fn is_owned(directory: &Path) -> bool {
+    directory.join(RECORD).exists()
 }
 
 pub(super) struct Driver {
@@ -148,7 +146,7 @@ impl Driver {
                 tokio::time::sleep(Duration::from_secs(seconds.into())).await;
                 Ok(Outcome::Waited)
             }
-            Step::Joined { .. } => unreachable!("the loop has ended"),
+            Step::Joined { .. } | Step::Left => unreachable!("the loop has ended"),
         }
     }
 

@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use super::{
-    driver::{Driver, Home},
+    driver::{Driver, Home, is_owned},
     report::{Report, Reporter},
 };
 use crate::ceremony;
@@ -30,7 +30,7 @@ impl Keeping {
     ///
     /// A box whose record does not hold votes on without: its people are told.
     pub(crate) fn start(home: Home, node: Arc<Node>) -> Option<Self> {
-        if !home.is_owned() {
+        if !is_owned(&home.directory) {
             return None;
         }
         let (tell, reports) = watch::channel(None);
@@ -83,6 +83,29 @@ async fn keep(home: Home, node: Arc<Node>, tell: watch::Sender<Option<Report>>) 
         };
         keeper.done(outcome, now()?)?;
     }
+}
+
+/// Tells the registrar that the box is decommissioned, within so long.
+pub(crate) async fn leave(home: Home, within: Duration) -> anyhow::Result<()> {
+    let mut driver = block_in_place(|| Driver::new(home))?;
+    let record = driver.record()?.context("the record of the box's owner is gone")?;
+    let mut keeper = Keeper::resume(record, driver.identity())?;
+    keeper.leave();
+    let left = async {
+        loop {
+            let step = keeper.next();
+            if matches!(step, Step::Left) {
+                return Ok(());
+            }
+            let outcome = driver.perform(step).await;
+            keeper.done(outcome, now()?)?;
+        }
+    };
+    let left: Result<anyhow::Result<()>, _> = tokio::time::timeout(within, left).await;
+    left.unwrap_or_else(|_| {
+        let why = keeper.last_refusal().or(keeper.last_failure());
+        Err(anyhow::anyhow!("{}", why.map_or("it does not answer", |report| report.message())))
+    })
 }
 
 /// Whether the record is the present owner's, by the TPM's ownership epoch.

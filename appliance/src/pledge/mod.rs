@@ -9,8 +9,8 @@ use tokio::sync::watch;
 
 use self::{driver::Driver, report::Reporter, stick::Stick};
 pub(crate) use self::{
-    driver::{Home, LDEVID},
-    keep::Keeping,
+    driver::{Home, LDEVID, is_owned},
+    keep::{Keeping, leave},
     report::{Report, Trouble},
     settings::Provisioning,
 };

@@ -42,6 +42,8 @@ pub(crate) enum Exchange {
     Attestation,
     /// RFC 7030 §4.2.2.
     SimpleReenroll,
+    /// The end.
+    Departure,
 }
 
 const ATTESTATION: &str = "/.well-known/dolmen/attestation";
@@ -61,6 +63,7 @@ impl Exchange {
             Self::Admission => ("/.well-known/dolmen/admission", Some(CMS)),
             Self::AskQuote => (ATTESTATION, None),
             Self::Attestation => (ATTESTATION, Some(JSON)),
+            Self::Departure => ("/.well-known/dolmen/departure", Some(JSON)),
             Self::SimpleReenroll => ("/.well-known/est/simplereenroll", Some(est::MEDIA_TYPE_REQUEST)),
         };
         let method = if content_type.is_some() { Method::Post } else { Method::Get };
@@ -75,7 +78,7 @@ impl Exchange {
             Self::CaCerts | Self::SimpleEnroll | Self::SimpleReenroll => Some(CERTIFICATES),
             Self::Enrolment | Self::Admission | Self::AskQuote | Self::Attestation => Some(JSON),
             Self::Bundle => Some(CMS),
-            Self::VoucherStatus | Self::Response | Self::EnrollStatus => None,
+            Self::VoucherStatus | Self::Response | Self::EnrollStatus | Self::Departure => None,
         }
     }
 

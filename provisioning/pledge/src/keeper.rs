@@ -44,6 +44,8 @@ pub struct Keeper {
     disowned: bool,
     /// Whether the box enrolled anew, and nobody has taken the certificate yet.
     unproven: bool,
+    /// Whether the box is decommissioned; none where it lives on.
+    leaving: Option<Leaving>,
     /// Seconds to wait before anything else.
     wait: u32,
     /// Whether the wait is to end early.
@@ -66,6 +68,16 @@ enum At {
     MakeRenewal,
     Store,
     Wait(u32),
+    Left,
+}
+
+/// How far a box is that is decommissioned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leaving {
+    /// Its registrar is to be told.
+    Wanted,
+    /// It knows.
+    Told,
 }
 
 impl Keeper {
@@ -87,6 +99,7 @@ impl Keeper {
             task: Task::Attest,
             disowned: false,
             unproven: false,
+            leaving: None,
             wait: 0,
             woken: false,
             faults: 0,
@@ -108,6 +121,7 @@ impl Keeper {
             At::MakeRenewal => Step::MakeRenewal(self.member.certificate()),
             At::Store => self.renewed.as_ref().map_or(Step::Discover, |member| Step::Store(member.record())),
             At::Wait(seconds) => Step::Wait { seconds },
+            At::Left => Step::Left,
         }
     }
 
@@ -151,6 +165,14 @@ impl Keeper {
         }
     }
 
+    /// Has the box tell its registrar that it is decommissioned, and do nothing else: [`Step::Left`] is the last step.
+    pub fn leave(&mut self) {
+        (self.leaving, self.task) = (Some(Leaving::Wanted), Task::Attest);
+        (self.connection, self.round) = (None, Round::default());
+        (self.wait, self.woken) = (0, false);
+        self.route.wake();
+    }
+
     /// What the keeper does.
     #[must_use]
     pub fn phase(&self) -> KeeperPhase {
@@ -159,6 +181,7 @@ impl Keeper {
             At::Wait(_) => KeeperPhase::Pausing,
             At::Discover => KeeperPhase::Discovering,
             At::Connect => KeeperPhase::Connecting,
+            At::Left | At::Send(Exchange::Departure) => KeeperPhase::Leaving,
             At::Attest | At::Respond => KeeperPhase::Enrolling,
             _ if self.task == Task::Enrol => KeeperPhase::Enrolling,
             At::Store | At::MakeRenewal | At::Send(Exchange::SimpleReenroll | Exchange::CaCerts) => {
@@ -217,6 +240,9 @@ impl Keeper {
     }
 
     fn at(&self) -> At {
+        if self.leaving == Some(Leaving::Told) {
+            return At::Left;
+        }
         if self.wait > 0 {
             return At::Wait(self.wait.min(WAIT_SECONDS_MAX));
         }
@@ -226,6 +252,7 @@ impl Keeper {
         match &self.connection {
             None if self.route.is_stale() => At::Discover,
             None => At::Connect,
+            Some(_) if self.leaving.is_some() => At::Send(Exchange::Departure),
             Some(connection) => self.round.at(connection.key),
         }
     }
@@ -236,7 +263,11 @@ impl Keeper {
             return;
         }
         let task = self.schedule.task(self.member.certificate().validity(), now);
-        self.task = if self.disowned { Task::Enrol } else { task };
+        self.task = match self.leaving {
+            Some(_) => Task::Attest,
+            None if self.disowned => Task::Enrol,
+            None => task,
+        };
         if let Task::Rest(seconds) = self.task {
             self.wait = seconds;
         } else if !self.route.is_stale() && self.route.next().is_none() {
@@ -280,7 +311,7 @@ impl Keeper {
 impl At {
     /// Whether it is for the box alone to do.
     const fn is_local(self) -> bool {
-        !matches!(self, Self::Discover | Self::Connect | Self::Send(_) | Self::Wait(_))
+        !matches!(self, Self::Discover | Self::Connect | Self::Send(_) | Self::Wait(_) | Self::Left)
     }
 
     /// What it is called when it fails.
@@ -290,7 +321,7 @@ impl At {
             Self::Respond => Fault::Response,
             Self::MakeRenewal => Fault::Request,
             Self::Store => Fault::Record,
-            Self::Discover | Self::Connect | Self::Send(_) | Self::Wait(_) => Fault::Step,
+            Self::Discover | Self::Connect | Self::Send(_) | Self::Wait(_) | Self::Left => Fault::Step,
         }
     }
 }

@@ -269,7 +269,8 @@ impl Pledge {
             | Exchange::Bundle
             | Exchange::AskQuote
             | Exchange::Attestation
-            | Exchange::SimpleReenroll => exchange.request(&b""[..]),
+            | Exchange::SimpleReenroll
+            | Exchange::Departure => exchange.request(&b""[..]),
         }
     }
 

@@ -67,6 +67,8 @@ pub enum Step<'a> {
         /// Its certificate, and those that vouch for it.
         ldevid: &'a [Certificate],
     },
+    /// Nothing: the box's registrar knows that it is decommissioned.
+    Left,
 }
 
 impl Step<'_> {
@@ -90,6 +92,7 @@ impl Step<'_> {
             Self::Store(_) => "store",
             Self::Wait { .. } => "wait",
             Self::Joined { .. } => "joined",
+            Self::Left => "left",
         }
     }
 }

@@ -32,6 +32,8 @@ pub enum Call {
     AskQuote,
     /// An enrolled box quotes.
     Attestation,
+    /// An enrolled box is decommissioned.
+    Departure,
 }
 
 /// Who may ask.
@@ -93,7 +95,7 @@ const ATTESTATION: &str = "/.well-known/dolmen/attestation";
 
 impl Call {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::RequestVoucher,
         Self::VoucherStatus,
         Self::CaCerts,
@@ -106,6 +108,7 @@ impl Call {
         Self::SimpleReenroll,
         Self::AskQuote,
         Self::Attestation,
+        Self::Departure,
     ];
 
     /// Its name in records and metrics, which never changes.
@@ -124,6 +127,7 @@ impl Call {
             Self::SimpleReenroll => "simplereenroll",
             Self::AskQuote => "ask-quote",
             Self::Attestation => "attestation",
+            Self::Departure => "departure",
         }
     }
 
@@ -142,6 +146,7 @@ impl Call {
             Self::Admission => "/.well-known/dolmen/admission",
             Self::SimpleReenroll => "/.well-known/est/simplereenroll",
             Self::AskQuote | Self::Attestation => ATTESTATION,
+            Self::Departure => "/.well-known/dolmen/departure",
         }
     }
 
@@ -162,9 +167,12 @@ impl Call {
             Self::RequestVoucher => Some(VOUCHER),
             Self::SimpleEnroll | Self::SimpleReenroll => Some("application/pkcs10"),
             Self::Admission => Some(CMS),
-            Self::VoucherStatus | Self::EnrollStatus | Self::Enrolment | Self::Response | Self::Attestation => {
-                Some(JSON)
-            }
+            Self::VoucherStatus
+            | Self::EnrollStatus
+            | Self::Enrolment
+            | Self::Response
+            | Self::Attestation
+            | Self::Departure => Some(JSON),
         }
     }
 
@@ -174,7 +182,7 @@ impl Call {
         match self {
             Self::CaCerts | Self::Bundle | Self::AskQuote => 0,
             Self::RequestVoucher => VOUCHER_REQUEST_BYTES_MAX,
-            Self::VoucherStatus | Self::EnrollStatus => REPORT_BYTES_MAX,
+            Self::VoucherStatus | Self::EnrollStatus | Self::Departure => REPORT_BYTES_MAX,
             Self::SimpleEnroll | Self::SimpleReenroll => CERTIFICATE_REQUEST_BYTES_MAX,
             Self::Admission => ADMISSION_MESSAGE_BYTES_MAX,
             Self::Enrolment => Enrolment::JSON_BYTES_MAX,
@@ -186,7 +194,7 @@ impl Call {
     pub(crate) const fn asker(self) -> Asker {
         match self {
             Self::CaCerts => Asker::Anybody,
-            Self::Bundle | Self::Admission | Self::AskQuote | Self::Attestation => Asker::Member,
+            Self::Bundle | Self::Admission | Self::AskQuote | Self::Attestation | Self::Departure => Asker::Member,
             Self::SimpleReenroll => Asker::Either,
             _ => Asker::Pledge,
         }

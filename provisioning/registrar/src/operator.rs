@@ -187,14 +187,16 @@ impl Registrar {
     ) -> Result<Change, Refusal> {
         let mut turn = Turn::new(now, Who::Chain);
         let one = self.state.boxes().get(serial).ok_or_else(|| Refusal::UnknownBox(serial.clone()))?;
-        let (asked, held) = one.membership.as_ref().ok_or(Refusal::Order("the box has to ask for its admission"))?;
         if one.former.as_deref() == Some(request) {
             // It is on its way out: whatever else becomes of it, it has to be retired.
             if *new == Membership::Retired {
                 self.record(&mut turn, Event::FormerRetired { serial: serial.clone() })?;
                 self.effects_follow(&mut turn, serial);
             }
-        } else if asked == request && held != new {
+            return Ok(turn.into());
+        }
+        let (asked, held) = one.membership.as_ref().ok_or(Refusal::Order("the box has to ask for its admission"))?;
+        if asked == request && held != new {
             self.record(&mut turn, event)?;
             // Cast out while its admission was under way.
             if matches!(new, Membership::Admitted(_)) {
@@ -215,7 +217,8 @@ impl Registrar {
         let code = match &one.standing {
             Standing::Revoked(_) => "revoked",
             Standing::Replaced(_) => "replaced",
-            Standing::Waiting | Standing::Approved | Standing::Declined(_) => "rejoined",
+            Standing::Waiting => "left",
+            Standing::Approved | Standing::Declined(_) => "rejoined",
         };
         let retire = |request: &String| {
             let (serial, request, code) = (serial.clone(), request.clone(), code.to_owned());
@@ -246,14 +249,14 @@ impl Registrar {
         turn.effects.extend(effects.into_iter().flatten());
     }
 
-    fn retire_gone(&self, turn: &mut Turn, serial: &Serial) {
+    pub(crate) fn retire_gone(&self, turn: &mut Turn, serial: &Serial) {
         let effects = self.state.boxes().get(serial).map(|one| self.effects_of(serial, one));
         let effects = effects.into_iter().flatten().filter(|effect| matches!(effect, Effect::Retire { .. }));
         turn.effects.extend(effects);
     }
 
     /// What was asked of a box counts no more.
-    fn forget(&mut self, serial: &Serial) {
+    pub(crate) fn forget(&mut self, serial: &Serial) {
         self.challenges.remove(serial);
         self.quotes.remove(serial);
     }

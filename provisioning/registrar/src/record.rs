@@ -246,6 +246,12 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// A box was decommissioned, and said so: its certificates count no more, and its key leaves the chain. It may come
+    /// back as a new one, if somebody lets it.
+    Left {
+        /// The box.
+        serial: Serial,
+    },
     /// Another box takes the place of one.
     Replaced {
         /// The box that goes.

@@ -332,6 +332,7 @@ impl Registrar {
             (Identity::Member(member), Call::Admission) => self.admission(turn, &member, body, request.chain),
             (Identity::Member(member), Call::AskQuote) => self.ask_quote(turn, &member, fresh),
             (Identity::Member(member), Call::Attestation) => self.attestation(turn, &member, body),
+            (Identity::Member(member), Call::Departure) => self.departure(turn, &member, body),
             // The rest asks for nothing that a certificate is needed for.
             _ => est::cacerts(&self.setup.authority).map(Answer::certificates).map_err(Refusal::Est),
         }

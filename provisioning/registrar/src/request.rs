@@ -39,6 +39,15 @@ impl BoxState {
         let held = held.filter(|(held, membership)| membership.is_open() && !is_same_key(held, request));
         self.former = self.former.take().or(held.map(|(held, _)| held));
     }
+
+    /// The box is decommissioned: its key is retired, and nothing that it showed or was told counts any more.
+    pub(crate) fn leave(&mut self) {
+        let held = self.membership.take().filter(|(_, membership)| membership.is_open());
+        self.former = self.former.take().or(held.map(|(held, _)| held));
+        (self.appraised, self.bundle, self.asked_since, self.admitted) = (None, None, None, None);
+        (self.voucher_report, self.enrolment_report, self.alarm) = (None, None, None);
+        (self.shown, self.may_change) = (false, false);
+    }
 }
 
 #[cfg(test)]

@@ -326,6 +326,10 @@ impl State {
                 let standing = Standing::Revoked(reason.clone());
                 self.cast_out(time, serial, standing, CrlReason::PrivilegeWithdrawn)?;
             }
+            Event::Left { serial } => {
+                self.cast_out(time, serial, Standing::Waiting, CrlReason::CessationOfOperation)?;
+                self.get(serial)?.leave();
+            }
             Event::Replaced { old, new } => {
                 self.get(new)?;
                 let standing = Standing::Replaced(new.clone());

@@ -168,7 +168,7 @@ impl<'a> Machine<'a> {
                 assert!((1..=86_400).contains(seconds), "{seconds}");
                 Outcome::Waited
             }
-            Step::Joined { .. } => unreachable!("nothing is to be done"),
+            Step::Joined { .. } | Step::Left => unreachable!("nothing is to be done"),
         }
     }
 }

@@ -131,10 +131,20 @@ fn calls() -> Vec<Vec<u8>> {
             WORLD.member.sign(&admission.to_sign(std::slice::from_ref(&JOINED.ldevid)).expect("an admission"))
         }
         Call::Attestation => appraisal::software_reattestation().to_json().expect("a message"),
+        Call::Departure => b"{}".to_vec(),
         Call::CaCerts | Call::Bundle | Call::AskQuote => Vec::new(),
     };
     let is_member = |call| {
-        matches!(call, Call::Bundle | Call::Admission | Call::AskQuote | Call::Attestation | Call::SimpleReenroll)
+        !matches!(
+            call,
+            Call::CaCerts
+                | Call::RequestVoucher
+                | Call::VoucherStatus
+                | Call::EnrollStatus
+                | Call::Enrolment
+                | Call::Response
+                | Call::SimpleEnroll
+        )
     };
     let input = |(number, call): (usize, &Call)| {
         let head = [u8::try_from(number).expect("few"), u8::from(is_member(*call))];

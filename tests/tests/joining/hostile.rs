@@ -63,6 +63,8 @@ fn impostors(net: &Joining) {
     let votes = || (net.role("HOSTILE-0001")? == "validator").then_some(());
     wait_for("the box to find its owner", PATIENCE, votes);
     fresh.decommission(net);
+    assert!(net.events("alpha", "HOSTILE-0001").contains(&"left".to_owned()), "its registrar was not told");
+    assert_eq!(net.known("alpha", "HOSTILE-0001").expect("it is known")["standing"], "waiting");
     fresh.tell(net, &[impostor.address]);
     refuses(&mut fresh, own, "voucher-replayed");
     refuses(&mut fresh, older, "voucher-replayed");

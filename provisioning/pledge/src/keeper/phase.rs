@@ -18,11 +18,13 @@ pub enum KeeperPhase {
     /// It asks for another certificate by its maker's, since its own does not hold any more, or it has other
     /// firmware.
     Enrolling,
+    /// It tells its registrar that it is decommissioned, or has told it.
+    Leaving,
 }
 
 impl KeeperPhase {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Resting,
         Self::Pausing,
         Self::Discovering,
@@ -30,6 +32,7 @@ impl KeeperPhase {
         Self::Attesting,
         Self::Renewing,
         Self::Enrolling,
+        Self::Leaving,
     ];
 
     /// Its name in logs and metrics, which never changes.
@@ -43,6 +46,7 @@ impl KeeperPhase {
             Self::Attesting => "attesting",
             Self::Renewing => "renewing",
             Self::Enrolling => "enrolling",
+            Self::Leaving => "leaving",
         }
     }
 }

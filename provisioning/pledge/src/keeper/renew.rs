@@ -46,6 +46,8 @@ impl Round {
         match exchange {
             Exchange::Attestation => self.reattestation.as_deref().unwrap_or_default(),
             Exchange::Enrolment | Exchange::Response => self.appraising.body(exchange),
+            // There is no more to say.
+            Exchange::Departure => b"{}",
             Exchange::SimpleReenroll => self.request.as_ref().map(|(_, body)| body.as_bytes()).unwrap_or_default(),
             _ => &[],
         }

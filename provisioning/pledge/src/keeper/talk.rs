@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use super::{Keeper, Round};
+use super::{Keeper, Leaving, Round};
 use crate::{
     Answer, Hint, Key, Report,
     answer::{Problem, Verdict, judge},
@@ -15,6 +15,9 @@ use crate::{
 /// By which codes a registrar says that the box is to enrol anew: its certificate is none, or none any more, or is of an
 /// authority that is another since; or its firmware is another, which an operator allowed.
 const ENROL_ANEW: [&str; 4] = ["ldevid-expired", "ldevid-not-issued", "ldevid-unknown", "enrol-anew"];
+
+/// By which codes a registrar says that it cast the box out before.
+const CAST_OUT: [&str; 2] = ["box-revoked", "box-replaced"];
 
 impl Keeper {
     pub(super) fn connected(&mut self, chain: &[Vec<u8>]) {
@@ -54,6 +57,7 @@ impl Keeper {
             Exchange::Response => self.round.accepted(),
             Exchange::SimpleReenroll => self.certificate_is(body),
             Exchange::CaCerts => self.authorities_are(body),
+            Exchange::Departure => self.leaving = Some(Leaving::Told),
             // Those of a pledge.
             Exchange::RequestVoucher
             | Exchange::VoucherStatus
@@ -76,7 +80,11 @@ impl Keeper {
         let was_member = self.client() == Key::LDevId;
         let Some(hint) = self.give_up() else { return };
         let report = Report::registrar(problem.code.as_deref(), &problem.title, Some(&hint));
-        let disowned = was_member && ENROL_ANEW.contains(&report.code());
+        let disowned = self.leaving.is_none() && was_member && ENROL_ANEW.contains(&report.code());
+        // Nothing of it counts there any more.
+        if self.leaving.is_some() && CAST_OUT.contains(&report.code()) {
+            self.leaving = Some(Leaving::Told);
+        }
         self.refusal = Some(report);
         match seconds {
             // Enrolling anew helps, but not twice.

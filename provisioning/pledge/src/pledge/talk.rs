@@ -66,7 +66,8 @@ impl Pledge {
             | Exchange::EnrollStatus
             | Exchange::AskQuote
             | Exchange::Attestation
-            | Exchange::SimpleReenroll => {}
+            | Exchange::SimpleReenroll
+            | Exchange::Departure => {}
         }
     }
 

@@ -359,7 +359,10 @@ fn outcomes_fit_their_steps_alone() {
 #[test]
 fn phases_have_names_that_stay() {
     let codes = KeeperPhase::ALL.map(KeeperPhase::code);
-    assert_eq!(codes, ["resting", "pausing", "discovering", "connecting", "attesting", "renewing", "enrolling"]);
+    assert_eq!(
+        codes,
+        ["resting", "pausing", "discovering", "connecting", "attesting", "renewing", "enrolling", "leaving"]
+    );
 }
 
 /// Whatever it is told, a box that waits waits.

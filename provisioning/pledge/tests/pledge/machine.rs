@@ -237,7 +237,7 @@ impl Machine {
                 self.connection = None;
                 Outcome::Waited
             }
-            Step::Joined { .. } => panic!("nothing is to be done"),
+            Step::Joined { .. } | Step::Left => panic!("nothing is to be done"),
         }
     }
 

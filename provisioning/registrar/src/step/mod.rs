@@ -3,6 +3,7 @@
 mod admission;
 mod attest;
 mod certify;
+mod departure;
 mod enrol;
 mod known;
 mod report;

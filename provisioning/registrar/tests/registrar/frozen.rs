@@ -74,6 +74,7 @@ fn records() -> Vec<(Event, &'static str)> {
         (Event::Alarm { serial: serial(), code: text("drift-key") }, r#"{"alarm":{"serial":"A","code":"drift-key"}}"#),
         (Event::Cleared { serial: serial() }, r#"{"cleared":{"serial":"A"}}"#),
         (Event::Revoked { serial: serial(), reason: text("lost") }, r#"{"revoked":{"serial":"A","reason":"lost"}}"#),
+        (Event::Left { serial: serial() }, r#"{"left":{"serial":"A"}}"#),
         (
             Event::Replaced { old: serial(), new: "B".parse().expect("a serial number") },
             r#"{"replaced":{"old":"A","new":"B"}}"#,

@@ -6,7 +6,7 @@ use dolmen_provisioning_ca::{Certificate, RequestBuilder, Subject, renewal::Stan
 use dolmen_provisioning_pledge::{
     Answer, Client, Discovery, Hint, Identity, Keeper, KeeperPhase, Key, Outcome, Pledge, Record, Source, Step,
 };
-use dolmen_provisioning_registrar::{Call, Effect, Event, Role};
+use dolmen_provisioning_registrar::{Call, Effect, Event, Role, Standing as BoxStanding};
 use dolmen_provisioning_voucher::{MasaRoots, OwnershipEpoch};
 use futures::executor::block_on;
 
@@ -152,7 +152,7 @@ impl Life {
                 self.office.now += u64::from(*seconds);
                 Outcome::Waited
             }
-            Step::Joined { .. } => panic!("nothing is to be done"),
+            Step::Joined { .. } | Step::Left => panic!("nothing is to be done"),
         }
     }
 
@@ -276,4 +276,42 @@ fn a_box_that_was_cast_out_says_so() {
         assert_eq!((report.code(), keeper.phase()), ("box-revoked", KeeperPhase::Pausing));
     }
     assert_eq!((life.issued(&keeper), life.disk), ((1, true), record));
+}
+
+/// Its certificates count no more and its key leaves the chain, even if it has to say so twice. Somebody has to let it in
+/// before it comes back.
+#[test]
+fn a_box_that_is_decommissioned_leaves() {
+    let mut life = Life::new();
+    life.join();
+    let mut keeper = life.keeper();
+    life.settle(&mut keeper);
+    let serial = life.factory.serial.clone();
+    let retire = Effect::Retire { serial: serial.clone(), request: asks("A"), code: "left".to_owned() };
+    for _ in 0..2 {
+        let mut leaving = life.keeper();
+        leaving.leave();
+        for _ in 0..10 {
+            if !matches!(leaving.next(), Step::Left) {
+                life.step(&mut leaving);
+            }
+        }
+        assert!(matches!(leaving.next(), Step::Left), "{:?}", leaving.last_refusal());
+        let one = &life.office.registrar.state().boxes()[&serial];
+        assert_eq!((&one.standing, one.certificates.len(), &one.membership), (&BoxStanding::Waiting, 0, &None));
+        let revoked = life.office.registrar.state().revoked();
+        assert!(revoked.contains_key(keeper.certificate().serial()));
+        life.office.restart();
+        assert_eq!(life.office.registrar.effects(), std::slice::from_ref(&retire));
+    }
+    let left = life.office.journal.iter().filter(|(_, record)| matches!(record.what, Event::Left { .. }));
+    assert_eq!(left.count(), 1);
+    let change = life.office.registrar.retired(&serial, &asks("A"), life.office.now);
+    life.office.keep(change);
+    life.office.restart();
+    assert!(life.office.registrar.effects().is_empty());
+    // It has no certificate to attest by, and waits for somebody to let it in.
+    life.attest(&mut keeper, 3600);
+    assert!(keeper.last_refusal().is_some());
+    assert_eq!(life.office.registrar.state().waiting().collect::<Vec<_>>(), [&serial]);
 }

@@ -1,7 +1,7 @@
 //! Changing inputs: what a fuzzer does that knows of lengths, texts and structures.
 //!
 //! Blind changes rarely get past the first length of nested structures. So half of the changes are made to an element of
-//! the structure that the input has ([`der`], [`json`], base64), and all lengths around it are made to fit again.
+//! the structure that the input has (DER, JSON, base64), and all lengths around it are made to fit again.
 
 mod der;
 mod json;
