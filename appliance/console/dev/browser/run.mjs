@@ -1,0 +1,52 @@
+// `npm run browser`: each screen in the built console, at two widths, two themes and two languages, against the mock.
+// Fails on what axe calls serious or critical, on errors of the page, on requests to elsewhere, and on a page wider
+// than the window. SHOTS names a folder for pictures; ONLY takes screens whose name it contains.
+
+import { axe, launch, logIn, openPage, overflows, picture, reset, serve, stretch } from "./lib.mjs";
+import { SCREENS } from "./screens.mjs";
+
+const folder = process.env.SHOTS;
+const only = process.env.ONLY ?? "";
+const variants = [1280, 390].flatMap((width) =>
+  ["light", "dark"].flatMap((theme) => ["en", "zh"].map((language) => ({ width, theme, language }))),
+);
+const quick = process.env.QUICK === "1" ? [variants[0], variants[7]] : variants;
+
+const stop = await serve();
+const browser = await launch();
+let failed = 0;
+let passed = 0;
+try {
+  for (const variant of quick) {
+    for (const { name, options, login = true, go } of SCREENS.filter((screen) => screen.name.includes(only))) {
+      const label = `${name}-${variant.width}-${variant.theme}-${variant.language}`;
+      await reset(options);
+      const { context, page, faults } = await openPage(browser, variant);
+      try {
+        if (login) await logIn(page);
+        await go(page);
+        await page.waitForTimeout(400);
+        faults.push(...(await axe(page)));
+        if (await overflows(page)) faults.push("the page is wider than the window");
+        if (folder) {
+          await stretch(page, variant.width);
+          await picture(page, folder, label);
+        }
+      } catch (error) {
+        faults.push(String(error).slice(0, 600));
+        if (folder) await picture(page, folder, `${label}-failed`);
+      }
+      await context.close();
+      if (faults.length === 0) passed += 1;
+      else {
+        failed += 1;
+        console.log(`${label}\n  ${faults.join("\n  ")}`);
+      }
+    }
+  }
+} finally {
+  await browser.close();
+  stop();
+}
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed === 0 ? 0 : 1;

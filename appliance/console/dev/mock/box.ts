@@ -1,0 +1,299 @@
+// The machine: hardware, keys, consortium, acceleration, network, updates, backups, logs.
+
+import type { Api, LogLevel } from "../../src/api/types.ts";
+import { addressOf, hashOf } from "./chain.ts";
+import { Answer, Refusal, STREAMED, type Context, type Route } from "./http.ts";
+
+const GIB = 2 ** 30;
+const day = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString();
+const hex = (name: string) => hashOf("key", name).slice(2);
+
+export function keys(): Api<"Key">[] {
+  return [
+    {
+      use: "consensus",
+      uri: "tpm:owner;object=81010010",
+      algorithm: "ed25519",
+      in: "device",
+      public_key: hex("alpha-1"),
+    },
+    {
+      use: "tls",
+      uri: "tpm:owner;object=81010011",
+      algorithm: "ecdsa-p256",
+      in: "device",
+      public_key: `04${hex("tls")}${hex("tls2")}`,
+      certificate: {
+        subject: "CN=alpha-1.box.example, O=Alpha Bank",
+        issuer: "CN=Alpha Bank Boxes CA, O=Alpha Bank",
+        not_before: day(-83),
+        not_after: day(6),
+        standing: "7-days",
+      },
+    },
+    {
+      use: "api",
+      uri: "pkcs11:token=box;object=api",
+      algorithm: "sm2",
+      in: "device",
+      public_key: `04${hex("api")}${hex("api2")}`,
+      certificate: {
+        subject: "CN=alpha-1 API, O=Alpha Bank",
+        issuer: "CN=Alpha Bank Boxes CA, O=Alpha Bank",
+        not_before: day(-10),
+        not_after: day(355),
+        standing: "good",
+      },
+    },
+  ];
+}
+
+function consortium(height: number): Api<"Consortium"> {
+  const names = ["Alpha Bank", "Beta Logistics", "Gamma Port Authority"];
+  const box = (
+    name: string,
+    organisation: number,
+    role: "validator" | "follower",
+    standing: string,
+    appraisal: string,
+  ) => ({
+    name,
+    organisation: names[organisation] ?? "",
+    public_key: hex(name),
+    address: `10.20.0.${10 + organisation}:26656`,
+    role,
+    standing,
+    attested_at: standing === "unattested" ? null : day(-0.02),
+    appraisal,
+  });
+  return {
+    organisations: names.map((name, index) => ({ name, address: addressOf("org", name), boxes: index === 0 ? 2 : 1 })),
+    boxes: [
+      box("alpha-1", 0, "validator", "attested", "release 0.9.3, Secure Boot on"),
+      box("alpha-2", 0, "validator", "attested", "release 0.9.3, Secure Boot on"),
+      box("beta-1", 1, "validator", "attested", "release 0.9.2, Secure Boot on"),
+      box("gamma-1", 2, "validator", "unattested", "no quote since the box joined"),
+    ],
+    validators: ["alpha-1", "alpha-2", "beta-1", "gamma-1"].map((name) => ({
+      name,
+      public_key: hex(name),
+      fee_recipient: addressOf("fee", name),
+    })),
+    proposals: [
+      {
+        id: "17",
+        kind: "add-box",
+        text: "Admit box beta-2 of Beta Logistics as a validator",
+        proposer: "Beta Logistics",
+        opened_at_height: height - 42_000,
+        expires_at_height: height + 130_000,
+        votes: [{ organisation: "Beta Logistics", approve: true }],
+        state: "open",
+      },
+      {
+        id: "16",
+        kind: "parameters",
+        text: "Set the gas limit to 30,000,000",
+        proposer: "Alpha Bank",
+        opened_at_height: height - 900_000,
+        expires_at_height: height - 700_000,
+        votes: [
+          { organisation: "Alpha Bank", approve: true },
+          { organisation: "Beta Logistics", approve: true },
+          { organisation: "Gamma Port Authority", approve: false },
+        ],
+        state: "executed",
+      },
+    ],
+    policy: { "votes needed": "2 of 3 organisations", "blocks to vote": 172_800, "measured images only": true },
+  };
+}
+
+const BACKENDS = [
+  {
+    name: "cpu",
+    algorithms: ["ed25519", "secp256k1", "p256", "sm2", "keccak256", "sm3"],
+    state: "ready",
+    why: "AVX-512 IFMA",
+  },
+  { name: "cuda", algorithms: ["ed25519", "secp256k1", "sm2"], state: "ready", why: "1 device" },
+  { name: "fpga", algorithms: ["secp256k1"], state: "absent", why: "no card answers on PCIe" },
+];
+
+function benchmark(): Api<"BenchmarkResult"> {
+  const rows = ["ed25519", "secp256k1", "p256", "sm2"].flatMap((operation, o) =>
+    ["cpu", "cuda"].flatMap((backend, b) =>
+      [64, 1024, 16_384].map((batch, i) => {
+        const baseline = 9_000 + o * 2_500;
+        const gain = b === 0 ? 6 + o + i : ([2, 18, 64][i] ?? 1);
+        return { operation, backend, batch, per_second: baseline * gain, baseline_per_second: baseline, errors: 0 };
+      }),
+    ),
+  );
+  return {
+    at: new Date().toISOString(),
+    hardware: "16 × Xeon 6430, 1 × H100",
+    baseline: "OpenSSL 3.0, one core",
+    rows,
+  };
+}
+
+const LEVELS: LogLevel[] = ["error", "warn", "info", "debug"];
+
+function logs(level: LogLevel, limit: number): Api<"Logs"> {
+  const messages: [LogLevel, string, string, Record<string, unknown>][] = [
+    ["info", "dolmen_node::commit", "block committed", { height: 1_728_400, elapsed_us: 812 }],
+    ["warn", "dolmen_net::peer", "peer is silent", { peer: "gamma-1", silent_ms: 4_100 }],
+    ["info", "dolmen_rpc", "<img src=x onerror=alert(1)>", { method: "eth_call" }],
+    ["error", "dolmen_update", "the bundle was refused", { reason: "its signature is not of a release key" }],
+    ["debug", "dolmen_pool", "transactions admitted", { count: 250 }],
+  ];
+  const entries = Array.from({ length: 300 }, (_, i) => {
+    const [entryLevel, target, message, fields] = messages[i % messages.length] ?? ["info", "", "", {}];
+    return { at: new Date(Date.now() - i * 900).toISOString(), level: entryLevel, target, message, fields };
+  });
+  return { entries: entries.filter((e) => LEVELS.indexOf(e.level) <= LEVELS.indexOf(level)).slice(0, limit) };
+}
+
+function present({ state }: Context): void {
+  if (state.options.features === "no") {
+    throw new Refusal(404, "not-here", "this box is not one of the image", {
+      next: "update its program as you installed it",
+    });
+  }
+}
+
+export const boxRoutes: Route[] = [
+  {
+    method: "GET",
+    path: "/system",
+    needs: "viewer",
+    handle: ({ state }) => ({
+      disk: {
+        path: "/var/lib/dolmen",
+        total_bytes: 960 * GIB,
+        free_bytes: (state.options.trouble === "all" ? 84 : 702) * GIB,
+      },
+      memory: { total_bytes: 128 * GIB, available_bytes: 91 * GIB, process_bytes: 14 * GIB },
+      load: [3.2, 2.9, 2.7],
+      cpus: 32,
+      temperatures: [
+        { name: "CPU package", celsius: state.options.trouble === "all" ? 91 : 58.5 },
+        { name: "NVMe", celsius: 44 },
+      ],
+      tpm: { present: true, manufacturer: "Infineon", firmware: "7.85", tcti: "device:/dev/tpmrm0" },
+      image: state.options.features === "no" ? null : { version: "0.9.3", slot: "A" },
+      started_at: day(-3),
+    }),
+  },
+  { method: "GET", path: "/keys", needs: "viewer", handle: keys },
+  { method: "GET", path: "/consortium", needs: "viewer", handle: ({ state }) => consortium(state.chain.height) },
+  {
+    method: "GET",
+    path: "/acceleration",
+    needs: "viewer",
+    handle: () => ({ backends: BACKENDS, selected: "cuda", self_test: { at: day(-3), passed: true } }),
+  },
+  {
+    method: "POST",
+    path: "/acceleration/benchmark",
+    needs: "operator",
+    handle: ({ state }) => new Answer(202, state.job(4_000, benchmark())),
+  },
+  {
+    method: "GET",
+    path: "/jobs/*",
+    needs: "viewer",
+    handle: ({ state, params }) => {
+      const job = state.jobs.get(params[0] ?? "");
+      if (!job) throw new Refusal(404, "unknown-job", "there is no such job");
+      const progress = Math.min(1, (Date.now() - job.started) / job.ms);
+      return progress < 1 ? { state: "running", progress } : { state: "done", progress: 1, result: job.result };
+    },
+  },
+  {
+    method: "GET",
+    path: "/network",
+    needs: "viewer",
+    handle: ({ state }) => ({
+      interfaces: [
+        {
+          name: "eth0",
+          mac: "3c:ec:ef:10:22:01",
+          up: true,
+          speed_mbps: 25_000,
+          addresses: ["10.20.0.11/24", "fe80::3eec:efff:fe10:2201/64"],
+        },
+        { name: "eth1", mac: "3c:ec:ef:10:22:02", up: false, speed_mbps: null, addresses: [] },
+      ],
+      config: state.network,
+      tier: "af_xdp",
+      tier_why: "the driver mlx5_core supports zero copy",
+    }),
+  },
+  {
+    method: "PUT",
+    path: "/network",
+    needs: "security-officer",
+    handle: ({ state, body }) => {
+      state.network = body as unknown as Api<"NetworkConfig">;
+      return state.network;
+    },
+  },
+  {
+    method: "GET",
+    path: "/update",
+    needs: "viewer",
+    handle: (context) => {
+      present(context);
+      return { running: "0.9.3", tries_left: null, other: "0.9.2", other_tries_left: null, refused: null };
+    },
+  },
+  {
+    method: "POST",
+    path: "/update",
+    needs: "operator",
+    handle: ({ body }) => {
+      if (typeof body.url === "string" && !body.url.startsWith("https://")) {
+        throw new Refusal(422, "bad-bundle", "the bundle cannot be fetched: the address is not https");
+      }
+      return new Answer(202, { version: "0.9.4" });
+    },
+  },
+  { method: "POST", path: "/update/rollback", needs: "operator", handle: () => new Answer(202) },
+  {
+    method: "GET",
+    path: "/backups",
+    needs: "operator",
+    handle: (context) => {
+      present(context);
+      return {
+        directory: "/mnt/backup",
+        recipients: ["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"],
+        backups: context.state.backups,
+      };
+    },
+  },
+  {
+    method: "POST",
+    path: "/backups",
+    needs: "operator",
+    handle: ({ state }) => new Answer(202, state.job(3_000, state.backups[0])),
+  },
+  {
+    method: "GET",
+    path: "/logs",
+    needs: "operator",
+    handle: ({ query }) => logs((query.get("level") ?? "info") as LogLevel, Number(query.get("limit") ?? 200)),
+  },
+  {
+    method: "POST",
+    path: "/support-bundle",
+    needs: "operator",
+    handle: ({ response }) => {
+      response.writeHead(200, { "Content-Type": "application/gzip" });
+      response.end(Buffer.alloc(2_000, 7));
+      return STREAMED;
+    },
+  },
+];

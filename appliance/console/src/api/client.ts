@@ -1,0 +1,102 @@
+// Requests to the box that served this page. The session is a cookie that scripts cannot read; what changes something
+// carries the session's CSRF token, too.
+
+import { ApiError, problemOf, UNREACHABLE, UNREADABLE } from "./problem";
+
+const BASE = "/api/v1";
+const ANSWER_WAIT_MS = 30_000;
+
+type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+
+let csrfToken: string | null = null;
+let onUnauthenticated: () => void = () => undefined;
+
+/** Takes the token of the session that requests belong to from now on. */
+export function setCsrfToken(token: string | null): void {
+  csrfToken = token;
+}
+
+/** Has `listener` called where a request shows that the session has ended. */
+export function whenUnauthenticated(listener: () => void): void {
+  onUnauthenticated = listener;
+}
+
+/** Codes of 401 that answer a login, not a request of a session. */
+const LOGIN_CODES = new Set(["second-factor-required", "wrong-credentials"]);
+
+interface Options {
+  body?: unknown;
+  /** A file instead of JSON. */
+  file?: Blob;
+  waitMs?: number;
+  signal?: AbortSignal;
+}
+
+async function send(method: Method, path: string, options: Options): Promise<Response> {
+  const headers = new Headers({ Accept: "application/json, application/problem+json" });
+  if (options.body !== undefined) headers.set("Content-Type", "application/json");
+  if (options.file !== undefined) headers.set("Content-Type", "application/octet-stream");
+  if (method !== "GET" && csrfToken !== null) headers.set("X-CSRF-Token", csrfToken);
+  const timeout = AbortSignal.timeout(options.waitMs ?? ANSWER_WAIT_MS);
+  let response: Response;
+  try {
+    response = await fetch(BASE + path, {
+      method,
+      headers,
+      body: options.file ?? (options.body === undefined ? null : JSON.stringify(options.body)),
+      cache: "no-store",
+      credentials: "same-origin",
+      redirect: "error",
+      signal: options.signal ? AbortSignal.any([options.signal, timeout]) : timeout,
+    });
+  } catch (error) {
+    if (options.signal?.aborted) throw error;
+    throw new ApiError({ status: 0, code: UNREACHABLE }, error);
+  }
+  if (response.ok) return response;
+  const problem = problemOf(response.status, parse(await response.text()));
+  if (response.status === 401 && !LOGIN_CODES.has(problem.code)) onUnauthenticated();
+  throw new ApiError(problem);
+}
+
+/** JSON, or the text where it is none. */
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return text.trim().slice(0, 500);
+  }
+}
+
+/** Sends a request and returns the JSON of its answer. */
+export async function request<T>(method: Method, path: string, options: Options = {}): Promise<T> {
+  const response = await send(method, path, options);
+  const text = await response.text();
+  if (text === "") return undefined as T;
+  try {
+    return JSON.parse(text) as T;
+  } catch (error) {
+    throw new ApiError({ status: response.status, code: UNREADABLE }, error);
+  }
+}
+
+export const get = <T>(path: string, signal?: AbortSignal) => request<T>("GET", path, signal ? { signal } : {});
+export const post = <T = undefined>(path: string, body?: unknown) => request<T>("POST", path, { body });
+
+/** Sends a request whose answer is a file, and has the browser keep that. */
+export async function download(method: Method, path: string, name: string, waitMs: number): Promise<void> {
+  const response = await send(method, path, { waitMs });
+  saveBlob(await response.blob(), name);
+}
+
+/** Has the browser keep a file. */
+export function saveBlob(blob: Blob, name: string): void {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  // The download has begun by the next task.
+  setTimeout(() => {
+    URL.revokeObjectURL(link.href);
+  }, 10_000);
+}

@@ -1,0 +1,94 @@
+// Who is logged in. One query holds it; whatever logs in or out writes it.
+
+import { QueryClient, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useCallback } from "react";
+import { get, request, setCsrfToken, whenUnauthenticated } from "./client";
+import { ApiError, problemIn } from "./problem";
+import type { Api, Role } from "./types";
+
+export type Session = Api<"Session">;
+
+const SESSION = ["session"] as const;
+const RANK: Record<Role, number> = { viewer: 0, operator: 1, "security-officer": 2 };
+
+export const queryClient = new QueryClient({
+  defaultOptions: {
+    queries: {
+      staleTime: 5_000,
+      // A refusal stays one; a box that could not be reached may be there the next time.
+      retry: (failures, error) => failures < 2 && (error instanceof ApiError ? error.problem.status === 0 : false),
+      refetchOnWindowFocus: false,
+    },
+    mutations: { retry: false },
+  },
+});
+
+async function fetchSession(): Promise<Session | null> {
+  try {
+    const session = await get<Session>("/session");
+    setCsrfToken(session.csrf_token);
+    return session;
+  } catch (error) {
+    if (problemIn(error).status === 401) return null;
+    throw error;
+  }
+}
+
+whenUnauthenticated(() => {
+  if (queryClient.getQueryData(SESSION) != null) forgetSession();
+});
+
+function forgetSession(): void {
+  setCsrfToken(null);
+  queryClient.setQueryData(SESSION, null);
+  // What one user saw is not for the next.
+  queryClient.removeQueries({ predicate: (query) => query.queryKey[0] !== SESSION[0] && query.queryKey[0] !== "box" });
+}
+
+/** The session as the box sees it: null without one. */
+export function useSessionQuery() {
+  return useQuery({ queryKey: SESSION, queryFn: fetchSession, staleTime: Infinity });
+}
+
+/** The session, where the caller stands behind a login. */
+export function useSession(): Session {
+  const { data } = useSessionQuery();
+  if (!data) throw new Error("there is no session");
+  return data;
+}
+
+/** Takes a new session over. */
+export function useEnter(): (session: Session) => void {
+  const client = useQueryClient();
+  return useCallback(
+    (session) => {
+      setCsrfToken(session.csrf_token);
+      client.setQueryData(SESSION, session);
+    },
+    [client],
+  );
+}
+
+/** Asks the box again who is logged in, where something may have changed that. */
+export async function refreshSession(): Promise<void> {
+  await queryClient.invalidateQueries({ queryKey: SESSION });
+}
+
+/** Ends the session, at the box too where that can be reached. */
+export async function logOut(): Promise<void> {
+  try {
+    await request("DELETE", "/session");
+  } finally {
+    forgetSession();
+  }
+}
+
+/** Whether a role includes another. */
+export function includesRole(role: Role, needed: Role): boolean {
+  return RANK[role] >= RANK[needed];
+}
+
+/** Whether the user's role includes another. */
+export function useMay(needed: Role): boolean {
+  return includesRole(useSession().user.role, needed);
+}

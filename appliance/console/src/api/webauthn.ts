@@ -1,0 +1,48 @@
+// Passkeys. The box sends the options as JSON and takes the credential as JSON (WebAuthn level 3, §5.1).
+
+import { post } from "./client";
+import { ApiError } from "./problem";
+import type { Api } from "./types";
+
+/** Whether this browser can use passkeys on this page at all. */
+export function browserHasPasskeys(): boolean {
+  return (
+    typeof PublicKeyCredential !== "undefined" && typeof PublicKeyCredential.parseCreationOptionsFromJSON === "function"
+  );
+}
+
+function refused(error: unknown): ApiError {
+  const detail = error instanceof Error ? error.message : undefined;
+  return new ApiError({ status: 0, code: "passkey-failed", ...(detail === undefined ? {} : { detail }) }, error);
+}
+
+async function ask(work: () => Promise<Credential | null>): Promise<unknown> {
+  let credential: Credential | null;
+  try {
+    credential = await work();
+  } catch (error) {
+    throw refused(error);
+  }
+  if (!(credential instanceof PublicKeyCredential)) throw refused(undefined);
+  return credential.toJSON();
+}
+
+/** Logs in with a passkey. */
+export async function logInWithPasskey(name: string): Promise<Api<"Session">> {
+  const start = await post<Api<"PasskeyRequest">>("/session/passkey/start", name === "" ? {} : { name });
+  const credential = await ask(() => {
+    const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(start.publicKey);
+    return navigator.credentials.get({ publicKey });
+  });
+  return post<Api<"Session">>("/session/passkey/finish", { request_id: start.request_id, credential });
+}
+
+/** Makes a passkey and stores its public half at the box. */
+export async function addPasskey(name: string): Promise<void> {
+  const start = await post<Api<"PasskeyCreation">>("/me/passkeys/start", { name });
+  const credential = await ask(() => {
+    const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(start.publicKey);
+    return navigator.credentials.create({ publicKey });
+  });
+  await post("/me/passkeys/finish", { request_id: start.request_id, credential });
+}

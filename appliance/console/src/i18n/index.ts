@@ -1,0 +1,77 @@
+// The page's words. A language's file is loaded when it is used; English holds where another lacks a word, which a test
+// keeps from happening.
+
+import i18next from "i18next";
+import { initReactI18next, useTranslation } from "react-i18next";
+import type { Language } from "../api/types";
+import type en from "./en.json";
+
+declare module "i18next" {
+  interface CustomTypeOptions {
+    defaultNS: "translation";
+    resources: { translation: typeof en };
+    strictKeyChecks: true;
+  }
+}
+
+const STORAGE_KEY = "dolmen.language";
+export const LANGUAGES: { code: Language; name: string }[] = [
+  { code: "en", name: "English" },
+  { code: "zh", name: "简体中文" },
+];
+
+const LOADERS: Record<Language, () => Promise<{ default: object }>> = {
+  en: () => import("./en.json"),
+  zh: () => import("./zh.json"),
+};
+
+function isLanguage(value: unknown): value is Language {
+  return value === "en" || value === "zh";
+}
+
+/** What was chosen in this browser, or else what the browser asks for. */
+function initialLanguage(): Language {
+  const kept = localStorage.getItem(STORAGE_KEY);
+  if (isLanguage(kept)) return kept;
+  return navigator.languages.some((tag) => tag.toLowerCase().startsWith("zh")) ? "zh" : "en";
+}
+
+/** Whether somebody chose a language in this browser. */
+export const languageChosen = () => localStorage.getItem(STORAGE_KEY) !== null;
+
+async function load(language: Language): Promise<void> {
+  if (i18next.hasResourceBundle(language, "translation")) return;
+  const { default: words } = await LOADERS[language]();
+  i18next.addResourceBundle(language, "translation", words);
+}
+
+export async function startTranslations(): Promise<void> {
+  await i18next.use(initReactI18next).init({
+    resources: {},
+    lng: initialLanguage(),
+    fallbackLng: "en",
+    // React escapes what it shows.
+    interpolation: { escapeValue: false },
+  });
+  await setLanguage(initialLanguage(), false);
+}
+
+/** Shows the page in a language, and keeps the choice in this browser. */
+export async function setLanguage(language: Language, keep = true): Promise<void> {
+  await load(language);
+  await i18next.changeLanguage(language);
+  document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
+  if (keep) localStorage.setItem(STORAGE_KEY, language);
+}
+
+/** The words, and the language for numbers and dates. */
+export function useWords() {
+  const { t, i18n } = useTranslation();
+  return { t, language: i18n.language === "zh" ? "zh" : "en" };
+}
+
+/** A word whose key comes from the box, or a fallback where this page has no such word. */
+export function wordOr(group: string, code: string, fallback: string): string {
+  const key = `${group}.${code}`;
+  return i18next.exists(key) ? (i18next.t as (key: string) => string)(key) : fallback;
+}
