@@ -70,6 +70,11 @@ export function time(value: string | number | null | undefined, language: string
   return new Intl.DateTimeFormat(localeOf(language), { dateStyle: "medium", timeStyle: "medium" }).format(date);
 }
 
+/** A time of today, to the second. */
+export function clock(value: number, language: string): string {
+  return new Intl.DateTimeFormat(localeOf(language), { timeStyle: "medium" }).format(value);
+}
+
 /** The ends of a hash, key or address, enough to tell it from others at a glance. */
 export function ends(value: string, head = 10, tail = 6): string {
   return value.length <= head + tail + 1 ? value : `${value.slice(0, head)}…${value.slice(-tail)}`;

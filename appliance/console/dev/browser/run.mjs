@@ -23,9 +23,9 @@ try {
       await reset(options);
       const { context, page, faults } = await openPage(browser, variant);
       try {
-        if (login) await logIn(page);
+        if (login) await logIn(context);
         await go(page);
-        await page.waitForTimeout(400);
+        await page.waitForTimeout(250);
         faults.push(...(await axe(page)));
         if (await overflows(page)) faults.push("the page is wider than the window");
         if (folder) {

@@ -3,6 +3,7 @@
 import { createHmac } from "node:crypto";
 import { ORIGIN } from "./lib.mjs";
 
+const TOKEN = "0x5FbDB2315678afecb367f032d93F642f64180aa3";
 const CLAIM_CODE = "d0lm enbx 2026";
 const submit = (page) => page.locator("main button[type=submit]").click();
 const heading = (page) => page.locator("h1").first().waitFor();
@@ -49,6 +50,12 @@ const wizard = (step) => ({
   options: { claimed: "no" },
   go: (page) => wizardTo(page, step),
 });
+
+async function contract(page) {
+  await page.goto(`${ORIGIN}/accounts/${TOKEN}`);
+  await page.locator("#main form button.pf-m-secondary:not(.pf-v6-c-file-upload *)").last().click();
+  await page.locator("[role=tab]").first().waitFor();
+}
 
 /** A screen of the console by its path. */
 const at = (name, path, ready, options = {}) => ({
@@ -106,4 +113,99 @@ export const SCREENS = [
   },
   at("03-dashboard", "/", ".dolmen-chart svg"),
   at("03-dashboard-trouble", "/", ".dolmen-chart svg", { trouble: "all" }),
+  at("04-blocks", "/blocks", "#main table"),
+  at("04-blocks-older", "/blocks?before=1000", "#main table"),
+  at("04-block", "/blocks/1000", "#main table"),
+  at("04-block-missing", "/blocks/99999999999", "#main [role=alert]"),
+  {
+    name: "04-transaction",
+    go: async (page) => {
+      await page.goto(`${ORIGIN}/blocks`);
+      await page.locator("#main td a").first().click();
+      await page.locator("#main a[href^='/transactions/']").first().click();
+      await page.locator("#main .dolmen-list").waitFor();
+    },
+  },
+  at("04-account", "/accounts/0x00000000000000000000000000000000000000a1", "#main .dolmen-facts"),
+  {
+    name: "04-contract-abi",
+    go: async (page) => {
+      await page.goto(`${ORIGIN}/accounts/${TOKEN}`);
+      await page.locator("#abi").fill('[{"type":"function"}]');
+      await page.locator("#main form button[type=submit]").click();
+      await page.locator(".pf-m-error").first().waitFor();
+    },
+  },
+  {
+    name: "04-contract-read",
+    go: async (page) => {
+      await contract(page);
+      const toggles = page.locator(".pf-v6-c-expandable-section__toggle button");
+      await toggles.filter({ hasText: "totalSupply()" }).click();
+      await page.locator(".dolmen-function button[type=submit]:visible").first().click();
+      await page.locator(".dolmen-function .dolmen-pre").waitFor();
+      await toggles.filter({ hasText: "balanceOf(address)" }).click();
+    },
+  },
+  {
+    name: "04-contract-write",
+    go: async (page) => {
+      await contract(page);
+      await page.locator("[role=tab]").nth(1).click();
+    },
+  },
+  {
+    name: "04-contract-events",
+    go: async (page) => {
+      await contract(page);
+      await page.locator("[role=tab]").nth(2).click();
+      await page.locator("#main [role=tabpanel]:visible table").waitFor();
+    },
+  },
+  at("05-consortium", "/consortium", "#main table"),
+  at("05-consortium-boxes", "/consortium?tab=boxes", "#main table"),
+  at("05-consortium-validators", "/consortium?tab=validators", "#main table"),
+  at("05-consortium-proposals", "/consortium?tab=proposals", "#main .dolmen-facts"),
+  at("05-consortium-inbox", "/consortium?tab=inbox", "#main .dolmen-cards"),
+  {
+    name: "05-consortium-inbox-approve",
+    go: async (page) => {
+      await page.goto(`${ORIGIN}/consortium?tab=inbox`);
+      await page.locator("#main .dolmen-cards button.pf-m-primary").first().click();
+      await page.locator("[role=dialog]").waitFor();
+    },
+  },
+  at("05-consortium-no-registrar", "/consortium?tab=inbox", "#main .pf-v6-c-empty-state", { registrar: "no" }),
+  at("06-keys", "/keys", "#main .dolmen-cards"),
+  at("07-acceleration", "/acceleration", "#main table"),
+  {
+    name: "07-acceleration-result",
+    go: async (page) => {
+      await page.goto(`${ORIGIN}/acceleration`);
+      await page.locator("#main button.pf-m-primary").click();
+      await page.locator(".dolmen-chart svg").first().waitFor();
+    },
+  },
+  at("08-network", "/network", "#main form"),
+  at("09-updates", "/updates", "#main form"),
+  at("09-updates-not-here", "/updates", "#main .pf-v6-c-empty-state", { features: "no" }),
+  at("10-backup", "/backup", "#main table"),
+  at("11-logs", "/logs", "#main table"),
+  at("12-users", "/users", "#main table"),
+  {
+    name: "12-users-add",
+    go: async (page) => {
+      await page.goto(`${ORIGIN}/users`);
+      await page.locator("#main button.pf-m-primary").click();
+      await page.locator("[role=dialog] input").first().fill("wang.fang");
+      await page.locator("[role=dialog] button[type=submit]").click();
+      await page.locator("[role=dialog] .dolmen-code-full").waitFor();
+    },
+  },
+  at("12-tokens", "/users?tab=tokens", "#main table"),
+  at("12-settings", "/users?tab=settings", "#main .dolmen-facts"),
+  at("13-audit", "/audit", "#main table"),
+  at("14-account", "/account", "#main form"),
+  at("15-viewer", "/network", "#main form", { role: "viewer" }),
+  at("15-unknown", "/nowhere", "#main button"),
 ];

@@ -44,7 +44,14 @@ function optional<K extends string>(key: K, value: string | undefined): Partial<
 /** The problem in whatever was thrown. */
 export function problemIn(error: unknown): Problem {
   if (error instanceof ApiError) return error.problem;
-  return { status: 0, code: UNREADABLE, detail: error instanceof Error ? error.message : String(error) };
+  if (!(error instanceof Error)) return { status: 0, code: UNREADABLE, detail: String(error) };
+  // viem's errors carry the API's own as a cause, or a short message.
+  for (let cause = error.cause; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof ApiError) return cause.problem;
+  }
+  if (error.name.endsWith("NotFoundError")) return { status: 404, code: "not-on-chain" };
+  if ("shortMessage" in error) return { status: 0, code: "rpc", detail: String(error.shortMessage) };
+  return { status: 0, code: UNREADABLE, detail: error.message };
 }
 
 /** Whether this box has no such thing at all, rather than refusing it now. */

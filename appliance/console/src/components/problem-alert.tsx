@@ -5,35 +5,35 @@ import { span } from "../format";
 
 /** A problem in the page's language: what happened, why, and what to do. */
 export function useProblemText() {
-    const { t, language } = useWords();
-    return (problem: Problem) => {
-        const title = wordOr(
-            "problem",
-            `${problem.code}.title`,
-            problem.title ?? t("problem.unknown", { code: problem.code }),
-        );
-        // The box's own words hold what a translation cannot: names, numbers and reasons.
-        const cause = problem.detail ?? wordOr("problem", `${problem.code}.cause`, "");
-        const own = wordOr("problem", `${problem.code}.next`, problem.next ?? "");
-        const wait =
-            problem.retry_after_s === undefined
-                ? ""
-                : t("problem.retry", { wait: span(problem.retry_after_s * 1000, language) });
-        return {
-            title,
-            cause: cause === title ? "" : cause,
-            next: [own, wait].filter((text) => text !== "").join(" "),
-        };
+  const { t, language } = useWords();
+  return (problem: Problem) => {
+    const title = wordOr(
+      "problem",
+      `${problem.code}.title`,
+      problem.title ?? t("problem.unknown", { code: problem.code }),
+    );
+    // The box's own words hold what a translation cannot: names, numbers and reasons.
+    const cause = problem.detail ?? wordOr("problem", `${problem.code}.cause`, "");
+    const own = wordOr("problem", `${problem.code}.next`, problem.next ?? "");
+    const wait =
+      problem.retry_after_s === undefined
+        ? ""
+        : t("problem.retry", { wait: span(problem.retry_after_s * 1000, language) });
+    return {
+      title,
+      cause: cause === title ? "" : cause,
+      next: [own, wait].filter((text) => text !== "").join(" "),
     };
+  };
 }
 
 /** Why something failed. */
 export function ProblemAlert({ error, ...props }: { error: unknown } & Omit<AlertProps, "title" | "variant">) {
-    const words = useProblemText()(problemIn(error));
-    return (
-        <Alert variant="danger" isInline {...props} title={words.title} role="alert">
-            {words.cause !== "" && <p className="dolmen-sentence">{words.cause}</p>}
-            {words.next !== "" && <p className="dolmen-sentence">{words.next}</p>}
-        </Alert>
-    );
+  const words = useProblemText()(problemIn(error));
+  return (
+    <Alert variant="danger" isInline {...props} title={words.title} role="alert">
+      {words.cause !== "" && <p className="dolmen-sentence">{words.cause}</p>}
+      {words.next !== "" && <p className="dolmen-sentence">{words.next}</p>}
+    </Alert>
+  );
 }

@@ -6,47 +6,47 @@ import { useLocation } from "react-router";
 let navigated = false;
 
 interface Props {
-    title: string;
-    intro?: ReactNode;
-    actions?: ReactNode;
-    above?: ReactNode;
-    children: ReactNode;
+  title: string;
+  intro?: ReactNode;
+  actions?: ReactNode;
+  above?: ReactNode;
+  children: ReactNode;
 }
 
 /** A screen of the console. Its heading takes the focus where somebody came here by a link. */
 export function Screen({ title, intro, actions, above, children }: Props) {
-    const heading = useRef<HTMLHeadingElement>(null);
-    const { pathname } = useLocation();
-    useEffect(() => {
-        if (navigated) heading.current?.focus();
-        navigated = true;
-    }, [pathname]);
-    return (
-        <>
-            <title>{`${title} · Dolmen`}</title>
-            <PageSection hasBodyWrapper={false} className="dolmen-head">
-                {above}
-                <Flex
-                    justifyContent={{ default: "justifyContentSpaceBetween" }}
-                    alignItems={{ default: "alignItemsFlexStart" }}
-                    gap={{ default: "gapMd" }}
-                >
-                    <FlexItem>
-                        <Title headingLevel="h1" size="2xl" ref={heading} tabIndex={-1}>
-                            {title}
-                        </Title>
-                        {intro !== undefined && (
-                            <Content component="p" className="dolmen-intro">
-                                {intro}
-                            </Content>
-                        )}
-                    </FlexItem>
-                    {actions !== undefined && <FlexItem>{actions}</FlexItem>}
-                </Flex>
-            </PageSection>
-            <PageSection hasBodyWrapper={false} isFilled>
-                {children}
-            </PageSection>
-        </>
-    );
+  const heading = useRef<HTMLHeadingElement>(null);
+  const { pathname } = useLocation();
+  useEffect(() => {
+    if (navigated) heading.current?.focus();
+    navigated = true;
+  }, [pathname]);
+  return (
+    <>
+      <title>{`${title} · Dolmen`}</title>
+      <PageSection hasBodyWrapper={false} className="dolmen-head">
+        {above}
+        <Flex
+          justifyContent={{ default: "justifyContentSpaceBetween" }}
+          alignItems={{ default: "alignItemsFlexStart" }}
+          gap={{ default: "gapMd" }}
+        >
+          <FlexItem>
+            <Title headingLevel="h1" size="2xl" ref={heading} tabIndex={-1}>
+              {title}
+            </Title>
+            {intro !== undefined && (
+              <Content component="p" className="dolmen-intro">
+                {intro}
+              </Content>
+            )}
+          </FlexItem>
+          {actions !== undefined && <FlexItem>{actions}</FlexItem>}
+        </Flex>
+      </PageSection>
+      <PageSection hasBodyWrapper={false} isFilled>
+        {children}
+      </PageSection>
+    </>
+  );
 }

@@ -15,48 +15,48 @@ const SeriesChart = lazy(() => import("../../components/series-chart").then((m) 
 
 /** The box and its chain at a glance. */
 export function Dashboard() {
-    const { t } = useWords();
-    const live = useLive();
-    return (
-        <Screen title={t("menu.dashboard")}>
-            <div className="dolmen-stack">
-                <HealthAlerts live={live} />
-                {live.status === null ? (
-                    <Waiting />
-                ) : (
-                    <>
-                        <Figures live={live} status={live.status} />
-                        <div className="dolmen-columns">
-                            <Throughput />
-                            <MachineCard />
-                            <RecentBlocks />
-                            <BoxCard status={live.status} />
-                        </div>
-                        <PeersCard status={live.status} />
-                    </>
-                )}
+  const { t } = useWords();
+  const live = useLive();
+  return (
+    <Screen title={t("menu.dashboard")}>
+      <div className="dolmen-stack">
+        <HealthAlerts live={live} />
+        {live.status === null ? (
+          <Waiting />
+        ) : (
+          <>
+            <Figures live={live} status={live.status} />
+            <div className="dolmen-columns">
+              <Throughput />
+              <MachineCard />
+              <RecentBlocks />
+              <BoxCard status={live.status} />
             </div>
-        </Screen>
-    );
+            <PeersCard status={live.status} />
+          </>
+        )}
+      </div>
+    </Screen>
+  );
 }
 
 function Throughput() {
-    const { t, language } = useWords();
-    const { transactions, rates } = useLive();
-    return (
-        <Card>
-            <CardTitle component="h2">{t("dashboard.tps_chart")}</CardTitle>
-            <CardBody>
-                <Suspense fallback={<Waiting />}>
-                    <SeriesChart
-                        values={transactions}
-                        label={t("dashboard.tps_described", {
-                            mean: decimal(rates?.transactions, language),
-                            seconds: transactions.length,
-                        })}
-                    />
-                </Suspense>
-            </CardBody>
-        </Card>
-    );
+  const { t, language } = useWords();
+  const { transactions, rates } = useLive();
+  return (
+    <Card>
+      <CardTitle component="h2">{t("dashboard.tps_chart")}</CardTitle>
+      <CardBody>
+        <Suspense fallback={<Waiting />}>
+          <SeriesChart
+            values={transactions}
+            label={t("dashboard.tps_described", {
+              mean: decimal(rates?.transactions, language),
+              seconds: transactions.length,
+            })}
+          />
+        </Suspense>
+      </CardBody>
+    </Card>
+  );
 }

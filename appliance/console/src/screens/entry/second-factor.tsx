@@ -14,115 +14,115 @@ import { EntryLayout } from "./layout";
 type Stage = { at: "choose" } | { at: "totp" } | { at: "passkey" } | { at: "codes"; codes: string[] };
 
 interface StepsProps {
-    box: Api<"Box">;
-    done: () => void;
+  box: Api<"Box">;
+  done: () => void;
 }
 
 /** Chooses a second factor and sets it up. */
 export function SecondFactorSteps({ box, done }: StepsProps) {
-    const { t } = useWords();
-    const hasPasskeys = box.passkeys && browserHasPasskeys();
-    const [kind, setKind] = useState<"totp" | "passkey">(hasPasskeys ? "passkey" : "totp");
-    const [stage, setStage] = useState<Stage>({ at: "choose" });
-    const back = () => {
-        setStage({ at: "choose" });
-    };
-    if (stage.at === "totp") {
-        return (
-            <TotpSetup
-                back={back}
-                confirmed={(codes) => {
-                    setStage({ at: "codes", codes });
-                }}
-            />
-        );
-    }
-    if (stage.at === "codes") return <RecoveryCodes codes={stage.codes} done={done} />;
-    if (stage.at === "passkey") return <PasskeySetup done={done} back={back} />;
+  const { t } = useWords();
+  const hasPasskeys = box.passkeys && browserHasPasskeys();
+  const [kind, setKind] = useState<"totp" | "passkey">(hasPasskeys ? "passkey" : "totp");
+  const [stage, setStage] = useState<Stage>({ at: "choose" });
+  const back = () => {
+    setStage({ at: "choose" });
+  };
+  if (stage.at === "totp") {
     return (
-        <Form
-            onSubmit={(event) => {
-                event.preventDefault();
-                setStage({ at: kind });
-            }}
-        >
-            <p>{t("factor.why")}</p>
-            <Radio
-                id="factor-totp"
-                name="factor"
-                label={t("factor.totp")}
-                description={t("factor.totp_what")}
-                isChecked={kind === "totp"}
-                onChange={() => {
-                    setKind("totp");
-                }}
-            />
-            <Radio
-                id="factor-passkey"
-                name="factor"
-                label={t("factor.passkey")}
-                description={t("factor.passkey_what")}
-                isChecked={kind === "passkey"}
-                isDisabled={!hasPasskeys}
-                onChange={() => {
-                    setKind("passkey");
-                }}
-            />
-            {!hasPasskeys && (
-                <Alert variant="info" isInline isPlain title={t("factor.no_passkeys")}>
-                    {box.passkeys
-                        ? t("factor.no_passkeys_browser")
-                        : t("factor.no_passkeys_address", { names: box.host_names.join(", ") || "–" })}
-                </Alert>
-            )}
-            <ActionGroup>
-                <Button type="submit">{t("common.continue")}</Button>
-            </ActionGroup>
-        </Form>
+      <TotpSetup
+        back={back}
+        confirmed={(codes) => {
+          setStage({ at: "codes", codes });
+        }}
+      />
     );
+  }
+  if (stage.at === "codes") return <RecoveryCodes codes={stage.codes} done={done} />;
+  if (stage.at === "passkey") return <PasskeySetup done={done} back={back} />;
+  return (
+    <Form
+      onSubmit={(event) => {
+        event.preventDefault();
+        setStage({ at: kind });
+      }}
+    >
+      <p>{t("factor.why")}</p>
+      <Radio
+        id="factor-totp"
+        name="factor"
+        label={t("factor.totp")}
+        description={t("factor.totp_what")}
+        isChecked={kind === "totp"}
+        onChange={() => {
+          setKind("totp");
+        }}
+      />
+      <Radio
+        id="factor-passkey"
+        name="factor"
+        label={t("factor.passkey")}
+        description={t("factor.passkey_what")}
+        isChecked={kind === "passkey"}
+        isDisabled={!hasPasskeys}
+        onChange={() => {
+          setKind("passkey");
+        }}
+      />
+      {!hasPasskeys && (
+        <Alert variant="info" isInline isPlain title={t("factor.no_passkeys")}>
+          {box.passkeys
+            ? t("factor.no_passkeys_browser")
+            : t("factor.no_passkeys_address", { names: box.host_names.join(", ") || "–" })}
+        </Alert>
+      )}
+      <ActionGroup>
+        <Button type="submit">{t("common.continue")}</Button>
+      </ActionGroup>
+    </Form>
+  );
 }
 
 function PasskeySetup({ done, back }: { done: () => void; back: () => void }) {
-    const { t } = useWords();
-    const [name, setName] = useState("");
-    const add = useMutation({ mutationFn: () => addPasskey(name.trim()), onSuccess: done });
-    return (
-        <Form
-            onSubmit={(event) => {
-                event.preventDefault();
-                add.mutate();
-            }}
-        >
-            <p>{t("factor.passkey_how")}</p>
-            <Field
-                label={t("factor.passkey_name")}
-                value={name}
-                set={setName}
-                isRequired
-                help={t("factor.passkey_name_help")}
-            />
-            {add.isError && <ProblemAlert error={add.error} />}
-            <ActionGroup>
-                <Button type="submit" isLoading={add.isPending} isDisabled={name.trim() === "" || add.isPending}>
-                    {t("factor.passkey_add")}
-                </Button>
-                <Button variant="link" onClick={back}>
-                    {t("common.back")}
-                </Button>
-            </ActionGroup>
-        </Form>
-    );
+  const { t } = useWords();
+  const [name, setName] = useState("");
+  const add = useMutation({ mutationFn: () => addPasskey(name.trim()), onSuccess: done });
+  return (
+    <Form
+      onSubmit={(event) => {
+        event.preventDefault();
+        add.mutate();
+      }}
+    >
+      <p>{t("factor.passkey_how")}</p>
+      <Field
+        label={t("factor.passkey_name")}
+        value={name}
+        set={setName}
+        isRequired
+        help={t("factor.passkey_name_help")}
+      />
+      {add.isError && <ProblemAlert error={add.error} />}
+      <ActionGroup>
+        <Button type="submit" isLoading={add.isPending} isDisabled={name.trim() === "" || add.isPending}>
+          {t("factor.passkey_add")}
+        </Button>
+        <Button variant="link" onClick={back}>
+          {t("common.back")}
+        </Button>
+      </ActionGroup>
+    </Form>
+  );
 }
 
 /** What a user without a second factor meets before the console. */
 export function PendingSecondFactor({ box }: { box: Api<"Box"> }) {
-    const { t } = useWords();
-    return (
-        <EntryLayout boxName={box.name} title={t("factor.title")}>
-            <SecondFactorSteps box={box} done={() => void refreshSession()} />
-            <Button variant="link" isInline className="dolmen-aside" onClick={() => void logOut()}>
-                {t("session.log_out")}
-            </Button>
-        </EntryLayout>
-    );
+  const { t } = useWords();
+  return (
+    <EntryLayout boxName={box.name} title={t("factor.title")}>
+      <SecondFactorSteps box={box} done={() => void refreshSession()} />
+      <Button variant="link" isInline className="dolmen-aside" onClick={() => void logOut()}>
+        {t("session.log_out")}
+      </Button>
+    </EntryLayout>
+  );
 }
