@@ -88,7 +88,7 @@ function Boxes({ data }: { data: Data }) {
         },
         { label: t("consortium.attested_at"), cell: (box) => time(box.attested_at, language) },
         { label: t("consortium.appraisal"), cell: (box) => box.appraisal ?? "–" },
-        { label: t("common.address"), cell: (box) => <code className="dolmen-code">{box.address}</code> },
+        { label: t("common.address"), cell: (box) => <code className="dolmen-code">{box.address}</code>, nowrap: true },
       ]}
     />
   );
