@@ -2,6 +2,7 @@ import { Bullseye, Button, Spinner } from "@patternfly/react-core";
 import { lazy, Suspense, useEffect, useState } from "react";
 import { useBox } from "./api/queries";
 import { useSessionQuery } from "./api/session";
+import { Boundary } from "./components/boundary";
 import { ProblemAlert } from "./components/problem-alert";
 import { languageChosen, setLanguage, useWords } from "./i18n";
 import { EntryLayout } from "./screens/entry/layout";
@@ -20,9 +21,11 @@ const Shell = lazy(() => import("./shell").then(({ Shell }) => ({ default: Shell
 /** Leads to what the box and the session allow: the first run, a login, what a login still lacks, or the console. */
 export function App() {
   return (
-    <Suspense fallback={<Waiting />}>
-      <Gate />
-    </Suspense>
+    <Boundary place="">
+      <Suspense fallback={<Waiting />}>
+        <Gate />
+      </Suspense>
+    </Boundary>
   );
 }
 

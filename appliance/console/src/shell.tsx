@@ -33,6 +33,7 @@ import { request } from "./api/client";
 import { useLive, useLiveStream } from "./api/live";
 import { includesRole, logOut, useSession } from "./api/session";
 import { Waiting } from "./app";
+import { Boundary } from "./components/boundary";
 import { LanguageMenu, ThemeButton } from "./components/choices";
 import { IdleGuard } from "./components/idle-guard";
 import { Mark } from "./components/mark";
@@ -46,6 +47,7 @@ const MAIN = "main";
 /** The console: bar, menu, and the screen that the address names. */
 export function Shell({ boxName }: { boxName: string }) {
   const { t } = useWords();
+  const { pathname } = useLocation();
   useLiveStream();
   const skip = (
     <SkipToContent
@@ -68,14 +70,16 @@ export function Shell({ boxName }: { boxName: string }) {
         mainContainerId={MAIN}
         mainAriaLabel={t("shell.main")}
       >
-        <Suspense fallback={<Waiting />}>
-          <Routes>
-            {[...PLACES, ...INNER].map(({ path, screen: Shown }) => (
-              <Route key={path} path={path} element={<Shown />} />
-            ))}
-            <Route path="*" element={<Unknown />} />
-          </Routes>
-        </Suspense>
+        <Boundary place={pathname}>
+          <Suspense fallback={<Waiting />}>
+            <Routes>
+              {[...PLACES, ...INNER].map(({ path, screen: Shown }) => (
+                <Route key={path} path={path} element={<Shown />} />
+              ))}
+              <Route path="*" element={<Unknown />} />
+            </Routes>
+          </Suspense>
+        </Boundary>
       </Page>
       <IdleGuard />
     </NoticesProvider>

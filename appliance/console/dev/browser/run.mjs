@@ -1,6 +1,7 @@
 // `npm run browser`: each screen in the built console, at two widths, two themes and two languages, against the mock.
 // Fails on what axe calls serious or critical, on errors of the page, on requests to elsewhere, and on a page wider
-// than the window. SHOTS names a folder for pictures; ONLY takes screens whose name it contains.
+// than the window. SHOTS names a folder for pictures; ONLY takes screens whose name it contains, and VARIANTS is a
+// pattern such as "390-dark".
 
 import { axe, launch, logIn, openPage, overflows, picture, reset, serve, stretch } from "./lib.mjs";
 import { SCREENS } from "./screens.mjs";
@@ -10,14 +11,15 @@ const only = process.env.ONLY ?? "";
 const variants = [1280, 390].flatMap((width) =>
   ["light", "dark"].flatMap((theme) => ["en", "zh"].map((language) => ({ width, theme, language }))),
 );
-const quick = process.env.QUICK === "1" ? [variants[0], variants[7]] : variants;
+const wanted = new RegExp(process.env.VARIANTS ?? "");
+const chosen = variants.filter(({ width, theme, language }) => wanted.test(`${width}-${theme}-${language}`));
 
 const stop = await serve();
 const browser = await launch();
 let failed = 0;
 let passed = 0;
 try {
-  for (const variant of quick) {
+  for (const variant of chosen) {
     for (const { name, options, login = true, go } of SCREENS.filter((screen) => screen.name.includes(only))) {
       const label = `${name}-${variant.width}-${variant.theme}-${variant.language}`;
       await reset(options);

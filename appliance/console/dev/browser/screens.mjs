@@ -8,7 +8,7 @@ const CLAIM_CODE = "d0lm enbx 2026";
 const submit = (page) => page.locator("main button[type=submit]").click();
 const heading = (page) => page.locator("h1").first().waitFor();
 
-function totp(secret) {
+export function totp(secret) {
   const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
   const bits = Array.from(secret, (c) => alphabet.indexOf(c).toString(2).padStart(5, "0")).join("");
   const key = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));

@@ -27,12 +27,14 @@ function numberOf(chain: Chain, tag: unknown): number {
 
 function call(data: Hex): Hex {
   const { functionName, args } = decodeFunctionData({ abi: erc20Abi, data });
-  const encode = (result: string | number | bigint) => encodeFunctionResult({ abi: erc20Abi, functionName, result });
+  const encode = (result: string | number | bigint | boolean) =>
+    encodeFunctionResult({ abi: erc20Abi, functionName, result });
   if (functionName === "name") return encode("Consortium Settlement");
   if (functionName === "symbol") return encode("CST");
   if (functionName === "decimals") return encode(18);
   if (functionName === "totalSupply") return encode(SUPPLY);
   if (functionName === "balanceOf") return encode(BigInt(args[0].slice(0, 10)) * 10n ** 12n);
+  if (functionName === "transfer" && args[1] < SUPPLY) return encode(true);
   throw new RpcError(3, "execution reverted");
 }
 
