@@ -49,7 +49,7 @@ export function DataTable<T>({ label, columns, rows, id }: Props<T>) {
                 key={column.label}
                 dataLabel={column.label}
                 className={classOf(column)}
-                {...(column.nowrap ? { modifier: "nowrap" as const } : { modifier: "breakWord" as const })}
+                {...(column.nowrap ? { modifier: "nowrap" as const } : {})}
               >
                 {column.cell(row)}
               </Td>

@@ -3,7 +3,7 @@ import { problemIn, type Problem } from "../api/problem";
 import { useWords, wordOr } from "../i18n";
 import { span } from "../format";
 
-/** A problem in the page's language: what happened, why, and what to do. */
+/** A problem in the page's language where it knows its code, and else in the box's own words. */
 export function useProblemText() {
   const { t, language } = useWords();
   return (problem: Problem) => {
@@ -12,9 +12,8 @@ export function useProblemText() {
       `${problem.code}.title`,
       problem.title ?? t("problem.unknown", { code: problem.code }),
     );
-    // The box's own words hold what a translation cannot: names, numbers and reasons.
-    const cause = problem.detail ?? wordOr("problem", `${problem.code}.cause`, "");
-    const own = wordOr("problem", `${problem.code}.next`, problem.next ?? "");
+    const cause = wordOr("problem", `${problem.code}.cause`, "") || (problem.detail ?? "");
+    const own = wordOr("problem", `${problem.code}.next`, "") || (problem.next ?? "");
     const wait =
       problem.retry_after_s === undefined
         ? ""

@@ -49,7 +49,11 @@ export function Audit() {
                 { label: "#", cell: ({ seq }) => seq, align: "end" },
                 { label: t("explorer.time"), cell: ({ at }) => time(at, language) },
                 { label: t("audit.who"), cell: ({ who }) => who },
-                { label: t("audit.from"), cell: ({ from }) => <code className="dolmen-code">{from}</code> },
+                {
+                  label: t("audit.from"),
+                  cell: ({ from }) => <code className="dolmen-code">{from}</code>,
+                  nowrap: true,
+                },
                 {
                   label: t("audit.action"),
                   cell: ({ action, target }) => (
