@@ -48,7 +48,7 @@ export async function openPage(browser, { width = 1280, theme = "light", languag
     locale: language === "zh" ? "zh-CN" : "en-US",
   });
   const page = await context.newPage();
-  page.setDefaultTimeout(10_000);
+  page.setDefaultTimeout(30_000);
   const faults = [];
   page.on("console", (message) => {
     // A refusal that a test provokes is logged by the browser, too.

@@ -36,7 +36,8 @@ try {
         }
       } catch (error) {
         faults.push(String(error).slice(0, 600));
-        if (folder) await picture(page, folder, `${label}-failed`);
+        // The fault is what counts: a page that hangs gives no picture either.
+        if (folder) await picture(page, folder, `${label}-failed`).catch(() => undefined);
       }
       await context.close();
       if (faults.length === 0) passed += 1;
