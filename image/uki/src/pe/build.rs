@@ -38,7 +38,7 @@ impl Builder {
     /// # Errors
     ///
     /// [`PeError::Signed`] if it has a signature, [`PeError::Headers`] if something follows its sections, or is where
-    /// the entries of new ones go.
+    /// the entries of new ones go, or if it ends where no section may begin.
     pub fn new(image: &Image<'_>) -> Result<Self, PeError> {
         if !image.certificate_table().is_empty() {
             return Err(PeError::Signed);
@@ -55,6 +55,10 @@ impl Builder {
         builder.strip_symbols(image.sections_end());
         if builder.bytes.len() != image.sections_end() {
             return Err(PeError::Headers("bytes follow its sections"));
+        }
+        // Padding would be a gap between sections.
+        if !builder.bytes.len().is_multiple_of(builder.file_alignment) {
+            return Err(PeError::Headers("its end is not aligned"));
         }
         let free = builder.table + builder.sections.len() * ENTRY_LENGTH..builder.headers_size;
         if builder.bytes[free].iter().any(|byte| *byte != 0) {

@@ -151,6 +151,15 @@ fn symbols_are_dropped() {
     assert!(matches!(Builder::new(&parse(&hidden)), Err(PeError::Headers(_))));
 }
 
+/// Nothing is added where padding would be a gap that no reader of images takes.
+#[test]
+fn ends_that_are_not_aligned() {
+    let mut bytes = image(&[(".text", &[1; 600])]);
+    Builder::new(&parse(&bytes)).unwrap();
+    put_u32(&mut bytes, PE + 60, &[1024]);
+    assert!(matches!(Builder::new(&parse(&bytes)), Err(PeError::Headers("its end is not aligned"))));
+}
+
 #[test]
 fn a_uki_says_whether_its_kernel_minds() {
     let (stub, mut kernel) = (stub("257.13-1~deb13u1"), kernel());
