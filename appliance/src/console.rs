@@ -105,8 +105,8 @@ async fn look(dir: &Path, recovery_key: &Path) -> Status {
         status.claim_code = fs::read_to_string(&update.claim_code).ok().map(|code| code.trim().to_owned());
         status.update = Report::load(&update.report).and_then(|report| what_became_of(&report));
     }
-    status.fingerprint = status::certificate(&config).and_then(|path| fingerprint(&path));
-    match status::ask_own(&config).await {
+    status.fingerprint = fingerprint(&status::certificate(&config));
+    match status::ask_own(&config, dir).await {
         Ok(answer) => understand(&answer, &mut status),
         // It is there before it serves: a chain takes its time to open.
         Err(error) => tracing::debug!(error = format!("{error:#}"), "the box does not answer yet"),

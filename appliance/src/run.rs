@@ -22,7 +22,7 @@ use crate::{
         Backend,
         keys::{self, Keys},
     },
-    config::{BoxConfig, KeySettings, SyncFrom, VoteCounter, load_genesis},
+    config::{self, BoxConfig, KeySettings, SyncFrom, VoteCounter, load_genesis},
     logging,
     pledge::{Home, Keeping},
     supervisor,
@@ -135,13 +135,14 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
         tracing::info!("stopped");
         return Ok(());
     };
-    let directory = args.config.parent().unwrap_or(Path::new(".")).to_owned();
-    let home = Home { directory, keys: keys.clone(), consensus: key.clone(), p2p: config.p2p.listen };
+    let directory = config::directory(&args.config).to_owned();
+    let home =
+        Home { directory: directory.clone(), keys: keys.clone(), consensus: key.clone(), p2p: config.p2p.listen };
     let keeping = Keeping::start(home, node.clone());
     let provisioning = keeping.as_ref().map(Keeping::reports);
     let keys = page_keys(&keys, &config, key)?;
-    let certificate = keys.tls.as_ref().map(|(_, tls)| tls.fingerprint.clone());
-    let admin = admin::Server::start(&config, &genesis, node.clone(), keys, provisioning).await?;
+    let certificate = keys.tls.1.fingerprint.clone();
+    let admin = admin::Server::start(&config, &genesis, node.clone(), keys, provisioning, &directory).await?;
     let (height, rpc, ui) = (node.head().block.number(), node.rpc_address(), admin.address());
     tracing::info!(height, %rpc, %ui, certificate, "serving");
     supervisor::ready();
@@ -165,7 +166,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
 /// The keys of the web page, made where there are none.
 fn page_keys(keys: &Keys, config: &BoxConfig, consensus: Arc<dyn Signer>) -> anyhow::Result<admin::BoxKeys> {
     let BoxConfig { name, admin, keys: KeySettings { tls, api, .. }, .. } = config;
-    let tls = tls.as_ref().map(|uri| page_tls(keys, uri, name, admin.listen, &admin.hosts)).transpose()?;
+    let tls = page_tls(keys, tls, name, admin.listen, &admin.hosts)?;
     let api = api.as_ref().map(|uri| page_key(keys, uri, &[Domain::Api])).transpose()?;
     Ok(admin::BoxKeys { consensus, tls, api })
 }

@@ -10,18 +10,28 @@ use anyhow::Context as _;
 use clap::Args;
 use serde_json::Value;
 
-use crate::{config::BoxConfig, http};
+use crate::{
+    config::{self, BoxConfig},
+    http, local_token,
+};
 
 /// Arguments of `dolmen status`.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  dolmen status\n  dolmen status --url http://10.0.0.5:9545 --json")]
+#[command(after_help = "Examples:\n  dolmen status --config /etc/dolmen/box.toml\n  \
+                  dolmen status --url https://10.0.0.5:9545 --certificate tls.pem --token token --json")]
 pub(crate) struct StatusArgs {
-    /// The box's web page.
-    #[arg(long, default_value = "http://127.0.0.1:9545")]
-    url: String,
-    /// The box's certificate, keys/tls.pem in its directory, where its page is HTTPS.
-    #[arg(long, value_name = "FILE")]
+    /// The settings of a box on this machine, which say where its page is.
+    #[arg(long, value_name = "FILE", default_value = "box.toml", conflicts_with = "url")]
+    config: PathBuf,
+    /// The web page of a box, on any machine.
+    #[arg(long, requires = "certificate", requires = "token")]
+    url: Option<String>,
+    /// The certificate of that page: keys/tls.pem in the box's directory.
+    #[arg(long, value_name = "FILE", requires = "url")]
     certificate: Option<PathBuf>,
+    /// A file with an API token of that box, or its own local-token, both of which show what a viewer sees.
+    #[arg(long, value_name = "FILE", requires = "url")]
+    token: Option<PathBuf>,
     /// Print the JSON that the box answers.
     #[arg(long)]
     json: bool,
@@ -29,7 +39,7 @@ pub(crate) struct StatusArgs {
 
 /// A box's own words about itself.
 pub(crate) struct Answer {
-    /// `/api/status`.
+    /// `/api/v1/status`.
     pub(crate) status: Value,
     /// Whether it has the latest blocks.
     pub(crate) ready: bool,
@@ -40,35 +50,39 @@ pub(crate) struct Answer {
 /// Longest wait for an answer: a box that is busy may be late.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(30);
 
-/// Asks the box whose page is at an address, with its certificate where that is HTTPS.
-pub(crate) async fn ask(url: &str, certificate: Option<&Path>) -> anyhow::Result<Answer> {
+/// Asks the box whose page is at an address, has a certificate, and takes a token.
+async fn ask(url: &str, certificate: &Path, token: &Path) -> anyhow::Result<Answer> {
     let base = url.trim_end_matches('/');
     let hint = || format!("no box answers at {base}; give the address of its web page with --url");
-    let client = http::trusting(reqwest::Client::builder().timeout(ANSWER_WAIT_MAX), certificate)?.build()?;
+    let client = http::trusting(reqwest::Client::builder().timeout(ANSWER_WAIT_MAX), certificate)?;
+    let client = http::showing(client, token)?.build()?;
     let get = |path: &str| client.get(format!("{base}{path}")).send();
-    let response = get("/api/status").await.with_context(hint)?;
+    let response = get("/api/v1/status").await.with_context(hint)?;
     let status = response.error_for_status().with_context(hint)?.json().await.with_context(hint)?;
     let ready = get("/readyz").await.with_context(hint)?;
     let is_ready = ready.status().is_success();
     Ok(Answer { status, ready: is_ready, reason: ready.text().await.unwrap_or_default().trim().to_owned() })
 }
 
-/// Asks the box of these settings on this machine.
-pub(crate) async fn ask_own(config: &BoxConfig) -> anyhow::Result<Answer> {
-    let (listen, certificate) = (config.admin.listen, certificate(config));
-    let scheme = if certificate.is_some() { "https" } else { "http" };
+/// Asks the box of these settings, which are in its directory, on this machine.
+pub(crate) async fn ask_own(config: &BoxConfig, directory: &Path) -> anyhow::Result<Answer> {
+    let token = local_token::path(directory);
+    let listen = config.admin.listen;
     let ip = if listen.ip().is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { listen.ip() };
-    ask(&format!("{scheme}://{}", SocketAddr::new(ip, listen.port())), certificate.as_deref()).await
+    ask(&format!("https://{}", SocketAddr::new(ip, listen.port())), &certificate(config), &token).await
 }
 
-/// The certificate of a box's page, where that is HTTPS.
-pub(crate) fn certificate(config: &BoxConfig) -> Option<PathBuf> {
-    config.keys.tls.as_ref().map(|_| config.keys.devices.dir.join("tls.pem"))
+/// The certificate of a box's page.
+pub(crate) fn certificate(config: &BoxConfig) -> PathBuf {
+    config.keys.devices.dir.join("tls.pem")
 }
 
 /// Prints the status; `false` where the box is not ready.
 pub(crate) async fn status(args: StatusArgs) -> anyhow::Result<bool> {
-    let Answer { status, ready: is_ready, reason } = ask(&args.url, args.certificate.as_deref()).await?;
+    let Answer { status, ready: is_ready, reason } = match (&args.url, &args.certificate, &args.token) {
+        (Some(url), Some(certificate), Some(token)) => ask(url, certificate, token).await?,
+        _ => ask_own(&BoxConfig::load(&args.config)?, config::directory(&args.config)).await?,
+    };
     if args.json {
         anstream::println!("{}", serde_json::to_string_pretty(&status)?);
         return Ok(is_ready);

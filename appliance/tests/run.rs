@@ -1,7 +1,7 @@
 //! `dolmen run`: a chain of one box, asked and stopped from outside.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{BufRead as _, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     path::Path,
     process::{Child, ChildStderr, Command, Stdio},
@@ -12,6 +12,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
+use openssl::ssl::{SslConnector, SslMethod, SslStream};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -26,7 +27,8 @@ struct Running {
     log: BufReader<ChildStderr>,
     rpc: SocketAddr,
     page: SocketAddr,
-    _dir: TempDir,
+    http: SocketAddr,
+    dir: TempDir,
 }
 
 fn dolmen(dir: &Path) -> Command {
@@ -58,13 +60,14 @@ impl Running {
             "--validator",
             &validator,
         ]));
-        // Free until somebody else takes it.
-        let p2p = TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).expect("a free port");
+        // Free until somebody else takes them.
+        let ports = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+        let [p2p, http] = ports.map(|port| port.local_addr().expect("it is bound"));
         let settings = format!(
             "name = \"box-a\"\ngenesis = \"genesis.json\"\ndata_dir = \"data\"\n\
              [p2p]\nlisten = \"{p2p}\"\n\
              [rpc]\nlisten = \"127.0.0.1:0\"\nhosts = [\"rpc.example.org\"]\n\
-             [admin]\nlisten = \"127.0.0.1:0\"\nhosts = [\"page.example.org\"]\n\
+             [admin]\nlisten = \"127.0.0.1:0\"\nhttp = \"{http}\"\nhosts = [\"page.example.org\"]\n\
              [log]\nformat = \"json\"\n"
         );
         std::fs::write(dir.path().join("box.toml"), settings).expect("the settings can be written");
@@ -79,7 +82,17 @@ impl Running {
         let serving = wait_for(&mut log, "serving");
         let address =
             |field: &str| -> SocketAddr { serving[field].as_str().expect("an address").parse().expect("an address") };
-        Self { child, log, rpc: address("rpc"), page: address("ui"), _dir: dir }
+        Self { child, log, rpc: address("rpc"), page: address("ui"), http, dir }
+    }
+
+    /// Sends a request that names `host` to the page, as a program of its machine does.
+    fn ask_page(&self, path: &str, host: &str) -> BufReader<SslStream<TcpStream>> {
+        let mut connector = SslConnector::builder(SslMethod::tls_client()).expect("the library has TLS");
+        connector.set_ca_file(self.dir.path().join("keys/tls.pem")).expect("the page's certificate");
+        let socket = connect(self.page);
+        let stream = connector.build().connect("127.0.0.1", socket).expect("the page's certificate is its own");
+        let token = std::fs::read_to_string(self.dir.path().join("local-token")).expect("the token of this machine");
+        send(stream, &format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n"), "")
     }
 }
 
@@ -103,20 +116,23 @@ fn wait_for(log: &mut BufReader<ChildStderr>, message: &str) -> Value {
     }
 }
 
-/// Sends a request that names `host`.
-fn ask(address: SocketAddr, method: &str, path: &str, host: &str, body: &str) -> BufReader<TcpStream> {
-    let mut socket = TcpStream::connect(address).expect("it listens");
+fn connect(address: SocketAddr) -> TcpStream {
+    let socket = TcpStream::connect(address).expect("it listens");
     socket.set_read_timeout(Some(PATIENCE)).expect("it is not zero");
-    let length = body.len();
-    let head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
-    let request = format!("{head}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}");
-    socket.write_all(request.as_bytes()).expect("the request can be sent");
-    BufReader::new(socket)
+    socket
 }
 
-fn rest(mut socket: BufReader<TcpStream>) -> String {
+/// Sends a request whose head begins so.
+fn send<S: Read + Write>(mut stream: S, head: &str, body: &str) -> BufReader<S> {
+    let head = format!("{head}Connection: close\r\nContent-Length: {}\r\n", body.len());
+    let request = format!("{head}Content-Type: application/json\r\n\r\n{body}");
+    stream.write_all(request.as_bytes()).expect("the request can be sent");
+    BufReader::new(stream)
+}
+
+fn rest(mut stream: BufReader<impl Read>) -> String {
     let mut text = String::new();
-    socket.read_to_string(&mut text).expect("an answer in time");
+    stream.read_to_string(&mut text).expect("an answer in time");
     text
 }
 
@@ -126,15 +142,20 @@ fn requests_under_a_name_that_is_not_listed_are_refused() {
     for (host, status) in
         [("page.example.org", 200), ("localhost", 200), ("127.0.0.1:1", 200), ("rpc.example.org", 403)]
     {
-        for path in ["/", "/api/status", "/metrics", "/healthz"] {
-            let answer = rest(ask(running.page, "GET", path, host, ""));
+        for path in ["/", "/api/v1/status", "/metrics", "/healthz"] {
+            let answer = rest(running.ask_page(path, host));
             assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{host}{path}: {answer}");
             assert_eq!(answer.contains("admin.hosts"), status == 403, "{host}{path}: {answer}");
         }
     }
+    let led = rest(send(connect(running.http), "GET /blocks/7 HTTP/1.1\r\nHost: localhost\r\n", ""));
+    assert!(led.starts_with("HTTP/1.1 308 "), "{led}");
+    assert!(led.contains(&format!("location: https://localhost:{}/blocks/7\r\n", running.page.port())), "{led}");
+    let sent = rest(send(connect(running.http), "POST /api/v1/session HTTP/1.1\r\nHost: localhost\r\n", "{}"));
+    assert!(sent.starts_with("HTTP/1.1 403 "), "{sent}");
     let body = r#"{"jsonrpc":"2.0","id":1,"method":"eth_chainId"}"#;
     for (host, status) in [("rpc.example.org", 200), ("page.example.org", 403)] {
-        let answer = rest(ask(running.rpc, "POST", "/", host, body));
+        let answer = rest(send(connect(running.rpc), &format!("POST / HTTP/1.1\r\nHost: {host}\r\n"), body));
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{host}: {answer}");
     }
 }
@@ -142,7 +163,7 @@ fn requests_under_a_name_that_is_not_listed_are_refused() {
 #[test]
 fn it_stops_in_order_while_the_page_is_open() {
     let mut running = Running::start();
-    let stream = || ask(running.page, "GET", "/api/events", "localhost", "");
+    let stream = || running.ask_page("/api/v1/events", "localhost");
     let streams: Vec<_> = (0..STREAMS)
         .map(|_| {
             let mut stream = stream();

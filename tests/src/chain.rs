@@ -45,8 +45,12 @@ pub struct BoxInfo {
     pub metrics: String,
     /// Its web page.
     pub ui: String,
-    /// The certificate of that page, where it is HTTPS.
-    pub certificate: Option<PathBuf>,
+    /// The certificate of that page.
+    pub certificate: PathBuf,
+    /// What lets this machine's programs read it.
+    pub token: PathBuf,
+    /// The code that makes whoever shows it the page's first user.
+    pub claim_code: PathBuf,
     /// Its `box.toml`.
     pub config: PathBuf,
     /// Its process, where `dolmen devnet` runs it.
@@ -135,9 +139,9 @@ impl BoxInfo {
         self.rpc(method, params).unwrap_or_else(|error| panic!("{method} on {}: {error}", self.name))
     }
 
-    /// Gets a path of its web page's port.
+    /// Gets a path of its web page's port, as a program of its machine does.
     pub fn get(&self, path: &str) -> Answer {
-        let answer = http::get(self.admin_address(), path);
+        let answer = http::get(self.admin_address(), self.dir(), path);
         answer.unwrap_or_else(|error| panic!("GET {path} on {}: {error}", self.name))
     }
 

@@ -1,11 +1,14 @@
 //! A small blocking HTTP and JSON-RPC client: one connection a request, every step bounded in time.
 
 use std::{
-    io::{self, Read as _, Write as _},
+    fs,
+    io::{self, Read, Write},
     net::{SocketAddr, TcpStream},
+    path::Path,
     time::Duration,
 };
 
+use openssl::ssl::{SslConnector, SslMethod, SslStream};
 use serde_json::{Value, json};
 
 /// Longest wait for a connection, and for each piece of an answer.
@@ -48,9 +51,26 @@ pub enum RpcError {
     },
 }
 
-/// Gets `http://ADDRESS/path`.
-pub fn get(address: SocketAddr, path: &str) -> io::Result<Answer> {
-    request(address, &format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n"))
+/// Gets `https://ADDRESS/path` of the box in a directory, as a program of its machine does.
+pub fn get(address: SocketAddr, dir: &Path, path: &str) -> io::Result<Answer> {
+    let token = fs::read_to_string(dir.join("local-token"))?;
+    let header = ("Authorization", &*format!("Bearer {}", token.trim_end()));
+    https(address, &dir.join("keys/tls.pem"), &format!("GET {path}"), &[header], "")
+}
+
+/// One request, `METHOD PATH`, to a page that has this certificate.
+pub fn https(
+    address: SocketAddr,
+    certificate: &Path,
+    request: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> io::Result<Answer> {
+    let stream = connect_tls(address, certificate)?;
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let length = body.len();
+    let head = format!("{request} HTTP/1.0\r\nHost: {address}\r\n{headers}Content-Length: {length}\r\n\r\n");
+    exchange(stream, &(head + body))
 }
 
 /// Posts a JSON body to the root.
@@ -58,7 +78,7 @@ pub fn post(address: SocketAddr, body: &str) -> io::Result<Answer> {
     let length = body.len();
     let head =
         format!("POST / HTTP/1.0\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {length}");
-    request(address, &format!("{head}\r\n\r\n{body}"))
+    exchange(connect(address)?, &format!("{head}\r\n\r\n{body}"))
 }
 
 /// One JSON-RPC call.
@@ -98,8 +118,7 @@ fn malformed(answer: Answer) -> RpcError {
 }
 
 /// Sends a request. HTTP/1.0, so that the answer ends where the connection does.
-fn request(address: SocketAddr, text: &str) -> io::Result<Answer> {
-    let mut stream = connect(address)?;
+fn exchange(mut stream: impl Read + Write, text: &str) -> io::Result<Answer> {
     stream.write_all(text.as_bytes())?;
     let mut bytes = Vec::new();
     stream.take(ANSWER_BYTES_MAX).read_to_end(&mut bytes)?;
@@ -109,6 +128,14 @@ fn request(address: SocketAddr, text: &str) -> io::Result<Answer> {
     let status = status_line.split(' ').nth(1).and_then(|code| code.parse().ok());
     let status = status.ok_or_else(|| io::Error::other("the answer has no status"))?;
     Ok(Answer { status, headers: headers.to_owned(), body: body.to_owned() })
+}
+
+/// A connection over TLS to a server that has this certificate.
+pub fn connect_tls(address: SocketAddr, certificate: &Path) -> io::Result<SslStream<TcpStream>> {
+    let mut connector = SslConnector::builder(SslMethod::tls_client())?;
+    connector.set_ca_file(certificate)?;
+    let connected = connector.build().connect(&address.ip().to_string(), connect(address)?);
+    connected.map_err(|error| io::Error::other(error.to_string()))
 }
 
 /// A connection whose reads and writes end after [`TIMEOUT`].

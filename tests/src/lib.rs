@@ -3,6 +3,7 @@
 //! - [`Devnet`]: `dolmen devnet` as one process, as `make run` starts it.
 //! - [`Cluster`]: the same files, each box a process of its own that a test may kill and start again.
 //! - [`Chain`]: what `devnet.json` says, with requests to the boxes.
+//! - [`Admin`]: somebody at a box's administration API.
 //! - [`Members`]: the organisations, who change the chain with `dolmen gov`.
 //! - [`Joining`]: a devnet whose boxes join by themselves, and its registrars.
 //! - [`Load`]: signed transfers at a steady rate, and the receipts that were seen.
@@ -14,6 +15,7 @@
 //!
 //! Nothing here asserts how fast something is; every wait has an end, after which the test fails and shows the logs.
 
+mod admin;
 mod agree;
 pub mod archive;
 mod chain;
@@ -37,6 +39,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use admin::{Admin, totp};
 pub use agree::{check_receipts, check_same_blocks, check_state};
 pub use chain::{Account, BoxInfo, Chain, quantity};
 pub use cluster::{Cluster, quiet_port};

@@ -155,7 +155,7 @@ fn what_consensus_keeps_is_fetched_again_and_a_damaged_log_of_votes_is_silent() 
     cluster.restart(VICTIM);
     cluster.wait_for_progress(1);
     wait_for("the box to say that it does not vote", PATIENCE, || {
-        let status: Value = serde_json::from_str(&own.get("/api/status").body).expect("JSON");
+        let status: Value = serde_json::from_str(&own.get("/api/v1/status").body).expect("JSON");
         (status["alarms"][0]["id"] == "votes_fenced").then_some(())
     });
     cluster.wait_for_progress(ALIVE);

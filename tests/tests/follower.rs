@@ -58,7 +58,7 @@ fn check_caught_up(cluster: &mut Cluster, follower: usize, acknowledged: &[Ackno
 
 /// What the follower says of itself.
 fn check_follower(own: &BoxInfo) {
-    let status = || -> Value { serde_json::from_str(&own.get("/api/status").body).expect("JSON") };
+    let status = || -> Value { serde_json::from_str(&own.get("/api/v1/status").body).expect("JSON") };
     assert_eq!(status()["role"], "follower");
     assert_eq!(status()["validators"], BOXES);
     // Peers report once a second.

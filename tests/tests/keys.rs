@@ -22,10 +22,13 @@ const PLANTED: &str = "planted-passphrase-6f1d";
 /// A secret whose bytes are easy to look for.
 const SECRET: [u8; 32] = *b"planted secret of a box, 32 byte";
 
-fn curl(certificate: &Path, url: &str) -> (Vec<(String, String)>, Vec<u8>) {
+/// Gets a page of the box in a directory, as a program of its machine does.
+fn curl(dir: &Path, url: &str) -> (Vec<(String, String)>, Vec<u8>) {
+    let token = fs::read_to_string(dir.join("local-token")).expect("the token of this machine");
     let output = Command::new("curl")
         .args(["--silent", "--show-error", "--max-time", "20", "--include", "--cacert"])
-        .arg(certificate)
+        .arg(dir.join("keys/tls.pem"))
+        .args(["--oauth2-bearer", &token])
         .arg(url)
         .output()
         .expect("curl starts");
@@ -44,7 +47,7 @@ fn a_chain_runs_on_keys_in_devices() {
     let own = &devnet.chain.boxes[0];
     let certificate = own.dir().join("keys/tls.pem");
     assert!(own.ui.starts_with("https://"), "{}", own.ui);
-    let (headers, body) = curl(&certificate, &format!("{}api/status?nonce=4711", own.ui));
+    let (headers, body) = curl(own.dir(), &format!("{}api/v1/status?nonce=4711", own.ui));
     let status: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(status["alarms"], serde_json::json!([]));
     let key = |used_for: &str| {
@@ -59,11 +62,11 @@ fn a_chain_runs_on_keys_in_devices() {
     let other = devnet.chain.boxes[1].dir().join("keys/tls.pem");
     let refused = Command::new("curl").args(["--silent", "--cacert"]).arg(other).arg(&own.ui).output().unwrap();
     assert!(!refused.status.success());
-    assert!(http::get(own.admin_address(), "/healthz").is_err(), "HTTP where HTTPS is asked for");
+    assert!(http::post(own.admin_address(), "{}").is_err(), "HTTP where HTTPS is asked for");
 
     let url = own.ui.trim_end_matches('/');
     let mut show = process::command(dolmen());
-    show.args(["status", "--url", url, "--certificate"]).arg(&certificate);
+    show.args(["status", "--url", url, "--certificate"]).arg(&certificate).arg("--token").arg(&own.token);
     let shown = process::run(&mut show, PATIENCE);
     assert!(shown.status.success() && shown.output.contains("tls: pkcs11:token=dolmen;object=tls (p256, in device)"));
     // The TPM's counter has stamped the log of votes.
@@ -86,7 +89,7 @@ fn check_signature(headers: &[(String, String)], body: &[u8], key: &str, query: 
     let parameters = header("signature-input").strip_prefix("dolmen=").expect("the test's own");
     assert!(parameters.contains("alg=\"ecdsa-p256-sha256\"") && parameters.contains(key), "{parameters}");
     let base = format!(
-        "\"@status\": 200\n\"content-digest\": {digest}\n\"@path\";req: /api/status\n\"@query\";req: {query}\n\
+        "\"@status\": 200\n\"content-digest\": {digest}\n\"@path\";req: /api/v1/status\n\"@query\";req: {query}\n\
          \"@signature-params\": {parameters}"
     );
     let signature = header("signature")
@@ -178,7 +181,7 @@ impl Alone {
     }
 
     fn status(&self) -> Option<Value> {
-        serde_json::from_str(&http::get(self.admin(), "/api/status").ok()?.body).ok()
+        serde_json::from_str(&http::get(self.admin(), self.dir.path(), "/api/v1/status").ok()?.body).ok()
     }
 
     fn wait_for_status(&self, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
@@ -286,7 +289,7 @@ fn a_page_is_served_with_a_key_of_the_tpm() {
     let url = format!("https://{}/", alone.admin());
     let body = wait_for("the page", PATIENCE, || {
         certificate.exists().then(|| http::connect(alone.admin()).ok()).flatten()?;
-        Some(curl(&certificate, &format!("{url}api/status")).1)
+        Some(curl(alone.dir.path(), &format!("{url}api/v1/status")).1)
     });
     let status: Value = serde_json::from_slice(&body).unwrap();
     let tls = status["keys"].as_array().unwrap().iter().find(|key| key["use"] == "tls").unwrap().clone();
@@ -298,7 +301,7 @@ fn a_page_is_served_with_a_key_of_the_tpm() {
     assert!(String::from_utf8_lossy(&alone.log()).contains("stopped"));
     alone.start();
     wait_for("the page again", PATIENCE, || http::connect(alone.admin()).ok());
-    curl(&certificate, &format!("{url}healthz"));
+    curl(alone.dir.path(), &format!("{url}healthz"));
     assert_eq!(fs::read(&certificate).unwrap(), before);
     drop(alone);
     swtpm.kill().unwrap();

@@ -9,11 +9,9 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use dolmen_hsm_api::private;
 use openssl::sha::sha256;
 
-/// A code's characters at most.
-const CODE_BYTES_MAX: usize = 64;
+use crate::claim;
 
 /// The code of a box.
 pub(super) struct Claim {
@@ -23,8 +21,7 @@ pub(super) struct Claim {
 
 impl Claim {
     pub(super) fn load(path: &Path) -> anyhow::Result<Self> {
-        let code = private::read_line(path, CODE_BYTES_MAX, "read the claim code")?;
-        Ok(Self { digest: sha256(&code) })
+        Ok(Self { digest: sha256(&claim::load(path)?) })
     }
 
     /// Lets a request pass that has the code as its bearer token (RFC 6750 §2.1).
@@ -54,6 +51,8 @@ impl IntoResponse for Unclaimed {
 
 #[cfg(test)]
 mod tests {
+    use dolmen_hsm_api::private;
+
     use super::*;
 
     #[test]

@@ -64,8 +64,10 @@ pub(super) struct BoxDescription {
     pub(super) metrics: String,
     /// URL of its web page, which has the event stream.
     pub(super) ui: String,
-    /// The certificate of that page, where it is HTTPS.
-    pub(super) certificate: Option<PathBuf>,
+    /// The certificate of that page.
+    pub(super) certificate: PathBuf,
+    /// What lets this machine's programs read it.
+    pub(super) token: PathBuf,
     /// Its process.
     pub(super) pid: u32,
 }

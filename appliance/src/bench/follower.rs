@@ -79,7 +79,7 @@ impl Follower {
         let path = dir.join("box.toml");
         fs::write(&path, toml::to_string(&settings)?).with_context(|| format!("cannot write {}", path.display()))?;
         let peer = PeerConfig { public_key, address: p2p };
-        let metrics = Metrics::new(name, &format!("http://{admin}/metrics"), None)?;
+        let metrics = Metrics::new(name, &format!("https://{admin}/metrics"), dir.join("keys").join("tls.pem"));
         let rpc = Rpc::new(name, &format!("http://{rpc}"))?;
         Ok(Self { name: name.to_owned(), from, peer, rpc, metrics, dir, accel })
     }

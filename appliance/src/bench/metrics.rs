@@ -1,6 +1,6 @@
 //! What a box counts, from its `/metrics`.
 
-use std::{path::Path, time::Duration};
+use std::{path::PathBuf, sync::OnceLock, time::Duration};
 
 use anyhow::Context as _;
 
@@ -11,23 +11,32 @@ const REQUEST_MAX: Duration = Duration::from_secs(30);
 
 /// A box's metrics.
 pub(super) struct Metrics {
-    http: reqwest::Client,
+    /// Made when first asked: the box writes its certificate when it starts.
+    http: OnceLock<reqwest::Client>,
+    certificate: PathBuf,
     url: String,
     /// The box's name, for error messages.
     name: String,
 }
 
 impl Metrics {
-    /// Those at `url`; `certificate` is the box's, where that is HTTPS.
-    pub(super) fn new(name: &str, url: &str, certificate: Option<&Path>) -> anyhow::Result<Self> {
-        let client = reqwest::Client::builder().no_proxy().timeout(REQUEST_MAX);
-        let http = http::trusting(client, certificate)?.build()?;
-        Ok(Self { http, url: url.to_owned(), name: name.to_owned() })
+    /// Those at `url`; `certificate` is the box's.
+    pub(super) fn new(name: &str, url: &str, certificate: PathBuf) -> Self {
+        Self { http: OnceLock::new(), certificate, url: url.to_owned(), name: name.to_owned() }
+    }
+
+    fn client(&self) -> anyhow::Result<&reqwest::Client> {
+        if self.http.get().is_none() {
+            let client = reqwest::Client::builder().no_proxy().timeout(REQUEST_MAX);
+            // Another question to the same box may have been faster.
+            let _ = self.http.set(http::trusting(client, &self.certificate)?.build()?);
+        }
+        self.http.get().context("it was set")
     }
 
     /// The value of a counter without labels.
     pub(super) async fn counter(&self, counter: &str) -> anyhow::Result<u64> {
-        let response = self.http.get(&self.url).send().await.and_then(reqwest::Response::error_for_status);
+        let response = self.client()?.get(&self.url).send().await.and_then(reqwest::Response::error_for_status);
         let response = response.with_context(|| format!("ask {} for its metrics", self.name))?;
         let text = response.text().await.with_context(|| format!("read the metrics of {}", self.name))?;
         value(&text, counter).with_context(|| format!("{} has no counter `{counter}` in its metrics", self.name))

@@ -112,9 +112,10 @@ impl Watcher {
         let (sender, seen) = mpsc::channel(QUEUE);
         let mut streams = JoinSet::new();
         for (node, description) in boxes.iter().enumerate() {
-            let url = format!("{}/api/events", description.ui.trim_end_matches('/'));
+            let url = format!("{}/api/v1/events", description.ui.trim_end_matches('/'));
             let client = reqwest::Client::builder().no_proxy().read_timeout(SILENCE_MAX);
-            let client = http::trusting(client, description.certificate.as_deref())?.build()?;
+            let client =
+                http::showing(http::trusting(client, &description.certificate)?, &description.token)?.build()?;
             let response = client.get(&url).header("accept", "text/event-stream").send().await;
             let response = response.and_then(reqwest::Response::error_for_status);
             let response = response.with_context(|| format!("open the event stream of {}", description.name))?;

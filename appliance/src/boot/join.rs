@@ -39,13 +39,8 @@ pub(super) async fn join(directory: &Path, new: &NewBox) -> anyhow::Result<()> {
     let keys = Arc::new(new.open_keys(directory)?);
     let consensus = consensus_key(&keys, &new.keys().consensus)?;
     let (name, (tell, reports)) = (name(&keys)?, watch::channel(None));
-    let page = match &new.keys().tls {
-        Some(uri) => {
-            let (_, tls) = page_tls(&keys, uri, &name, new.page, &[])?;
-            Some(WaitingPage::start(new.page, &tls, reports).await?)
-        }
-        None => None,
-    };
+    let (_, tls) = page_tls(&keys, &new.keys().tls, &name, new.page, &[])?;
+    let page = WaitingPage::start(new.page, &tls, reports).await?;
     let home = Home { directory: directory.to_owned(), keys, consensus, p2p: new.p2p };
     let Joined { bundle, role, ldevid } = pledge::join(home, &tell).await?;
     let chain = bundle.content();
@@ -62,9 +57,7 @@ pub(super) async fn join(directory: &Path, new: &NewBox) -> anyhow::Result<()> {
     };
     let (peers, organisation) = (chain.peers.iter().map(peer).collect(), &chain.organisation.name);
     tracing::info!(chain_id = chain.chain_id, organisation, role = role.code(), "this box joined its chain");
-    if let Some(page) = page {
-        page.stop().await;
-    }
+    page.stop().await;
     let sync = SyncSettings { from: Some(SyncFrom::Snapshot) };
     new.write_settings(directory, name, peers, sync)
 }

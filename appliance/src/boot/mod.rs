@@ -1,7 +1,10 @@
 //! `dolmen boot`: what the image starts once the data partition is open. Boot goes one way: find what the box is, make
 //! it a box of its own where it is none yet, run.
 
-use std::path::{Path, PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
@@ -12,13 +15,13 @@ use crate::{
         Backend,
         keys::{Devices, Keys},
     },
+    claim,
     config::{Admin, BoxConfig, History, KeySettings, Log, P2p, PeerConfig, Rpc, SyncSettings, UpdateSettings},
     logging,
     run::{self, RunArgs},
     update,
 };
 
-mod claim;
 mod found;
 mod join;
 mod waiting;
@@ -57,13 +60,13 @@ struct NewBox {
     tcti: Option<String>,
     /// Where JSON-RPC listens.
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8545")]
-    rpc: std::net::SocketAddr,
+    rpc: SocketAddr,
     /// Where the web page listens.
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:443")]
-    page: std::net::SocketAddr,
+    page: SocketAddr,
     /// Where other boxes reach it.
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:30303")]
-    p2p: std::net::SocketAddr,
+    p2p: SocketAddr,
 }
 
 /// Where the keys of a new box live.
@@ -107,7 +110,7 @@ impl NewBox {
             keys: self.keys(),
             p2p: P2p { listen: self.p2p, peers },
             rpc: Rpc { listen: self.rpc, ..Rpc::default() },
-            admin: Admin { listen: self.page, ..Admin::default() },
+            admin: Admin { listen: self.page, http: http_beside(self.page), ..Admin::default() },
             sync,
             history: History::default(),
             update: Path::new(update::RELEASE_KEYS).exists().then(|| UpdateSettings {
@@ -124,12 +127,17 @@ impl NewBox {
     }
 }
 
+/// Browsers try HTTP first where somebody types an address, so that HTTPS at its own port has HTTP beside it.
+fn http_beside(page: SocketAddr) -> Option<SocketAddr> {
+    (page.port() == 443).then(|| SocketAddr::new(page.ip(), 80))
+}
+
 /// What is a box's own.
 pub(crate) struct Belongings {
     pub(crate) keys: KeySettings,
     pub(crate) data: PathBuf,
     /// Where other boxes reach it.
-    pub(crate) p2p: std::net::SocketAddr,
+    pub(crate) p2p: SocketAddr,
 }
 
 /// Those of a box, also of one that is at its first boot and has no settings yet.
@@ -141,14 +149,14 @@ pub(crate) fn belongings(directory: &Path) -> anyhow::Result<Belongings> {
     }
     let mut keys = key_settings("tpm", None);
     keys.devices.resolve(directory);
-    let p2p = std::net::SocketAddr::from(([0, 0, 0, 0], 30303));
+    let p2p = SocketAddr::from(([0, 0, 0, 0], 30303));
     Ok(Belongings { keys, data: directory.join(DATA), p2p })
 }
 
 fn key_settings(scheme: &str, tcti: Option<String>) -> KeySettings {
     let key = |name: &str| format!("{scheme}:{name}").parse().expect("a name");
     let devices = Devices { tcti, ..Devices::default() };
-    KeySettings { consensus: key("consensus"), tls: Some(key("page")), devices, ..KeySettings::default() }
+    KeySettings { consensus: key("consensus"), tls: key("page"), devices, ..KeySettings::default() }
 }
 
 /// Runs the box of a directory; makes it first where it is none.

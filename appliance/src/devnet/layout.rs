@@ -25,9 +25,9 @@ use super::{
 };
 use crate::{
     backends::keys::Keys,
-    boot,
+    boot, claim,
     config::{Admin, BoxConfig, History, KeySettings, Log, P2p, PeerConfig, Rpc, SyncSettings, load_genesis},
-    genesis,
+    genesis, local_token,
     run::consensus_key,
 };
 
@@ -49,8 +49,6 @@ pub(super) struct Layout {
 pub(super) struct Place {
     pub(super) name: String,
     pub(super) directory: PathBuf,
-    /// Whether its page is HTTPS.
-    pub(super) https: bool,
     pub(super) rpc: SocketAddr,
     pub(super) admin: SocketAddr,
     pub(super) p2p: SocketAddr,
@@ -92,20 +90,21 @@ struct BoxSummary {
     ws: String,
     metrics: String,
     ui: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    certificate: Option<PathBuf>,
+    certificate: PathBuf,
+    token: PathBuf,
+    claim_code: PathBuf,
     config: PathBuf,
     pid: Option<u32>,
 }
 
 impl Place {
     /// A box's directory, made where there is none, and its site.
-    pub(super) fn new(dir: &Path, index: u16, site: &Site, https: bool) -> anyhow::Result<Self> {
+    pub(super) fn new(dir: &Path, index: u16, site: &Site) -> anyhow::Result<Self> {
         let name = format!("box-{index}");
         let directory = dir.join(&name);
         fs::create_dir_all(&directory).with_context(|| format!("cannot create {}", directory.display()))?;
         let (rpc, admin, p2p) = (site.rpc(), site.page(), site.peers());
-        Ok(Self { name, directory, https, rpc, admin, p2p, namespace: site.namespace.clone() })
+        Ok(Self { name, directory, rpc, admin, p2p, namespace: site.namespace.clone() })
     }
 
     pub(super) fn config(&self) -> PathBuf {
@@ -124,14 +123,23 @@ impl Place {
         format!("{}/", self.admin_url())
     }
 
-    /// The certificate of its page, where that is HTTPS; the box makes it.
-    pub(super) fn certificate(&self) -> Option<PathBuf> {
-        self.https.then(|| self.directory.join("keys").join("tls.pem"))
+    /// The certificate of its page; the box makes it.
+    pub(super) fn certificate(&self) -> PathBuf {
+        self.directory.join("keys").join("tls.pem")
+    }
+
+    /// What shows programs on this machine how the box does; the box makes it.
+    pub(super) fn token(&self) -> PathBuf {
+        local_token::path(&self.directory)
+    }
+
+    /// The code that makes whoever shows it the first user of its page; the box makes it.
+    pub(super) fn claim_code(&self) -> PathBuf {
+        self.directory.join(claim::FILE)
     }
 
     fn admin_url(&self) -> String {
-        let scheme = if self.https { "https" } else { "http" };
-        format!("{scheme}://{}", self.admin)
+        format!("https://{}", self.admin)
     }
 }
 
@@ -194,6 +202,8 @@ impl Layout {
             metrics: format!("{}/metrics", place.admin_url()),
             ui: place.ui_url(),
             certificate: place.certificate(),
+            token: place.token(),
+            claim_code: place.claim_code(),
             config: place.config(),
             pid: pids.get(index).copied().flatten(),
         };
@@ -247,7 +257,7 @@ fn lock(dir: &Path) -> anyhow::Result<fs::File> {
 }
 
 fn box_layout(args: &DevnetArgs, dir: &Path, index: u16, site: &Site) -> anyhow::Result<BoxLayout> {
-    let place = Place::new(dir, index, site, args.softhsm)?;
+    let place = Place::new(dir, index, site)?;
     let own = &place.directory;
     let (mut keys, mut softhsm, mut tpm) = (KeySettings::default(), None, None);
     if args.swtpm {
@@ -259,7 +269,7 @@ fn box_layout(args: &DevnetArgs, dir: &Path, index: u16, site: &Site) -> anyhow:
     if args.softhsm {
         let token = Token::open_or_create(&own.join("token"))?;
         let on_token = |object: &str| format!("pkcs11:token={TOKEN};object={object}").parse().expect("a name");
-        (keys.tls, keys.api) = (Some(on_token("tls")), Some(on_token("api")));
+        (keys.tls, keys.api) = (on_token("tls"), Some(on_token("api")));
         keys.use_token(token.module, token.pin_file)?;
         softhsm = Some(token.configuration);
     }

@@ -139,6 +139,7 @@ pub(crate) async fn devnet(args: DevnetArgs) -> anyhow::Result<()> {
 async fn watch(layout: &Layout, places: &[Place], boxes: &mut Processes) -> anyhow::Result<()> {
     finalizing(layout, places, boxes).await?;
     say_ready(layout, places)?;
+    say_pages(places);
     show(layout, places, boxes).await
 }
 
@@ -173,6 +174,17 @@ fn say_ready(layout: &Layout, places: &[Place]) -> anyhow::Result<()> {
         layout.dir.display()
     );
     std::io::stdout().flush().context("cannot write to standard output")
+}
+
+/// Where the pages are, for people: a terminal is the screen of these boxes.
+fn say_pages(places: &[Place]) {
+    if !std::io::stderr().is_terminal() {
+        return;
+    }
+    for place in places {
+        let code = std::fs::read_to_string(place.claim_code()).unwrap_or_default();
+        anstream::eprintln!("{}  {}  claim code {}", place.name, place.ui_url(), code.trim_end());
+    }
 }
 
 /// Keeps a status line up to date.

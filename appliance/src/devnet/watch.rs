@@ -14,7 +14,8 @@ pub(super) struct Watcher(Vec<Page>);
 pub(super) struct Page {
     url: String,
     /// What the box makes at its first start.
-    certificate: Option<PathBuf>,
+    certificate: PathBuf,
+    token: PathBuf,
     client: OnceLock<reqwest::Client>,
 }
 
@@ -76,7 +77,12 @@ impl Watcher {
 
 impl Page {
     pub(super) fn new(place: &Place) -> Self {
-        Self { url: format!("{}api/status", place.ui_url()), certificate: place.certificate(), client: OnceLock::new() }
+        Self {
+            url: format!("{}api/v1/status", place.ui_url()),
+            certificate: place.certificate(),
+            token: place.token(),
+            client: OnceLock::new(),
+        }
     }
 
     /// Whether the box votes, and has seen a block finalized since it started.
@@ -88,7 +94,9 @@ impl Page {
     async fn ask(&self) -> Option<Status> {
         if self.client.get().is_none() {
             let builder = reqwest::Client::builder().timeout(Duration::from_secs(2));
-            let client = http::trusting(builder, self.certificate.as_deref()).ok()?.build().ok()?;
+            let client =
+                http::trusting(builder, &self.certificate).and_then(|client| http::showing(client, &self.token));
+            let client = client.ok()?.build().ok()?;
             // Another look at the same box may have been faster.
             let _ = self.client.set(client);
         }

@@ -49,7 +49,7 @@ pub(super) async fn bless(dir: &Path, wait: Duration, reboot: bool) -> anyhow::R
 /// The node's height, if it is ready.
 async fn look(dir: &Path) -> anyhow::Result<u64> {
     let config = BoxConfig::load(&dir.join(crate::boot::SETTINGS))?;
-    let answer = status::ask_own(&config).await.context("the node does not answer")?;
+    let answer = status::ask_own(&config, dir).await.context("the node does not answer")?;
     anyhow::ensure!(answer.ready, "{}", answer.reason);
     answer.status["height"].as_u64().context("the node's answer has no height")
 }

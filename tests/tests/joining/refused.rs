@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use dolmen_tests::{AddedBox, Devnet, FreshBox, Joining, PATIENCE, dolmen, process, wait_for};
+use dolmen_tests::{AddedBox, Devnet, FreshBox, Joining, PATIENCE, dolmen, http, process, wait_for};
 use nix::sys::signal::Signal;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use serde_json::Value;
@@ -105,10 +105,10 @@ fn revoked(net: &Joining, dir: &Path, pid: u32) {
     let told = || net.report("box-1").filter(|report| report["refusal"]["code"] == "box-revoked").map(drop);
     wait_for("its registrar to refuse it", PATIENCE, told);
     assert!(net.refused("alpha", "DEVNET-0001").contains(&"box-revoked".to_owned()));
-    let page = net.setting(&format!("{}", config.display()), "listen");
-    let status = fs::read_to_string(&config).expect("settings");
-    let page = status.split("[admin]").nth(1).and_then(|admin| admin.split('"').nth(1)).map_or(page, str::to_owned);
-    let status: Value = serde_json::from_str(&curl(&format!("https://{page}/api/status"))).expect("JSON");
+    let settings = fs::read_to_string(&config).expect("settings");
+    let page = settings.split("[admin]").nth(1).and_then(|admin| admin.split('"').nth(1)).expect("a page");
+    let answer = http::get(page.parse().expect("an address"), dir, "/api/v1/status").expect("an answer");
+    let status: Value = serde_json::from_str(&answer.body).expect("JSON");
     let alarms = status["alarms"].as_array().expect("alarms");
     assert!(alarms.iter().any(|alarm| alarm["id"] == "registrar"), "{status}");
     process::send(again.id(), Signal::SIGTERM);

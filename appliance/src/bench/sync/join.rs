@@ -96,8 +96,8 @@ impl<'a> Site<'a> {
         fill: &'a Fill,
         progress: &'a Progress,
     ) -> anyhow::Result<Self> {
-        let metrics = |node: &BoxDescription| Metrics::new(&node.name, &node.metrics, node.certificate.as_deref());
-        let metrics = description.boxes.iter().map(metrics).collect::<anyhow::Result<Vec<_>>>()?;
+        let metrics = |node: &BoxDescription| Metrics::new(&node.name, &node.metrics, node.certificate.clone());
+        let metrics = description.boxes.iter().map(metrics).collect();
         let pids = description.boxes.iter().map(|node| node.pid).collect();
         Ok(Self { boxes, metrics, pids, fill, progress })
     }

@@ -147,7 +147,7 @@ async fn run(args: &DevnetArgs, stage: &mut Stage) -> anyhow::Result<()> {
     let hints = Organisation::registrars(&dir)?;
     for (index, site) in (1..).zip(new) {
         let owner = &organisations[usize::from(index - 1) % organisations.len()];
-        let place = Place::new(&layout.dir, index, site, true)?;
+        let place = Place::new(&layout.dir, index, site)?;
         stage.boxes.push(factory.make(&place, index, site, Some(&hints), owner).await?);
         places.push(place);
     }
@@ -189,7 +189,7 @@ async fn add(args: AddBoxArgs, stage: &mut Stage) -> anyhow::Result<()> {
         if network.is_there() { stage.network.insert(network).sites(number..number + 1)? } else { site::local(0, 1)? };
     let hints = if args.air_gapped { None } else { Some(Organisation::registrars(&dir)?) };
     let (site, hints) = (&all[0], hints.as_deref());
-    let place = Place::new(&dir, index, site, true)?;
+    let place = Place::new(&dir, index, site)?;
     let made = factory.make(&place, index, site, hints, &organisation).await?;
     let serial_number = made.joining.serial_number.clone();
     say(format!("{serial_number} was made, certified and sold to {name}"));

@@ -1,0 +1,120 @@
+//! The machine that the box is.
+
+use std::path::Path;
+
+use axum::{Json, extract::State};
+use nix::sys::statvfs::statvfs;
+use serde::Serialize;
+use sysinfo::{Components, Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+use utoipa::ToSchema;
+
+use super::{Api, problem::Problem};
+
+/// The machine.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Machine {
+    /// Where the box's data is.
+    disk: Disk,
+    memory: Memory,
+    /// Processes that want to run, on average of 1, 5 and 15 minutes.
+    load: [f64; 3],
+    /// Processors.
+    cpus: usize,
+    /// What its sensors say; none on machines that have none.
+    temperatures: Vec<Temperature>,
+    /// What is signed at boot; none where the box runs without a TPM.
+    tpm: Option<Tpm>,
+    /// The box's image; none where it runs on another system.
+    image: Option<Image>,
+    /// Seconds since the machine was powered on.
+    machine_uptime_s: u64,
+}
+
+/// A file system.
+#[derive(Serialize, ToSchema)]
+struct Disk {
+    total_bytes: u64,
+    free_bytes: u64,
+}
+
+/// Main memory.
+#[derive(Serialize, ToSchema)]
+struct Memory {
+    total_bytes: u64,
+    available_bytes: u64,
+    /// What the box itself has.
+    process_bytes: u64,
+}
+
+/// A sensor.
+#[derive(Serialize, ToSchema)]
+struct Temperature {
+    name: String,
+    celsius: f32,
+}
+
+/// The TPM.
+#[derive(Serialize, ToSchema)]
+struct Tpm {
+    /// How it is reached.
+    tcti: String,
+}
+
+/// The image.
+#[derive(Serialize, ToSchema)]
+struct Image {
+    /// Its version.
+    version: String,
+}
+
+/// Disk, memory, temperatures, TPM and image.
+#[utoipa::path(get, path = "/api/v1/system", tag = "box", operation_id = "system",
+    security(("session" = ["viewer"]), ("token" = ["viewer"])),
+    responses((status = OK, body = Machine), (status = "default", body = dolmen_access::Problem)))]
+pub(super) async fn system(State(api): State<Api>) -> Result<Json<Machine>, Problem> {
+    let looked = tokio::task::spawn_blocking(move || look(&api.home.data, api.home.tcti.clone())).await;
+    looked.map_err(anyhow::Error::from).and_then(|machine| machine).map(Json).map_err(|error| Problem::failed(&error))
+}
+
+fn look(data: &Path, tcti: Option<String>) -> anyhow::Result<Machine> {
+    let disk = statvfs(data)?;
+    let mut system = System::new();
+    system.refresh_memory();
+    let own = Pid::from_u32(std::process::id());
+    let memory = ProcessRefreshKind::nothing().with_memory();
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[own]), false, memory);
+    let load = System::load_average();
+    let sensors = Components::new_with_refreshed_list();
+    let temperatures = sensors.iter().filter_map(|sensor| {
+        let celsius = sensor.temperature().filter(|celsius| celsius.is_finite())?;
+        Some(Temperature { name: sensor.label().to_owned(), celsius })
+    });
+    Ok(Machine {
+        disk: Disk {
+            total_bytes: disk.blocks() * disk.fragment_size(),
+            free_bytes: disk.blocks_available() * disk.fragment_size(),
+        },
+        memory: Memory {
+            total_bytes: system.total_memory(),
+            available_bytes: system.available_memory(),
+            process_bytes: system.process(own).map_or(0, sysinfo::Process::memory),
+        },
+        load: [load.one, load.five, load.fifteen],
+        cpus: std::thread::available_parallelism().map_or(1, usize::from),
+        temperatures: temperatures.collect(),
+        tpm: tcti.map(|tcti| Tpm { tcti }),
+        image: image(),
+        machine_uptime_s: System::uptime(),
+    })
+}
+
+/// What os-release(5) says, where this is the box's own image.
+fn image() -> Option<Image> {
+    let text = std::fs::read_to_string("/etc/os-release").ok()?;
+    let value = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        line.map(|value| value.trim_matches('"').to_owned())
+    };
+    let version = value("IMAGE_VERSION")?;
+    (value("IMAGE_ID")? == "dolmen").then_some(Image { version })
+}

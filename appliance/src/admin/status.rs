@@ -1,0 +1,269 @@
+//! What the box says of itself: to the page, to programs, and as alarms.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use alloy_primitives::{B256, hex};
+use dolmen_hsm_api::Signer;
+use dolmen_node::{BlockSummary, Finality};
+use dolmen_types::PublicKey;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::Page;
+use crate::pledge::Report;
+
+/// The box in short.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Status {
+    name: String,
+    version: &'static str,
+    chain_id: u64,
+    #[schema(value_type = String)]
+    genesis_hash: B256,
+    role: &'static str,
+    height: u64,
+    #[schema(value_type = String)]
+    head_hash: B256,
+    head_age_ms: u64,
+    syncing: bool,
+    peers: Vec<PeerView>,
+    epoch: u64,
+    validators: usize,
+    quorum: usize,
+    finality_ms: FinalityView,
+    pool: PoolView,
+    uptime_s: u64,
+    rpc_url: String,
+    alarms: Vec<Alarm>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    provisioning: Option<Report>,
+    keys: Vec<KeyView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recent_blocks: Option<Vec<BlockView>>,
+}
+
+/// What somebody must see to.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Alarm {
+    id: &'static str,
+    severity: Severity,
+    cause: String,
+    next: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until_view: Option<u64>,
+}
+
+/// A key of the box.
+#[derive(Clone, Serialize, ToSchema)]
+pub(super) struct KeyView {
+    #[serde(rename = "use")]
+    used_for: &'static str,
+    uri: String,
+    algorithm: &'static str,
+    #[serde(rename = "in")]
+    place: &'static str,
+    public_key: String,
+}
+
+impl KeyView {
+    pub(super) fn new(used_for: &'static str, key: &dyn Signer) -> Self {
+        Self {
+            used_for,
+            // Where libraries and PINs lie is nobody's business here.
+            uri: key.uri().to_string().split('?').next().unwrap_or_default().to_owned(),
+            algorithm: key.algorithm().name(),
+            place: key.residence().name(),
+            public_key: hex::encode(key.public_key()),
+        }
+    }
+}
+
+/// Another box.
+#[derive(Serialize, ToSchema)]
+pub(super) struct PeerView {
+    name: String,
+    #[schema(value_type = String)]
+    public_key: PublicKey,
+    address: String,
+    connected: bool,
+    role: &'static str,
+    height: u64,
+}
+
+/// Transactions that wait.
+#[derive(Serialize, ToSchema)]
+pub(super) struct PoolView {
+    pending: usize,
+    queued: usize,
+    bytes: usize,
+}
+
+/// How bad it is.
+#[derive(Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Severity {
+    /// The box does not do its part.
+    Critical,
+    /// It will not for long.
+    Warning,
+}
+
+/// Percentiles of the time from proposal to durable commit, in milliseconds.
+#[derive(Serialize, ToSchema)]
+pub(super) struct FinalityView {
+    p50: Option<f64>,
+    p99: Option<f64>,
+    /// Blocks behind them, the latest ones.
+    samples: usize,
+}
+
+impl From<Finality> for FinalityView {
+    fn from(Finality { p50, p99, samples }: Finality) -> Self {
+        Self { p50, p99, samples }
+    }
+}
+
+/// A finalized block in a line.
+#[derive(Serialize, ToSchema)]
+pub(super) struct BlockView {
+    number: u64,
+    #[schema(value_type = String)]
+    hash: B256,
+    /// Proposal time, Unix milliseconds.
+    timestamp_ms: u64,
+    transactions: usize,
+    gas_used: u64,
+    gas_limit: u64,
+    /// Encoded bytes.
+    size: usize,
+    /// Name of the validator that proposed it.
+    proposer: String,
+    /// From proposal to this box's durable commit; none for a block fetched later.
+    finality_ms: Option<f64>,
+}
+
+impl From<BlockSummary> for BlockView {
+    fn from(block: BlockSummary) -> Self {
+        let BlockSummary { number, hash, timestamp_ms, transactions, gas_used, gas_limit, size, proposer, finality_ms } =
+            block;
+        Self { number, hash, timestamp_ms, transactions, gas_used, gas_limit, size, proposer, finality_ms }
+    }
+}
+
+impl Page {
+    fn role(&self, key: &PublicKey) -> &'static str {
+        if self.node.epoch().validator(key).is_some() { "validator" } else { "follower" }
+    }
+
+    pub(super) fn status(&self, with_blocks: bool) -> Status {
+        let head = self.node.head();
+        let pool = self.node.pool_status();
+        let epoch = self.node.epoch();
+        let validators = epoch.validators.len();
+        Status {
+            name: self.name.clone(),
+            version: env!("CARGO_PKG_VERSION"),
+            chain_id: self.chain_id,
+            genesis_hash: self.genesis_hash,
+            role: self.role(&self.node.public_key()),
+            height: head.block.number(),
+            head_hash: head.block.hash(),
+            head_age_ms: self.head_age_ms(),
+            syncing: self.node.syncing().is_some(),
+            peers: self.peers(),
+            epoch: epoch.epoch,
+            validators,
+            // n = 3f + 1 boxes agree by n - f.
+            quorum: validators - (validators - 1) / 3,
+            finality_ms: self.node.metrics().finality().into(),
+            pool: PoolView { pending: pool.pending, queued: pool.queued, bytes: pool.bytes },
+            uptime_s: self.node.uptime().as_secs(),
+            rpc_url: format!("http://{}", self.node.rpc_address()),
+            alarms: self.alarms(),
+            provisioning: self.provisioning(),
+            keys: self.keys.clone(),
+            recent_blocks: with_blocks
+                .then(|| self.node.metrics().recent_blocks().into_iter().map(BlockView::from).collect()),
+        }
+    }
+
+    /// How the box stands with its registrar, where it has one.
+    pub(super) fn provisioning(&self) -> Option<Report> {
+        self.provisioning.as_ref()?.borrow().clone()
+    }
+
+    fn alarms(&self) -> Vec<Alarm> {
+        let provisioning = self.provisioning();
+        let of_registrar = provisioning.iter().flat_map(provisioning_alarms);
+        self.vote_alarms().into_iter().chain(of_registrar).collect()
+    }
+
+    fn vote_alarms(&self) -> Vec<Alarm> {
+        let Some(votes) = self.node.votes() else { return Vec::new() };
+        let fenced = votes.fence.filter(|_| votes.fenced).map(|fence| Alarm {
+            id: "votes_fenced",
+            severity: Severity::Critical,
+            cause: format!("votes up to {fence} may have been signed by a copy of this box's log of votes"),
+            next: "look for another box with this key and stop it; this one votes again when the chain has passed that",
+            until_view: Some(fence.view),
+        });
+        let failing = votes.failing.filter(|_| fenced.is_none()).map(|cause| Alarm {
+            id: "votes_failing",
+            severity: Severity::Critical,
+            cause,
+            next: "see that the device with the key, the TPM and the disk work; the box votes again by itself",
+            until_view: None,
+        });
+        fenced.into_iter().chain(failing).collect()
+    }
+
+    fn peers(&self) -> Vec<PeerView> {
+        let (epoch, known) = (self.node.epoch(), self.node.known_boxes());
+        let view = |peer: dolmen_node::PeerStatus| {
+            let name = epoch.validator(&peer.public_key).map(|validator| validator.name.clone());
+            let address = known.iter().find(|known| known.public_key == peer.public_key);
+            PeerView {
+                name: name.unwrap_or_default(),
+                public_key: peer.public_key,
+                address: address.map(|known| known.address.to_string()).unwrap_or_default(),
+                connected: peer.connected,
+                role: self.role(&peer.public_key),
+                height: peer.height,
+            }
+        };
+        self.node.peers().into_iter().map(view).collect()
+    }
+
+    pub(super) fn head_age_ms(&self) -> u64 {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let head_ms = self.node.head().block.timestamp_ms().unwrap_or(0);
+        u64::try_from(now.as_millis()).unwrap_or(u64::MAX).saturating_sub(head_ms)
+    }
+}
+
+/// What somebody must see to about the box and its registrar.
+fn provisioning_alarms(report: &Report) -> Vec<Alarm> {
+    let certificate = report.certificate.as_ref().filter(|certificate| {
+        matches!(&*certificate.standing, "30-days" | "7-days" | "1-day" | "expired" | "clock-behind")
+    });
+    let certificate = certificate.map(|certificate| Alarm {
+        id: "certificate",
+        severity: if certificate.standing == "expired" { Severity::Critical } else { Severity::Warning },
+        cause: match &*certificate.standing {
+            "expired" => "the box's certificate has expired".to_owned(),
+            "clock-behind" => "the box's certificate is not valid yet".to_owned(),
+            left => format!("the box's certificate ends in less than {}", left.replace('-', " ")),
+        },
+        next: "see that the box reaches its registrar and that its clock is right; it renews by itself",
+        until_view: None,
+    });
+    let refusal = report.refusal.as_ref().map(|refusal| Alarm {
+        id: "registrar",
+        severity: Severity::Warning,
+        cause: format!("{} ({})", refusal.message, refusal.code),
+        next: "ask whoever runs the organisation's registrar: its journal says more",
+        until_view: None,
+    });
+    certificate.into_iter().chain(refusal).collect()
+}
