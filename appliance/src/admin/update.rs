@@ -21,6 +21,7 @@ use futures::{Stream, StreamExt as _};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::{fs, io::AsyncWriteExt as _, sync::Semaphore};
+use utoipa::ToSchema;
 
 use super::{Page, claim::Claim};
 use crate::{config::UpdateSettings, update};
@@ -43,18 +44,31 @@ pub(super) struct Updates {
 
 /// Why an update was not taken.
 #[derive(Debug)]
-struct Refusal(StatusCode, String);
+pub(super) struct Refusal {
+    pub(super) status: StatusCode,
+    /// Stays, whatever the text becomes.
+    pub(super) code: &'static str,
+    pub(super) detail: String,
+    pub(super) next: &'static str,
+}
+
+impl Refusal {
+    fn new(status: StatusCode, code: &'static str, detail: impl Into<String>, next: &'static str) -> Self {
+        Self { status, code, detail: detail.into(), next }
+    }
+}
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        (self.0, format!("{}\n", self.1)).into_response()
+        (self.status, format!("{}: {}\n", self.detail, self.next)).into_response()
     }
 }
 
 /// Asks the box to fetch a bundle itself.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Fetch {
+pub(super) struct Fetch {
+    /// Where it is, HTTP or HTTPS. What comes is believed for its signature, whoever sends it.
     url: String,
 }
 
@@ -68,15 +82,33 @@ impl Updates {
         self.settings.spool.join(name)
     }
 
+    /// What the system's service wrote last of its slots, and of the last update; none before it first has.
+    pub(super) fn report(&self) -> Option<update::Report> {
+        update::Report::load(&self.settings.report)
+    }
+
+    /// Whether a bundle is being taken in, and whether one waits to be applied.
+    pub(super) fn busy(&self) -> (bool, bool) {
+        (self.place.available_permits() == 0, self.file(update::INCOMING).exists())
+    }
+
+    /// Asks for the other slot.
+    pub(super) async fn roll_back(&self) -> Result<(), Refusal> {
+        let written = fs::write(self.file(update::ROLL_BACK), b"").await;
+        written.map_err(|error| disk(&self.settings.spool, &error))
+    }
+
     /// Takes a bundle in; it is applied right after.
-    async fn take(&self, headers: &HeaderMap, body: Body) -> Result<Version, Refusal> {
+    pub(super) async fn take(&self, headers: &HeaderMap, body: Body) -> Result<Version, Refusal> {
         let _place = self.place.try_acquire().map_err(|_| {
-            Refusal(StatusCode::CONFLICT, "this box is taking an update already: wait for it to end".to_owned())
+            let text = "this box is taking an update already";
+            Refusal::new(StatusCode::CONFLICT, "update-running", text, "wait for it to end")
         })?;
         let waiting = self.file(update::INCOMING);
         if fs::try_exists(&waiting).await.unwrap_or(true) {
-            let text = "an update waits to be applied already: see GET /api/update";
-            return Err(Refusal(StatusCode::CONFLICT, text.to_owned()));
+            let text = "an update waits to be applied already";
+            let next = "look at the state of the update, and wait until it is applied";
+            return Err(Refusal::new(StatusCode::CONFLICT, "update-waits", text, next));
         }
         let part = self.file("incoming.part");
         let taken = self.receive(headers, body, &part).await;
@@ -93,7 +125,7 @@ impl Updates {
             Err(refusal) => {
                 // What is left of it is overwritten by the next.
                 let _ = fs::remove_file(&part).await;
-                tracing::warn!(reason = refusal.1, "an update was refused");
+                tracing::warn!(reason = refusal.detail, "an update was refused");
                 Err(refusal)
             }
         }
@@ -106,13 +138,16 @@ impl Updates {
         if !json {
             return self.store(body.into_data_stream(), part).await;
         }
-        let bad = |text: String| Refusal(StatusCode::BAD_REQUEST, text);
+        let next = "send a bundle, or {\"url\": \"https://...\"}";
+        let bad = |text: String| Refusal::new(StatusCode::BAD_REQUEST, "body-damaged", text, next);
         let body = axum::body::to_bytes(body, REQUEST_BYTES_MAX).await;
         let body = body.map_err(|_| bad(format!("the request has more than {REQUEST_BYTES_MAX} bytes")))?;
-        let Fetch { url } = serde_json::from_slice(&body)
-            .map_err(|error| bad(format!("the request is not {{\"url\": \"https://...\"}}: {error}")))?;
+        let Fetch { url } =
+            serde_json::from_slice(&body).map_err(|error| bad(format!("the request names no address: {error}")))?;
         let unreachable = |error: reqwest::Error| {
-            Refusal(StatusCode::BAD_GATEWAY, format!("the bundle cannot be fetched: {:#}", anyhow::Error::new(error)))
+            let text = format!("the bundle cannot be fetched: {:#}", anyhow::Error::new(error));
+            let next = "see that the box reaches that address, or send it the bundle";
+            Refusal::new(StatusCode::BAD_GATEWAY, "bundle-unreachable", text, next)
         };
         let answer = update::fetch(&url).await.map_err(unreachable)?;
         self.store(answer.bytes_stream(), part).await
@@ -132,20 +167,19 @@ impl Updates {
                 Ok(None) => break,
                 Ok(Some(Ok(piece))) => piece,
                 Ok(Some(Err(error))) => {
-                    return Err(Refusal(
-                        StatusCode::BAD_REQUEST,
-                        format!("the bundle broke off: {error}; send it again"),
-                    ));
+                    let text = format!("the bundle broke off: {error}");
+                    return Err(Refusal::new(StatusCode::BAD_REQUEST, "bundle-broken-off", text, "send it again"));
                 }
                 Err(_) => {
-                    let text = format!("nothing of the bundle came for {} s; send it again", SILENCE_MAX.as_secs());
-                    return Err(Refusal(StatusCode::REQUEST_TIMEOUT, text));
+                    let text = format!("nothing of the bundle came for {} s", SILENCE_MAX.as_secs());
+                    return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "bundle-silent", text, "send it again"));
                 }
             };
             bytes += piece.as_ref().len() as u64;
             if bytes > BUNDLE_BYTES_MAX {
                 let text = format!("this is no bundle: it has more than {BUNDLE_BYTES_MAX} bytes");
-                return Err(Refusal(StatusCode::PAYLOAD_TOO_LARGE, text));
+                let next = "send the file dolmen-VERSION.bundle";
+                return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", text, next));
             }
             file.write_all(piece.as_ref()).await.map_err(failed)?;
         }
@@ -165,12 +199,14 @@ async fn check(path: &Path, keys: &[ReleaseKey]) -> Result<Version, Refusal> {
         anyhow::Ok(version)
     });
     let checked = checked.await.context("the check of the bundle ended early").and_then(|checked| checked);
-    checked.map_err(|error| Refusal(StatusCode::UNPROCESSABLE_ENTITY, format!("{error:#}")))
+    let next = "send a bundle of this box's maker, newer than what runs, as it came";
+    checked
+        .map_err(|error| Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "bundle-refused", format!("{error:#}"), next))
 }
 
 fn disk(spool: &Path, error: &io::Error) -> Refusal {
-    let text = format!("the bundle cannot be kept in {}: {error}; free space on the data partition", spool.display());
-    Refusal(StatusCode::INSUFFICIENT_STORAGE, text)
+    let text = format!("nothing can be kept in {}: {error}", spool.display());
+    Refusal::new(StatusCode::INSUFFICIENT_STORAGE, "disk-full", text, "free space on the data partition")
 }
 
 /// `GET /api/update`: what the system's service wrote last of its slots, and of the last update.
@@ -201,9 +237,9 @@ pub(super) async fn roll_back(State(page): State<Arc<Page>>, headers: HeaderMap)
     if let Err(refusal) = updates.claim.check(&headers) {
         return refusal.into_response();
     }
-    match fs::write(updates.file(update::ROLL_BACK), b"").await {
+    match updates.roll_back().await {
         Ok(()) => StatusCode::ACCEPTED.into_response(),
-        Err(error) => disk(&updates.settings.spool, &error).into_response(),
+        Err(refusal) => refusal.into_response(),
     }
 }
 

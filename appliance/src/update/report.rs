@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::REPORT;
 
 /// What one says.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = Slots)]
 pub(crate) struct Report {
     /// Version that runs.
     pub(crate) running: String,

@@ -4,7 +4,7 @@
 //! against that.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -34,16 +34,18 @@ use self::{
     problem::Problem,
 };
 use super::Page;
-use crate::config::BoxConfig;
+use crate::{config::BoxConfig, update::SPOOL};
 
 mod account;
 mod body;
 mod chain;
 mod guard;
+mod network;
 pub(super) mod problem;
 mod session;
 mod status;
 mod system;
+mod update;
 mod users;
 
 /// Where all of it is.
@@ -77,6 +79,8 @@ pub(super) struct Home {
     pub(super) tcti: Option<String>,
     /// Names by which browsers may reach the box.
     pub(super) hosts: Vec<String>,
+    /// Settings of its network; none where it does not run from the image.
+    pub(super) networks: Option<PathBuf>,
 }
 
 impl Home {
@@ -84,7 +88,13 @@ impl Home {
         let keys = [Some(&config.keys.consensus), Some(&config.keys.tls), config.keys.api.as_ref()];
         let in_tpm = keys.into_iter().flatten().any(|uri| matches!(uri, KeyUri::Tpm(_)));
         let tcti = config.keys.devices.tcti.clone().unwrap_or_else(|| "device:/dev/tpmrm0".to_owned());
-        Self { data: config.data_dir.clone(), tcti: in_tpm.then_some(tcti), hosts: config.admin.hosts.clone() }
+        let of_image = config.update.as_ref().is_some_and(|update| update.spool == Path::new(SPOOL));
+        Self {
+            data: config.data_dir.clone(),
+            tcti: in_tpm.then_some(tcti),
+            hosts: config.admin.hosts.clone(),
+            networks: of_image.then(|| network::DIRECTORY.into()),
+        }
     }
 }
 
@@ -152,6 +162,9 @@ fn operations() -> OpenApiRouter<Api> {
         .routes(routes!(status::keys))
         .routes(routes!(status::events))
         .routes(routes!(system::system))
+        .routes(routes!(network::network, network::set_network))
+        .routes(routes!(update::update, update::take_update))
+        .routes(routes!(update::roll_back))
         .merge(OpenApiRouter::new().routes(routes!(chain::rpc)).layer(DefaultBodyLimit::max(QUESTION_BYTES_MAX)))
 }
 

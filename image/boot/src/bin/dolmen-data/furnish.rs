@@ -16,8 +16,14 @@ use rustix::rand::{GetRandomFlags, getrandom};
 const USER: &str = "dolmen";
 
 /// Directories of `/data`, their modes, and whether they are the node's.
-const DIRECTORIES: [(&str, u32, bool); 4] =
-    [("dolmen", 0o750, true), ("update", 0o750, true), ("log", 0o755, false), ("config", 0o755, false)];
+const DIRECTORIES: [(&str, u32, bool); 5] = [
+    ("dolmen", 0o750, true),
+    ("update", 0o750, true),
+    ("log", 0o755, false),
+    ("config", 0o755, false),
+    // What the node's page sets, and the next start uses.
+    ("config/network", 0o750, true),
+];
 
 /// Settings of networks: a box has a handful of ports.
 const NETWORKS_MAX: usize = 64;
@@ -143,7 +149,8 @@ mod tests {
         fs::write(&passwd, format!("root:x:0:0::/:/bin/sh\nbad\n{USER}:x:{user}:{group}::/:\n")).unwrap();
         make_directories(directory.path(), &passwd).unwrap();
         let mode = |name: &str| fs::metadata(directory.path().join(name)).unwrap().mode() & 0o7777;
-        assert_eq!([mode("dolmen"), mode("update"), mode("log"), mode("config")], [0o750, 0o750, 0o755, 0o755]);
+        let modes = ["dolmen", "update", "log", "config", "config/network"].map(mode);
+        assert_eq!(modes, [0o750, 0o750, 0o755, 0o755, 0o750]);
         fs::write(directory.path().join("log/kept"), "").unwrap();
         fs::set_permissions(directory.path().join("log"), Permissions::from_mode(0o2755)).unwrap();
         make_directories(directory.path(), &passwd).unwrap();
