@@ -7,6 +7,7 @@ mod chain;
 mod decide;
 mod member;
 mod members;
+mod overview;
 mod proposals;
 mod propose;
 mod refusal;
@@ -24,6 +25,7 @@ use dolmen_governance::contract;
 use self::{chain::Chain, wallet::WalletArgs};
 pub(crate) use self::{
     member::{ChainBox, Member, Standing, account_of},
+    overview::Consortium,
     request::AdmissionRequest,
 };
 

@@ -18,24 +18,24 @@ use super::{
 #[serde(rename_all = "camelCase")]
 pub(super) struct Proposal {
     pub(super) id: U256,
-    kind: Option<String>,
-    status: Option<String>,
+    pub(super) kind: Option<String>,
+    pub(super) status: Option<String>,
     organisation: U64,
-    created: U64,
-    expires: U64,
-    decided: Option<U64>,
+    pub(super) created: U64,
+    pub(super) expires: U64,
+    pub(super) decided: Option<U64>,
     approvals: U64,
     rejections: U64,
-    needed: Option<U64>,
+    pub(super) needed: Option<U64>,
     data: Bytes,
     #[serde(default)]
-    votes: Vec<Vote>,
+    pub(super) votes: Vec<Vote>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
-struct Vote {
-    organisation: U64,
-    approve: bool,
+pub(super) struct Vote {
+    pub(super) organisation: U64,
+    pub(super) approve: bool,
 }
 
 impl Proposal {
@@ -70,7 +70,7 @@ impl Proposal {
         }
     }
 
-    fn organisation(&self) -> u32 {
+    pub(super) fn organisation(&self) -> u32 {
         self.organisation.saturating_to()
     }
 }

@@ -20,10 +20,10 @@ use super::{
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Epoch {
-    number: U64,
+    pub(super) number: U64,
     pub(super) first_block: U64,
     pub(super) last_block: U64,
-    validators: Vec<Validator>,
+    pub(super) validators: Vec<Validator>,
     parameters: ParametersView,
     certificate: Option<CertificateView>,
 }
@@ -37,9 +37,9 @@ impl Epoch {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Validator {
-    public_key: B256,
-    name: String,
+pub(super) struct Validator {
+    pub(super) public_key: B256,
+    pub(super) name: String,
     fee_recipient: Address,
 }
 
@@ -76,7 +76,7 @@ struct CertificateView {
 /// What `dolmen_pending` answers.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Pending {
+pub(super) struct Pending {
     joining: Vec<Validator>,
     leaving: Vec<Validator>,
     fee_recipients: Vec<NewFeeRecipient>,
@@ -108,35 +108,37 @@ struct Silent {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct OrganisationView {
-    id: U64,
-    name: String,
-    account: Address,
+pub(super) struct OrganisationView {
+    pub(super) id: U64,
+    pub(super) name: String,
+    pub(super) account: Address,
     root_certificate: Bytes,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct BoxView {
-    public_key: B256,
-    name: String,
-    organisation: Option<U64>,
-    role: Option<String>,
-    votes: bool,
-    standby: bool,
+pub(super) struct BoxView {
+    pub(super) public_key: B256,
+    pub(super) name: String,
+    pub(super) organisation: Option<U64>,
+    pub(super) role: Option<String>,
+    pub(super) votes: bool,
+    pub(super) standby: bool,
     fee_recipient: Address,
-    endpoint: String,
-    last_proposed: Option<U64>,
+    pub(super) endpoint: String,
+    /// Hash of the appraisal with which it was admitted; zero where there was none.
+    pub(super) evidence: B256,
+    pub(super) last_proposed: Option<U64>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct PolicyView {
-    kind: String,
-    approvals: U64,
-    needed: U64,
-    own: bool,
-    lifetime_seconds: U64,
+pub(super) struct PolicyView {
+    pub(super) kind: String,
+    pub(super) approvals: U64,
+    pub(super) needed: U64,
+    pub(super) own: bool,
+    pub(super) lifetime_seconds: U64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -193,7 +195,7 @@ pub(super) async fn status(chain: &Chain, json: bool) -> anyhow::Result<()> {
 }
 
 /// What changes with the next epoch, a line each.
-fn changes(pending: &Pending) -> Vec<String> {
+pub(super) fn changes(pending: &Pending) -> Vec<String> {
     let mut lines = Vec::new();
     if !pending.joining.is_empty() {
         lines.push(format!("{} will vote", names(&pending.joining)));

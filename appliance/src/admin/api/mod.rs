@@ -39,6 +39,7 @@ use crate::{config::BoxConfig, update::SPOOL};
 mod account;
 mod body;
 mod chain;
+mod consortium;
 mod guard;
 mod network;
 pub(super) mod problem;
@@ -165,6 +166,7 @@ fn operations() -> OpenApiRouter<Api> {
         .routes(routes!(network::network, network::set_network))
         .routes(routes!(update::update, update::take_update))
         .routes(routes!(update::roll_back))
+        .routes(routes!(consortium::consortium))
         .merge(OpenApiRouter::new().routes(routes!(chain::rpc)).layer(DefaultBodyLimit::max(QUESTION_BYTES_MAX)))
 }
 
