@@ -11,6 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use dolmen_accel_api::Capabilities;
 use dolmen_access::{Access, ClaimCode, Setup};
 use dolmen_hsm_api::Signer;
 use dolmen_node::Node;
@@ -24,7 +25,7 @@ use tokio::{
 
 use self::{api::Home, claim::Claim, signed::Answers, status::KeyView, update::Updates};
 pub(crate) use self::{hosts::guard, tls::Tls};
-use crate::{config::BoxConfig, local_token, pledge::Report};
+use crate::{backends::Backend, config::BoxConfig, local_token, pledge::Report};
 
 mod api;
 mod claim;
@@ -68,6 +69,7 @@ impl Server {
         node: Arc<Node>,
         keys: BoxKeys,
         provisioning: Option<Reports>,
+        engine: SignatureEngine,
         directory: &Path,
     ) -> anyhow::Result<Self> {
         let listen = config.admin.listen;
@@ -75,7 +77,7 @@ impl Server {
         let address = listener.local_addr().context("the listening socket has no address")?;
         let (stop, stop_seen) = watch::channel(false);
         let tls = keys.tls.1.acceptor.clone();
-        let page = Arc::new(Page::new(config, genesis, node, keys, provisioning, stop_seen.clone())?);
+        let page = Arc::new(Page::new(config, genesis, node, keys, provisioning, engine, stop_seen.clone())?);
         let access = open_access(config, address.port(), directory)?;
         let api = api::router(page.clone(), access, &local_token::open_or_make(directory)?, Home::of(config))?;
         let router = guard(router(page).merge(api), &config.admin.hosts);
@@ -138,6 +140,14 @@ pub(crate) struct BoxKeys {
     pub(crate) api: Option<Arc<dyn Signer>>,
 }
 
+/// What checks the signatures of the box's transactions and votes.
+pub(crate) struct SignatureEngine {
+    /// As it was chosen.
+    pub(crate) backend: Backend,
+    /// What it says of itself.
+    pub(crate) capabilities: Capabilities,
+}
+
 /// What the page shows of the box, and where it gets it.
 struct Page {
     node: Arc<Node>,
@@ -150,6 +160,9 @@ struct Page {
     provisioning: Option<Reports>,
     streams: Arc<Semaphore>,
     stop: watch::Receiver<bool>,
+    engine: SignatureEngine,
+    /// Seconds since 1970.
+    started_at: u64,
 }
 
 type Reports = watch::Receiver<Option<Report>>;
@@ -161,6 +174,7 @@ impl Page {
         node: Arc<Node>,
         keys: BoxKeys,
         provisioning: Option<Reports>,
+        engine: SignatureEngine,
         stop: watch::Receiver<bool>,
     ) -> anyhow::Result<Self> {
         let settings = genesis.file();
@@ -184,6 +198,8 @@ impl Page {
             provisioning,
             streams: Arc::new(Semaphore::new(events::STREAMS_MAX)),
             stop,
+            engine,
+            started_at: api::now(),
         })
     }
 }

@@ -98,6 +98,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
     }
     let engine = args.accel.node_engine()?;
     tracing::info!(engine = engine.capabilities().name, uses = engine.capabilities().description, "signatures");
+    let capabilities = engine.capabilities().clone();
     let peers = config.p2p.peers.iter().filter(|peer| peer.public_key != own);
     let start_from = match config.sync.from {
         Some(SyncFrom::Snapshot) => StartFrom::Snapshot,
@@ -142,7 +143,8 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
     let provisioning = keeping.as_ref().map(Keeping::reports);
     let keys = page_keys(&keys, &config, key)?;
     let certificate = keys.tls.1.fingerprint.clone();
-    let admin = admin::Server::start(&config, &genesis, node.clone(), keys, provisioning, &directory).await?;
+    let engine = admin::SignatureEngine { backend: args.accel, capabilities };
+    let admin = admin::Server::start(&config, &genesis, node.clone(), keys, provisioning, engine, &directory).await?;
     let (height, rpc, ui) = (node.head().block.number(), node.rpc_address(), admin.address());
     tracing::info!(height, %rpc, %ui, certificate, "serving");
     supervisor::ready();

@@ -5,6 +5,7 @@
 //! | `args.rs` | the command lines |
 //! | `jobs.rs` | signatures to check, with bad ones planted |
 //! | `signatures.rs`, `messages.rs` | what each operation runs, and which answers are right |
+//! | `curve.rs` | our engines at every size of a batch, in seconds, for the box's page |
 //! | `race.rs` | runs implementations in turn, in short slices, and compares every answer |
 //! | `energy.rs`, `samples.rs` | RAPL, latencies |
 //! | `result.rs` | the figures |
@@ -14,6 +15,7 @@
 
 mod args;
 mod csv;
+mod curve;
 mod energy;
 mod html;
 mod jobs;
@@ -29,13 +31,16 @@ use std::{fs::OpenOptions, io::Write as _, path::Path, time::Duration};
 
 use anyhow::Context as _;
 
-pub(crate) use self::args::{CipherArgs, Common, HashArgs, RecoverArgs, SignArgs, VerifyArgs};
 use self::{
     args::distinct,
     energy::Rapl,
     jobs::Seed,
     race::{Check, Contender, Race},
     result::{Entrant, Report, Setting},
+};
+pub(crate) use self::{
+    args::{CipherArgs, Common, HashArgs, RecoverArgs, SignArgs, VerifyArgs},
+    curve::{Curve, curve},
 };
 use super::{machine::Machine, report::Progress};
 

@@ -9,7 +9,7 @@
 mod chain;
 mod client;
 mod cpu;
-mod crypto;
+pub(crate) mod crypto;
 mod devnet;
 mod follower;
 mod key;

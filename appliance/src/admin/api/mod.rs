@@ -30,17 +30,21 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use self::{
+    acceleration::Engines,
     guard::{Local, Rules},
+    jobs::Jobs,
     problem::Problem,
 };
 use super::Page;
-use crate::{config::BoxConfig, update::SPOOL};
+use crate::{bench::crypto::Curve, config::BoxConfig, update::SPOOL};
 
+mod acceleration;
 mod account;
 mod body;
 mod chain;
 mod consortium;
 mod guard;
+mod jobs;
 mod network;
 pub(super) mod problem;
 mod session;
@@ -82,6 +86,8 @@ pub(super) struct Home {
     pub(super) hosts: Vec<String>,
     /// Settings of its network; none where it does not run from the image.
     pub(super) networks: Option<PathBuf>,
+    jobs: Arc<Jobs>,
+    engines: Engines,
 }
 
 impl Home {
@@ -95,6 +101,8 @@ impl Home {
             tcti: in_tpm.then_some(tcti),
             hosts: config.admin.hosts.clone(),
             networks: of_image.then(|| network::DIRECTORY.into()),
+            jobs: Arc::default(),
+            engines: Engines::default(),
         }
     }
 }
@@ -130,6 +138,8 @@ pub(super) fn now() -> u64 {
                        changes.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
+    // What no operation answers by itself: the results of jobs.
+    components(schemas(Curve)),
     tags(
         (name = ACCESS, description = "Who may use the box"),
         (name = BOX, description = "The box"),
@@ -167,6 +177,9 @@ fn operations() -> OpenApiRouter<Api> {
         .routes(routes!(update::update, update::take_update))
         .routes(routes!(update::roll_back))
         .routes(routes!(consortium::consortium))
+        .routes(routes!(acceleration::acceleration))
+        .routes(routes!(acceleration::benchmark))
+        .routes(routes!(jobs::job))
         .merge(OpenApiRouter::new().routes(routes!(chain::rpc)).layer(DefaultBodyLimit::max(QUESTION_BYTES_MAX)))
 }
 

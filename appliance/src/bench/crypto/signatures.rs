@@ -245,19 +245,19 @@ pub(super) fn sign(args: &SignArgs, session: &mut Session<'_>) -> anyhow::Result
 }
 
 /// An engine of ours.
-struct Ours {
+pub(super) struct Ours {
     entrant: Entrant,
     engine: std::sync::Arc<dyn BatchVerifier>,
 }
 
 impl Ours {
-    fn verifier(&self) -> Verifier<'_> {
+    pub(super) fn verifier(&self) -> Verifier<'_> {
         Verifier { entrant: self.entrant.clone(), engine: &*self.engine }
     }
 }
 
 /// Starts the engines that were chosen, anew so that none has keys of an earlier figure, and gives them their keys.
-fn ours(
+pub(super) fn ours(
     backends: &[Backend],
     algorithm: Algorithm,
     known: usize,
