@@ -180,11 +180,18 @@ pub(crate) struct Admin {
     /// As [`Rpc::hosts`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<String>,
+    /// The directory of a registrar on this machine, whose boxes the page shows and decides about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registrar: Option<PathBuf>,
+    /// Where the page's backups are; `backups` beside the file if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backups: Option<PathBuf>,
 }
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 9545)), http: None, hosts: Vec::new() }
+        let listen = SocketAddr::from(([127, 0, 0, 1], 9545));
+        Self { listen, http: None, hosts: Vec::new(), registrar: None, backups: None }
     }
 }
 
@@ -257,6 +264,9 @@ impl BoxConfig {
                 *path = base.join(&*path);
             }
         }
+        for path in [&mut config.admin.registrar, &mut config.admin.backups].into_iter().flatten() {
+            *path = base.join(&*path);
+        }
         config.keys.devices.resolve(base);
         Ok(config)
     }
@@ -322,7 +332,10 @@ mod tests {
         assert_eq!(config.rpc.hosts, ["box-a.example.org"]);
         assert_eq!(config.rpc.listen, Rpc::default().listen);
         assert_eq!(config.admin.listen.port(), 80);
-        assert!(config.admin.hosts.is_empty());
+        assert!(config.admin.hosts.is_empty() && config.admin.registrar.is_none());
+        let admin = load("[admin]\nregistrar = \"registrar\"\nbackups = \"/b\"\n").unwrap().admin;
+        let (registrar, backups) = (admin.registrar.unwrap(), admin.backups.unwrap());
+        assert!(registrar.is_absolute() && registrar.ends_with("registrar") && backups == Path::new("/b"));
     }
 
     #[test]

@@ -31,6 +31,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use self::{
     acceleration::Engines,
+    backup::BackupView,
     guard::{Local, Rules},
     jobs::Jobs,
     problem::Problem,
@@ -40,6 +41,7 @@ use crate::{bench::crypto::Curve, config::BoxConfig, update::SPOOL};
 
 mod acceleration;
 mod account;
+mod backup;
 mod body;
 mod chain;
 mod consortium;
@@ -86,12 +88,15 @@ pub(super) struct Home {
     pub(super) hosts: Vec<String>,
     /// Settings of its network; none where it does not run from the image.
     pub(super) networks: Option<PathBuf>,
+    config: BoxConfig,
+    /// Where its settings are.
+    directory: PathBuf,
     jobs: Arc<Jobs>,
     engines: Engines,
 }
 
 impl Home {
-    pub(super) fn of(config: &BoxConfig) -> Self {
+    pub(super) fn of(config: &BoxConfig, directory: &Path) -> Self {
         let keys = [Some(&config.keys.consensus), Some(&config.keys.tls), config.keys.api.as_ref()];
         let in_tpm = keys.into_iter().flatten().any(|uri| matches!(uri, KeyUri::Tpm(_)));
         let tcti = config.keys.devices.tcti.clone().unwrap_or_else(|| "device:/dev/tpmrm0".to_owned());
@@ -101,9 +106,16 @@ impl Home {
             tcti: in_tpm.then_some(tcti),
             hosts: config.admin.hosts.clone(),
             networks: of_image.then(|| network::DIRECTORY.into()),
+            config: config.clone(),
+            directory: directory.to_owned(),
             jobs: Arc::default(),
             engines: Engines::default(),
         }
+    }
+
+    /// Where backups are made.
+    fn backups(&self) -> PathBuf {
+        self.config.admin.backups.clone().unwrap_or_else(|| self.directory.join("backups"))
     }
 }
 
@@ -139,7 +151,7 @@ pub(super) fn now() -> u64 {
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     // What no operation answers by itself: the results of jobs.
-    components(schemas(Curve)),
+    components(schemas(Curve, BackupView)),
     tags(
         (name = ACCESS, description = "Who may use the box"),
         (name = BOX, description = "The box"),
@@ -180,6 +192,8 @@ fn operations() -> OpenApiRouter<Api> {
         .routes(routes!(acceleration::acceleration))
         .routes(routes!(acceleration::benchmark))
         .routes(routes!(jobs::job))
+        .routes(routes!(backup::backups, backup::make_backup))
+        .routes(routes!(backup::backup_file))
         .merge(OpenApiRouter::new().routes(routes!(chain::rpc)).layer(DefaultBodyLimit::max(QUESTION_BYTES_MAX)))
 }
 
