@@ -202,6 +202,14 @@ impl Page {
             started_at: api::now(),
         })
     }
+
+    /// The box's numbers.
+    fn metrics(&self) -> String {
+        let node = self.node.encode_metrics();
+        let own = self.provisioning().map(|report| report.metrics()).unwrap_or_default();
+        // The end marker may stand only once.
+        own + &node
+    }
 }
 
 /// The media type of numbers.
@@ -235,11 +243,7 @@ pub(crate) fn file(media_type: &'static str, content: &'static str) -> Response 
 }
 
 async fn metrics(State(page): State<Arc<Page>>) -> Response {
-    let node = page.node.encode_metrics();
-    let own = page.provisioning().map(|report| report.metrics()).unwrap_or_default();
-    // The end marker may stand only once.
-    let text = own + &node;
-    ([(header::CONTENT_TYPE, OPENMETRICS)], text).into_response()
+    ([(header::CONTENT_TYPE, OPENMETRICS)], page.metrics()).into_response()
 }
 
 /// Alive: consensus runs. A supervisor restarts the box where this fails.

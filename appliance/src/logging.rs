@@ -1,4 +1,4 @@
-//! Structured logs on standard error.
+//! Structured logs on standard error, and the latest of them in memory.
 
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
@@ -7,7 +7,12 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, Layer as _, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+
+use self::recent::Keeper;
+pub(crate) use self::recent::{LogLevel, LogLine, LogPart, part};
+
+mod recent;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,16 +32,16 @@ const DEFAULT_FILTER: &str = "info,commonware_p2p=error,commonware_consensus=war
 /// Starts logging; `RUST_LOG` overrides what is logged. Once it has been started it stays as it is.
 pub(crate) fn init(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let out = fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         // It would say on standard error that standard error takes no lines, as on a full disk, and panic over that.
         .log_internal_errors(false);
-    let started = match format {
-        LogFormat::Text => builder.try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    let out = match format {
+        LogFormat::Text => out.boxed(),
+        LogFormat::Json => out.json().flatten_event(true).boxed(),
     };
+    let started = tracing_subscriber::registry().with(filter).with(Keeper).with(out).try_init();
     if started.is_ok() {
         log_panics();
     }

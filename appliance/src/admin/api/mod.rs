@@ -47,10 +47,12 @@ mod chain;
 mod consortium;
 mod guard;
 mod jobs;
+mod logs;
 mod network;
 pub(super) mod problem;
 mod session;
 mod status;
+mod support;
 mod system;
 mod update;
 mod users;
@@ -192,6 +194,8 @@ fn operations() -> OpenApiRouter<Api> {
         .routes(routes!(acceleration::acceleration))
         .routes(routes!(acceleration::benchmark))
         .routes(routes!(jobs::job))
+        .routes(routes!(logs::logs))
+        .routes(routes!(support::support_bundle))
         .routes(routes!(backup::backups, backup::make_backup))
         .routes(routes!(backup::backup_file))
         .merge(OpenApiRouter::new().routes(routes!(chain::rpc)).layer(DefaultBodyLimit::max(QUESTION_BYTES_MAX)))

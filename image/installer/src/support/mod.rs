@@ -6,6 +6,8 @@
 
 mod tar;
 
+pub use self::tar::archive;
+
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, ErrorKind, Read},

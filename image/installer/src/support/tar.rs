@@ -9,8 +9,9 @@ const CHECKSUM_AT: usize = 148;
 
 /// Makes an archive of files, each with its name and content, all of them of `time`, in seconds since 1970.
 ///
-/// Files that do not fit [`SUPPORT_BYTES_MAX`] are left out, and so are names that no ustar has; their names come back.
-pub(super) fn archive(files: &[(String, Vec<u8>)], time: u64) -> (Vec<u8>, Vec<String>) {
+/// Files that do not fit its bound, `SUPPORT_BYTES_MAX`, are left out, and so are names that no ustar has; their names come back.
+#[must_use]
+pub fn archive(files: &[(String, Vec<u8>)], time: u64) -> (Vec<u8>, Vec<String>) {
     let mut archive = Vec::new();
     let mut left_out = Vec::new();
     let bytes_max = usize::try_from(SUPPORT_BYTES_MAX).unwrap_or(usize::MAX);
