@@ -214,6 +214,15 @@ impl Access {
         Ok(inner.audit.append(now, note.record(outcome, refused))?.number)
     }
 
+    /// What the audit log calls somebody, for the logs of others.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::NoSession`] or [`Refusal::NoToken`] for who was somebody.
+    pub fn who(&self, caller: &Caller, now: u64) -> Result<String, Refusal> {
+        Ok(self.lock().live(&caller.who.0, now)?.who)
+    }
+
     /// `GET /audit`: records before one, the latest first; 50 where nothing else is asked for, 200 at most. Who is no
     /// security officer sees his own.
     ///

@@ -30,18 +30,18 @@ const BODY_BYTES_MAX: usize = LETTER_MESSAGE_BYTES_MAX;
 
 /// A box, for people.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct BoxView {
-    pub(super) serial_number: String,
-    pub(super) standing: String,
-    pub(super) reason: Option<String>,
-    pub(super) since: u64,
-    pub(super) voucher: bool,
-    pub(super) wants_voucher: bool,
-    pub(super) image: Option<String>,
-    pub(super) judged: Option<u64>,
-    pub(super) certificate_until: Option<String>,
-    pub(super) chain: Option<String>,
-    pub(super) alarm: Option<String>,
+pub(crate) struct BoxView {
+    pub(crate) serial_number: String,
+    pub(crate) standing: String,
+    pub(crate) reason: Option<String>,
+    pub(crate) since: u64,
+    pub(crate) voucher: bool,
+    pub(crate) wants_voucher: bool,
+    pub(crate) image: Option<String>,
+    pub(crate) judged: Option<u64>,
+    pub(crate) certificate_until: Option<String>,
+    pub(crate) chain: Option<String>,
+    pub(crate) alarm: Option<String>,
 }
 
 impl BoxView {

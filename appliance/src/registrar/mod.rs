@@ -19,13 +19,14 @@ use tokio::{
     sync::{mpsc, watch},
 };
 
-use self::{
-    control::{BoxView, Deed, Voucher},
-    service::Service,
-};
 pub(crate) use self::{
+    control::BoxView,
     service::RegistrarSigners,
     settings::{Admit, ChainSettings, FILE, References, RegistrarKeys, Settings},
+};
+use self::{
+    control::{Deed, Voucher},
+    service::Service,
 };
 use crate::{gov, logging, run::stdin_eof, supervisor};
 
@@ -214,6 +215,21 @@ pub(crate) async fn registrar(args: RegistrarArgs) -> anyhow::Result<()> {
 /// Has a registrar that runs put one box into the place of another.
 pub(crate) async fn replace(directory: &Path, by: &str, serial: Serial, new: Serial) -> anyhow::Result<()> {
     control::act(directory, by, Deed::Replace { serial, new }).await.map(drop)
+}
+
+/// The boxes that a registrar knows that runs.
+pub(crate) async fn boxes(directory: &Path) -> anyhow::Result<Vec<BoxView>> {
+    control::list(directory).await
+}
+
+/// Has a registrar that runs let a box join.
+pub(crate) async fn approve(directory: &Path, by: &str, serial: Serial) -> anyhow::Result<()> {
+    control::act(directory, by, Deed::Approve { serial }).await.map(drop)
+}
+
+/// Has a registrar that runs let a box not join.
+pub(crate) async fn decline(directory: &Path, by: &str, serial: Serial, reason: String) -> anyhow::Result<()> {
+    control::act(directory, by, Deed::Decline { serial, reason }).await.map(drop)
 }
 
 /// What a new registrar begins with.

@@ -46,6 +46,7 @@ mod body;
 mod chain;
 mod consortium;
 mod guard;
+mod inbox;
 mod jobs;
 mod logs;
 mod network;
@@ -198,6 +199,9 @@ fn operations() -> OpenApiRouter<Api> {
         .routes(routes!(support::support_bundle))
         .routes(routes!(backup::backups, backup::make_backup))
         .routes(routes!(backup::backup_file))
+        .routes(routes!(inbox::inbox))
+        .routes(routes!(inbox::approve_box))
+        .routes(routes!(inbox::decline_box))
         .merge(OpenApiRouter::new().routes(routes!(chain::rpc)).layer(DefaultBodyLimit::max(QUESTION_BYTES_MAX)))
 }
 
