@@ -35,6 +35,8 @@ VM_ARGS ?=
 # Settings of `make sim`: how many seeds, and from which one on.
 SEEDS ?= 10000
 FIRST ?= 0
+# Settings of `make monitoring`: files with what `/metrics` of boxes and registrars answered.
+METRICS ?=
 # Settings of `make churn`: for how many minutes, and a file for what the boxes take meanwhile.
 MINUTES ?= 120
 REPORT ?=
@@ -70,12 +72,12 @@ boot-run:
 
 ##@ Test
 
-.PHONY: test lint fmt doc unit e2e sim soak churn fuzz test-boot
-.PHONY: fmt-check clippy deny doc-run tests-build test-image nextest unit-run e2e-run sim-run soak-run churn-run fuzz-run
-.PHONY: test-boot-run fuzz-decoders
-test: ## Everything: format, lints, documents, dependencies, all tests; ends with the test summary
+.PHONY: test lint fmt doc monitoring unit e2e sim soak churn fuzz test-boot
+.PHONY: fmt-check clippy deny doc-run monitoring-run tests-build test-image nextest unit-run e2e-run sim-run soak-run
+.PHONY: churn-run fuzz-run test-boot-run fuzz-decoders
+test: ## Everything: format, lints, documents, monitoring, dependencies, all tests; ends with the test summary
 	@scripts/setup.sh all
-	@$(MAKE) fmt-check clippy doc-run deny nextest
+	@$(MAKE) fmt-check clippy doc-run monitoring-run deny nextest
 
 lint: ## Formatting, clippy and the dependency rules
 	@scripts/setup.sh all
@@ -102,6 +104,13 @@ doc-run:
 	@RUSTDOCFLAGS="-D warnings" $(STEP) "API documentation" cargo doc --locked --workspace --no-deps
 	@$(STEP) "book" mdbook build docs --dest-dir "$(CARGO_TARGET_DIR)/book"
 	@$(STEP) "links" python3 scripts/check_links.py "$(CARGO_TARGET_DIR)/book"
+
+monitoring: ## Alert rules, dashboards and the tables of metrics, e.g. `make monitoring METRICS=box.txt`
+	@scripts/setup.sh all
+	@$(MAKE) monitoring-run
+
+monitoring-run:
+	@$(STEP) "monitoring" python3 -B scripts/check_monitoring.py $(addprefix --metrics ,$(METRICS))
 
 # The end-to-end tests start the dolmen binary, and nextest alone would not build it. Together with the test targets,
 # so that both see the same dependency features and nothing compiles twice.

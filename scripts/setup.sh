@@ -100,6 +100,15 @@ has_python_venv() { python3 -c 'import ensurepip, venv'; }
 # The one that the tests start.
 has_browser() { [[ -x ${CHROMIUM-/usr/bin/chromium} ]]; }
 
+has_prometheus() { has prometheus && has promtool; }
+
+# Debian's package starts a service, which the tests do not need and nobody asked for.
+stop_prometheus() {
+  [[ -d /run/systemd/system ]] || return 0
+  find_root
+  "${root[@]}" systemctl disable --now prometheus || say "the service prometheus runs now: stop it if you do not use it"
+}
+
 # An administrator's tool, which not everybody has on the PATH.
 has_admin() { PATH=$PATH:/usr/sbin:/sbin has "$1"; }
 
@@ -248,7 +257,11 @@ setup_test() {
   need mount "a small disk for a box, to be filled" has mount
   need curl "asks a box for its health" has curl
   need ca-certificates "curl, npm and pip check servers with it" test -d /etc/ssl/certs
+  need prometheus "tests alert rules, and takes the dashboards' queries" has_prometheus
+  local prometheus_is_new=false
+  has_prometheus || prometheus_is_new=true
   install_missing
+  if $prometheus_is_new; then stop_prometheus; fi
   check_rust_components
   cargo_tool cargo-nextest 0.9.143 0.9.100 cargo nextest --version
   cargo_tool cargo-deny 0.20.2 0.20.0 cargo deny --version
