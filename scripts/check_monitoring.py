@@ -248,24 +248,33 @@ def check_dashboard(path, dashboard):
             yield f"{where}: {title}: no description or no unit"
 
 
-def check_dashboards(prometheus, recorded, table, files):
+def load_dashboards():
+    """The dashboards by their paths, and what is wrong with them as files."""
+    dashboards, faults = {}, []
+    for path in sorted(DASHBOARDS.glob("*.json")):
+        try:
+            dashboard = json.loads(path.read_text(encoding="utf-8"))
+            faults.extend(check_dashboard(path, dashboard))
+            dashboards[path] = (dashboard["uid"], list(expressions(dashboard)))
+        except (ValueError, KeyError) as error:
+            faults.append(f"{path.relative_to(ROOT)}: not a dashboard: {error!r}")
+    uids = [uid for uid, _ in dashboards.values()]
+    for path, (uid, _) in dashboards.items():
+        if uids.count(uid) > 1:
+            faults.append(f"{path.relative_to(ROOT)}: another has the uid `{uid}`, too")
+    if not dashboards:
+        faults.append(f"{DASHBOARDS.relative_to(ROOT)}: no dashboards")
+    return dashboards, faults
+
+
+def check_dashboards(prometheus, dashboards, recorded, table, files):
     """What Grafana would show. With files, a panel whose metrics are all there must not be empty."""
     there = set(prometheus.ask("label/__name__/values")) if files else set()
     # These are there with some labels, not with all.
     optional = PROMETHEUS_OWN | {name for name in there if (row := table.row(name)) and row[3] == "once"}
-    uids = {}
-    for path in sorted(DASHBOARDS.glob("*.json")):
+    for path, (_, queries) in dashboards.items():
         where = path.relative_to(ROOT)
-        try:
-            dashboard = json.loads(path.read_text(encoding="utf-8"))
-            faults = list(check_dashboard(path, dashboard))
-        except (ValueError, KeyError) as error:
-            yield f"{where}: not a dashboard: {error!r}"
-            continue
-        yield from faults
-        if uids.setdefault(dashboard["uid"], where) != where:
-            yield f"{where}: {uids[dashboard['uid']]} has the same uid"
-        for title, expression in expressions(dashboard):
+        for title, expression in queries:
             names = metric_names(expression)
             for name in names - PROMETHEUS_OWN - recorded:
                 if table.row(name) is None:
@@ -275,11 +284,9 @@ def check_dashboards(prometheus, recorded, table, files):
                 yield f"{where}: {title}: {answer}: {expression}"
             elif names <= there - optional and not answer["result"]:
                 yield f"{where}: {title}: nothing is shown, though all of its metrics are there: {expression}"
-    if not uids:
-        yield f"{DASHBOARDS.relative_to(ROOT)}: no dashboards"
 
 
-def check_scraped(prometheus, rules, recorded, table, files):
+def check_scraped(prometheus, rules, dashboards, recorded, table, files):
     """With files: whether Prometheus could read them, and whether they have what the rules and dashboards name."""
     for target in prometheus.targets():
         if target["health"] != "up":
@@ -287,8 +294,8 @@ def check_scraped(prometheus, rules, recorded, table, files):
             yield f"{path}: Prometheus cannot read it: {target['lastError']}"
     there = set(prometheus.ask("label/__name__/values")).union(*(file.types for file in files))
     named = {rule["name"]: metric_names(rule["query"]) for rule in rules}
-    for path in DASHBOARDS.glob("*.json"):
-        for title, expression in expressions(json.loads(path.read_text(encoding="utf-8"))):
+    for path, (_, queries) in dashboards.items():
+        for title, expression in queries:
             named[f"{path.name}: {title}"] = metric_names(expression)
     for where, names in named.items():
         for name in names - PROMETHEUS_OWN - recorded - there:
@@ -305,16 +312,17 @@ def main():
         if shutil.which(program) is None:
             sys.exit(f"no {program}: run scripts/setup.sh test, or install Debian's package prometheus")
     table, files = Table(), [MetricsFile(path) for path in arguments.metrics]
-    faults = [*table.faults(), *check_files_of_rules()]
+    dashboards, faults = load_dashboards()
+    faults += [*table.faults(), *check_files_of_rules()]
     for file in files:
         faults.extend(file.faults(table))
     with Prometheus(files) as prometheus:
         rules = prometheus.rules()
         recorded = {rule["name"] for rule in rules if rule["type"] == "recording"}
         faults.extend(check_alerts(rules, recorded, table))
-        faults.extend(check_dashboards(prometheus, recorded, table, files))
         if files:
-            faults.extend(check_scraped(prometheus, rules, recorded, table, files))
+            faults.extend(check_scraped(prometheus, rules, dashboards, recorded, table, files))
+        faults.extend(check_dashboards(prometheus, dashboards, recorded, table, files))
     for fault in faults:
         print(fault)
     alerts = len(rules) - len(recorded)
