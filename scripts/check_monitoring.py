@@ -179,7 +179,7 @@ def fired_in_tests():
 
 def check_alerts(rules, recorded, table):
     alerts = [rule for rule in rules if rule["type"] == "alerting"]
-    where, runbook = RULES.relative_to(ROOT), RUNBOOK.relative_to(ROOT)
+    where, tests, runbook = (path.relative_to(ROOT) for path in (RULES, TESTS, RUNBOOK))
     sections = set(re.findall(r"^### (Dolmen\w+)$", RUNBOOK.read_text(encoding="utf-8"), re.MULTILINE))
     fired, quiet = fired_in_tests()
     healthy = re.search(r"- name: healthy\n(.*?)\n\n", TESTS.read_text(encoding="utf-8"), re.DOTALL)
@@ -193,7 +193,7 @@ def check_alerts(rules, recorded, table):
         if texts.get("runbook") != f"{runbook}#{name.lower()}" or name not in sections:
             yield f"{where}: {name}: the runbook is a section `### {name}` of {runbook}, and the address of that"
         if name not in fired or name not in quiet:
-            yield f"{TESTS.relative_to(ROOT)}: {name}: no test in which it fires, or none in which it is quiet"
+            yield f"{tests}: {name}: no test in which it fires, or none in which it is quiet"
         # Tests leave `chain` out where nothing depends on it.
         for label in set(re.findall(r"\$labels\.(\w+)", " ".join(texts.values()))) - fired.get(name, set()) - {"chain"}:
             yield f"{where}: {name}: a text has `$labels.{label}`, which it does not have when it fires in its test"
@@ -205,7 +205,7 @@ def check_alerts(rules, recorded, table):
             if row is None:
                 yield f"{where}: {rule['name']}: `{name}` is not in {TABLES.relative_to(ROOT)}"
             elif row[3] != "once" and name not in healthy:
-                yield f"{TESTS.relative_to(ROOT)}: the healthy chain has no `{name}`: {rule['name']} is quiet for nothing"
+                yield f"{tests}: the healthy chain has no `{name}`, so {rule['name']} is quiet for nothing"
 
 
 def expressions(dashboard):
