@@ -79,7 +79,8 @@ impl Server {
         let tls = keys.tls.1.acceptor.clone();
         let page = Arc::new(Page::new(config, genesis, node, keys, provisioning, engine, stop_seen.clone())?);
         let access = open_access(config, address.port(), directory)?;
-        let api = api::router(page.clone(), access, &local_token::open_or_make(directory)?, Home::of(config, directory))?;
+        let api =
+            api::router(page.clone(), access, &local_token::open_or_make(directory)?, Home::of(config, directory))?;
         let router = guard(router(page).merge(api), &config.admin.hosts);
         let mut tasks = JoinSet::new();
         if let Some(listen) = config.admin.http {

@@ -23,7 +23,6 @@ use crate::{
     run::CLIENT_VERSION,
 };
 
-/// Archives at once are one: each takes a second of a core.
 /// The level of zstd.
 const COMPRESSION: i32 = 6;
 /// All lines that are kept.
@@ -77,7 +76,7 @@ pub(super) async fn support_bundle(State(api): State<Api>) -> Result<Response, P
 
 async fn gather(api: &Api) -> Facts {
     let mut facts = of_home(&api.home);
-    facts.take("status.json", Ok(status::status(State(api.clone())).await.0));
+    facts.take("status.json", Ok(api.page.status(true)));
     facts.take("keys.json", Ok(status::keys(State(api.clone())).await.0));
     facts.take("system.json", system::system(State(api.clone())).await.map(|machine| machine.0));
     facts.take("network.json", network::network(State(api.clone())).await.map(|network| network.0));
@@ -115,7 +114,7 @@ fn settings(config: &BoxConfig) -> Value {
         "update": update.as_ref().map(|update| json!({ "spool": update.spool, "report": update.report })),
         "keys": {
             "consensus": uri(consensus),
-            "tls": tls.as_ref().map(uri),
+            "tls": uri(tls),
             "api": api.as_ref().map(uri),
             "vote_counter": vote_counter,
             "dir": devices.dir,
