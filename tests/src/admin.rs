@@ -18,8 +18,10 @@ const COOKIE: &str = "__Host-dolmen-session";
 /// Somebody at the API of one box: nobody, a session, or whoever has an API token.
 #[derive(Clone, Debug)]
 pub struct Admin {
-    address: SocketAddr,
-    certificate: PathBuf,
+    /// Where the box's page is.
+    pub address: SocketAddr,
+    /// Its certificate.
+    pub certificate: PathBuf,
     /// The session's cookie.
     pub cookie: Option<String>,
     /// The session's CSRF token.

@@ -122,7 +122,8 @@ fn exchange(mut stream: impl Read + Write, text: &str) -> io::Result<Answer> {
     stream.write_all(text.as_bytes())?;
     let mut bytes = Vec::new();
     stream.take(ANSWER_BYTES_MAX).read_to_end(&mut bytes)?;
-    let text = String::from_utf8(bytes).map_err(|_| io::Error::other("the answer is not UTF-8"))?;
+    // Some answers are files.
+    let text = String::from_utf8_lossy(&bytes);
     let (head, body) = text.split_once("\r\n\r\n").ok_or_else(|| io::Error::other("the answer has no head"))?;
     let (status_line, headers) = head.split_once("\r\n").unwrap_or((head, ""));
     let status = status_line.split(' ').nth(1).and_then(|code| code.parse().ok());

@@ -171,8 +171,21 @@ fn check_pages(own: &BoxInfo) {
     assert!(metric(&metrics.body, "dolmen_height") >= height, "metrics know the height {height}:\n{}", metrics.body);
     assert_eq!(metrics.body.matches("# EOF").count(), 1, "the end mark stands once");
 
+    check_metrics(own, &metrics.body);
     assert_eq!((own.get("/healthz").status, own.get("/healthz").body.as_str()), (200, "ok\n"));
     wait_for("a box of a fresh chain to be ready", PATIENCE, || (own.get("/readyz").status == 200).then_some(()));
+}
+
+/// What is documented, and what rules and dashboards ask for, is what a box shows.
+fn check_metrics(own: &BoxInfo, metrics: &str) {
+    if own.name != "box-0" {
+        return;
+    }
+    let file = own.dir().join("metrics.txt");
+    fs::write(&file, metrics).expect("it can be written");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/check_monitoring.py");
+    let checked = process::run(Command::new("python3").arg("-B").arg(script).arg("--metrics").arg(&file), PATIENCE);
+    assert!(checked.status.success(), "{}", checked.output);
 }
 
 /// A metric without labels.

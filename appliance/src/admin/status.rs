@@ -15,30 +15,49 @@ use crate::pledge::Report;
 /// The box in short.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Status {
+    /// What people call the box.
     name: String,
+    /// Of its software.
     version: &'static str,
+    /// Of EIP-155.
     chain_id: u64,
+    /// The chain's first block.
     #[schema(value_type = String)]
     genesis_hash: B256,
+    /// `validator` or `follower`, in this epoch.
     role: &'static str,
+    /// Its latest block.
     height: u64,
+    /// That block's hash.
     #[schema(value_type = String)]
     head_hash: B256,
+    /// How old that block is, by the box's clock.
     head_age_ms: u64,
+    /// Whether it fetches blocks that others have.
     syncing: bool,
+    /// The other boxes.
     peers: Vec<PeerView>,
+    /// Of the validators.
     epoch: u64,
+    /// How many vote.
     validators: usize,
+    /// How many of them decide.
     quorum: usize,
     finality_ms: FinalityView,
     pool: PoolView,
+    /// Since its program started.
     uptime_s: u64,
+    /// Where it serves JSON-RPC.
     rpc_url: String,
+    /// What somebody must see to.
     alarms: Vec<Alarm>,
+    /// How it stands with its registrar; none where it has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     provisioning: Option<Report>,
+    /// Its keys.
     keys: Vec<KeyView>,
+    /// The latest blocks, newest first; not in events.
     #[serde(skip_serializing_if = "Option::is_none")]
     recent_blocks: Option<Vec<BlockView>>,
 }
@@ -46,10 +65,14 @@ pub(super) struct Status {
 /// What somebody must see to.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Alarm {
+    /// What it is; it never changes.
     id: &'static str,
     severity: Severity,
+    /// Why, for people.
     cause: String,
+    /// What to do.
     next: &'static str,
+    /// The view in which it ends by itself, where it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     until_view: Option<u64>,
 }
@@ -57,12 +80,17 @@ pub(super) struct Alarm {
 /// A key of the box.
 #[derive(Clone, Serialize, ToSchema)]
 pub(super) struct KeyView {
+    /// What it signs: `consensus`, `tls` or `api`.
     #[serde(rename = "use")]
     used_for: &'static str,
+    /// Where it is, without what opens it.
     uri: String,
+    /// Of its signatures.
     algorithm: &'static str,
+    /// `device` where it never leaves one, else `memory`.
     #[serde(rename = "in")]
     place: &'static str,
+    /// Its public half.
     public_key: String,
 }
 
@@ -82,20 +110,29 @@ impl KeyView {
 /// Another box.
 #[derive(Serialize, ToSchema)]
 pub(super) struct PeerView {
+    /// By the chain; empty for a box that does not vote.
     name: String,
+    /// By which boxes know each other.
     #[schema(value_type = String)]
     public_key: PublicKey,
+    /// Where this box looks for it; empty where the chain does not say.
     address: String,
+    /// Whether there is a session with it.
     connected: bool,
+    /// `validator` or `follower`, in this epoch.
     role: &'static str,
+    /// What it says of itself.
     height: u64,
 }
 
 /// Transactions that wait.
 #[derive(Serialize, ToSchema)]
 pub(super) struct PoolView {
+    /// Those that a block could take now.
     pending: usize,
+    /// Those that wait for one before them.
     queued: usize,
+    /// What all of them take.
     bytes: usize,
 }
 
@@ -112,7 +149,9 @@ pub(super) enum Severity {
 /// Percentiles of the time from proposal to durable commit, in milliseconds.
 #[derive(Serialize, ToSchema)]
 pub(super) struct FinalityView {
+    /// The median; none before the first block.
     p50: Option<f64>,
+    /// All but one in a hundred.
     p99: Option<f64>,
     /// Blocks behind them, the latest ones.
     samples: usize,
@@ -127,13 +166,18 @@ impl From<Finality> for FinalityView {
 /// A finalized block in a line.
 #[derive(Serialize, ToSchema)]
 pub(super) struct BlockView {
+    /// Its height.
     number: u64,
+    /// Of its header.
     #[schema(value_type = String)]
     hash: B256,
     /// Proposal time, Unix milliseconds.
     timestamp_ms: u64,
+    /// How many.
     transactions: usize,
+    /// By its transactions.
     gas_used: u64,
+    /// For its transactions.
     gas_limit: u64,
     /// Encoded bytes.
     size: usize,

@@ -50,6 +50,7 @@ pub(crate) struct Consortium {
 struct Organisation {
     /// Its number.
     id: u64,
+    /// What people call it.
     name: String,
     /// Its account.
     address: String,
@@ -60,6 +61,7 @@ struct Organisation {
 /// A box of the chain.
 #[derive(Debug, Serialize, ToSchema)]
 struct MemberBox {
+    /// What people call it.
     name: String,
     /// Whose it is; none where nobody's, as in a chain without organisations.
     organisation: Option<String>,
@@ -110,6 +112,7 @@ struct ProposalView {
     proposer: String,
     opened_at: Timestamp,
     expires_at: Timestamp,
+    /// So far.
     votes: Vec<Ballot>,
     /// Approvals that it takes, while it is open.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -124,7 +127,9 @@ struct ProposalView {
 /// A vote.
 #[derive(Debug, Serialize, ToSchema)]
 struct Ballot {
+    /// Who voted.
     organisation: String,
+    /// Whether for it.
     approve: bool,
 }
 

@@ -58,6 +58,7 @@ pub(super) enum EngineState {
 #[derive(Serialize, ToSchema)]
 pub(super) struct SelfTest {
     at: Timestamp,
+    /// Whether it gave the right answers.
     passed: bool,
 }
 

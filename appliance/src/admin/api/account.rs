@@ -20,7 +20,7 @@ use super::{
 
 /// Change the own password. All other sessions of the user end, and this one gets another cookie.
 #[utoipa::path(put, path = "/api/v1/me/password", tag = super::ACCESS, operation_id = "change-password",
-    security(("session" = [])), responses((status = OK, body = SessionView), (status = "default", body = dolmen_access::Problem)))]
+    request_body = PasswordChange, security(("session" = [])), responses((status = OK, body = SessionView), (status = "default", body = dolmen_access::Problem)))]
 pub(super) async fn change_password(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
@@ -33,7 +33,7 @@ pub(super) async fn change_password(
 
 /// Choose the page's language.
 #[utoipa::path(put, path = "/api/v1/me/language", tag = super::ACCESS, operation_id = "change-language",
-    security(("session" = [])), responses((status = NO_CONTENT), (status = "default", body = dolmen_access::Problem)))]
+    request_body = LanguageChange, security(("session" = [])), responses((status = NO_CONTENT), (status = "default", body = dolmen_access::Problem)))]
 pub(super) async fn change_language(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
@@ -65,7 +65,7 @@ pub(super) async fn set_up_totp(
 
 /// Show a code of the new TOTP secret. The session gets another cookie.
 #[utoipa::path(post, path = "/api/v1/me/totp/confirm", tag = super::ACCESS, operation_id = "confirm-totp",
-    security(("session" = [])), responses((status = OK, body = RecoveryCodes), (status = "default", body = dolmen_access::Problem)))]
+    request_body = TotpConfirm, security(("session" = [])), responses((status = OK, body = RecoveryCodes), (status = "default", body = dolmen_access::Problem)))]
 pub(super) async fn confirm_totp(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
@@ -88,7 +88,7 @@ pub(super) async fn remove_totp(
 
 /// Begin to add a passkey.
 #[utoipa::path(post, path = "/api/v1/me/passkeys/start", tag = super::ACCESS, operation_id = "add-passkey-start",
-    security(("session" = [])), responses((status = OK, body = PasskeyChallenge), (status = "default", body = dolmen_access::Problem)))]
+    request_body = PasskeyStart, security(("session" = [])), responses((status = OK, body = PasskeyChallenge), (status = "default", body = dolmen_access::Problem)))]
 pub(super) async fn add_passkey_start(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
@@ -101,7 +101,7 @@ pub(super) async fn add_passkey_start(
 
 /// Add a passkey. The session gets another cookie.
 #[utoipa::path(post, path = "/api/v1/me/passkeys/finish", tag = super::ACCESS, operation_id = "add-passkey-finish",
-    security(("session" = [])), responses((status = CREATED, body = SessionView), (status = "default", body = dolmen_access::Problem)))]
+    request_body = PasskeyFinish, security(("session" = [])), responses((status = CREATED, body = SessionView), (status = "default", body = dolmen_access::Problem)))]
 pub(super) async fn add_passkey_finish(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,

@@ -52,6 +52,7 @@ pub(super) struct BackupView {
     /// Its last one.
     to: u64,
     created_at: Timestamp,
+    /// All its files.
     bytes: u64,
     /// The public keys whose secret halves open it.
     recipients: Vec<String>,
@@ -63,8 +64,11 @@ pub(super) struct BackupView {
 /// A file of a backup, compressed with zstd and encrypted with age.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 struct BackupFile {
+    /// Of the file.
     name: String,
+    /// Its size.
     bytes: u64,
+    /// Of its content.
     sha256: String,
 }
 

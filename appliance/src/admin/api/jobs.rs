@@ -28,6 +28,7 @@ pub(super) struct Jobs(Mutex<VecDeque<Job>>);
 /// A job.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(super) struct Job {
+    /// By which it is asked for.
     id: u64,
     /// Which operation began it.
     kind: &'static str,

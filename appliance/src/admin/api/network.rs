@@ -55,6 +55,7 @@ pub(super) struct Network {
 /// A network interface.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(super) struct Interface {
+    /// The kernel's.
     name: String,
     /// Its hardware address.
     mac: String,

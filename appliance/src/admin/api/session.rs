@@ -81,7 +81,7 @@ pub(super) async fn box_identity(State(api): State<Api>, headers: HeaderMap) -> 
 }
 
 /// Make the first user, who shows the claim code of the box's screen. The session has a second factor to set up.
-#[utoipa::path(post, path = "/api/v1/claim", tag = super::ACCESS, operation_id = "claim", security(()),
+#[utoipa::path(post, path = "/api/v1/claim", tag = super::ACCESS, operation_id = "claim", request_body = ClaimRequest, security(()),
     responses((status = CREATED, body = SessionView), (status = "default", body = dolmen_access::Problem)))]
 pub(super) async fn claim(
     State(api): State<Api>,
@@ -93,7 +93,7 @@ pub(super) async fn claim(
 }
 
 /// Reset a user's password and second factors by a new claim code of the box's screen.
-#[utoipa::path(post, path = "/api/v1/recovery", tag = super::ACCESS, operation_id = "recover", security(()),
+#[utoipa::path(post, path = "/api/v1/recovery", tag = super::ACCESS, operation_id = "recover", request_body = RecoveryRequest, security(()),
     responses((status = OK, body = Recovered), (status = "default", body = dolmen_access::Problem)))]
 pub(super) async fn recover(
     State(api): State<Api>,
@@ -105,7 +105,7 @@ pub(super) async fn recover(
 }
 
 /// Log in with a password and the second factor.
-#[utoipa::path(post, path = "/api/v1/session", tag = super::ACCESS, operation_id = "log-in", security(()),
+#[utoipa::path(post, path = "/api/v1/session", tag = super::ACCESS, operation_id = "log-in", request_body = LoginRequest, security(()),
     responses((status = OK, body = SessionView), (status = "default", body = dolmen_access::Problem)))]
 pub(super) async fn log_in(
     State(api): State<Api>,
@@ -118,7 +118,7 @@ pub(super) async fn log_in(
 
 /// Begin to log in with a passkey.
 #[utoipa::path(post, path = "/api/v1/session/passkey/start", tag = super::ACCESS, operation_id = "passkey-log-in-start",
-    security(()), responses((status = OK, body = PasskeyChallenge), (status = "default", body = dolmen_access::Problem)))]
+    request_body = PasskeyLoginStart, security(()), responses((status = OK, body = PasskeyChallenge), (status = "default", body = dolmen_access::Problem)))]
 pub(super) async fn passkey_start(
     State(api): State<Api>,
     Extension(from): Extension<PeerAddress>,
@@ -131,7 +131,7 @@ pub(super) async fn passkey_start(
 
 /// Log in with a passkey.
 #[utoipa::path(post, path = "/api/v1/session/passkey/finish", tag = super::ACCESS,
-    operation_id = "passkey-log-in-finish", security(()),
+    operation_id = "passkey-log-in-finish", request_body = PasskeyFinish, security(()),
     responses((status = OK, body = SessionView), (status = "default", body = dolmen_access::Problem)))]
 pub(super) async fn passkey_finish(
     State(api): State<Api>,

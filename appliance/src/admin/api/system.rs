@@ -33,14 +33,18 @@ pub(super) struct Machine {
 /// A file system.
 #[derive(Serialize, ToSchema)]
 struct Disk {
+    /// Its size.
     total_bytes: u64,
+    /// What the box may still write.
     free_bytes: u64,
 }
 
 /// Main memory.
 #[derive(Serialize, ToSchema)]
 struct Memory {
+    /// What the machine has.
     total_bytes: u64,
+    /// What programs could still have.
     available_bytes: u64,
     /// What the box itself has.
     process_bytes: u64,
@@ -49,7 +53,9 @@ struct Memory {
 /// A sensor.
 #[derive(Serialize, ToSchema)]
 struct Temperature {
+    /// The sensor's.
     name: String,
+    /// Degrees.
     celsius: f32,
 }
 

@@ -31,7 +31,7 @@ pub(super) async fn users(
 
 /// Add a user, who gets a password for his first login.
 #[utoipa::path(post, path = "/api/v1/users", tag = super::ACCESS, operation_id = "add-user",
-    security(("session" = ["security-officer"]), ("token" = ["security-officer"])),
+    request_body = NewUser, security(("session" = ["security-officer"]), ("token" = ["security-officer"])),
     responses((status = CREATED, body = UserMade), (status = "default", body = dolmen_access::Problem)))]
 pub(super) async fn add_user(
     State(api): State<Api>,
@@ -45,7 +45,7 @@ pub(super) async fn add_user(
 /// Change a user's role, keep him out, or reset his password and second factors.
 #[utoipa::path(patch, path = "/api/v1/users/{name}", tag = super::ACCESS, operation_id = "change-user",
     params(("name" = String, Path)),
-    security(("session" = ["security-officer"]), ("token" = ["security-officer"])),
+    request_body = UserPatch, security(("session" = ["security-officer"]), ("token" = ["security-officer"])),
     responses((status = OK, body = UserChanged), (status = "default", body = dolmen_access::Problem)))]
 pub(super) async fn change_user(
     State(api): State<Api>,
@@ -83,7 +83,7 @@ pub(super) async fn tokens(
 
 /// Make an API token, which is shown once.
 #[utoipa::path(post, path = "/api/v1/tokens", tag = super::ACCESS, operation_id = "add-token",
-    security(("session" = ["security-officer"]), ("token" = ["security-officer"])),
+    request_body = NewToken, security(("session" = ["security-officer"]), ("token" = ["security-officer"])),
     responses((status = CREATED, body = TokenMade), (status = "default", body = dolmen_access::Problem)))]
 pub(super) async fn add_token(
     State(api): State<Api>,

@@ -37,10 +37,13 @@ pub(crate) struct Curve {
 /// A point.
 #[derive(Debug, Serialize, ToSchema)]
 struct Point {
+    /// Of the signatures.
     algorithm: &'static str,
+    /// Which engine.
     backend: &'static str,
     /// Signatures in a call.
     batch: usize,
+    /// By the clock.
     verifications_per_s: f64,
     /// The same for a second of CPU time.
     verifications_per_cpu_s: f64,
