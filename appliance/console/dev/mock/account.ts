@@ -24,13 +24,21 @@ function lacks(user: MockUser): Session["pending"] {
   return user.secret === null && user.passkeys.length === 0 ? "second-factor" : null;
 }
 
+/** Another session for one that may do more from now on; the user's others end. */
+function rotate(context: Context, status: number) {
+  const { user } = own(context);
+  context.state.close(user);
+  return enter(context, user, lacks(user), status);
+}
+
 function checkClaim(given: unknown): void {
-  if (given !== CLAIM_CODE) throw new Refusal(401, "wrong-claim-code", "this is not the code on the box's screen");
+  if (given !== CLAIM_CODE)
+    throw new Refusal(403, "claim-code-wrong", "this is not the claim code that the box's screen shows");
 }
 
 function checkPassword(given: unknown): string {
   const password = text(given);
-  if (password.length < 12) throw new Refusal(422, "weak-password", "the password has fewer than 12 characters");
+  if (password.length < 12) throw new Refusal(400, "password-too-short", "the password has less than 12 characters");
   return password;
 }
 
@@ -69,7 +77,7 @@ export const accountRoutes: Route[] = [
       const user = state.users.get(text(body.name));
       const wrong = () => {
         state.attempts += 1;
-        state.record(text(body.name), "session.create", text(body.name), "wrong-credentials");
+        state.record(text(body.name), "login", text(body.name), "wrong-credentials");
         return new Refusal(401, "wrong-credentials", "");
       };
       if (state.attempts >= ATTEMPTS_MAX) {
@@ -83,7 +91,7 @@ export const accountRoutes: Route[] = [
         user.recoveryCodes = user.recoveryCodes.filter((code) => code !== body.totp);
       }
       state.attempts = 0;
-      state.record(user.name, "session.create", user.name);
+      state.record(user.name, "login", user.name);
       return enter(context, user, lacks(user));
     },
   },
@@ -124,14 +132,13 @@ export const accountRoutes: Route[] = [
     needs: "viewer",
     whilePending: true,
     handle: (context) => {
-      const { user, session } = own(context);
+      const { user } = own(context);
       if (user.password !== "" && user.password !== context.body.old_password) {
-        throw new Refusal(401, "wrong-credentials", "the old password is wrong");
+        throw new Refusal(403, "old-password-wrong", "the old password is wrong");
       }
       user.password = checkPassword(context.body.new_password);
       user.oneTime = false;
-      session.pending = lacks(user);
-      return new Answer(204);
+      return rotate(context, 200);
     },
   },
   {
@@ -163,7 +170,7 @@ export const accountRoutes: Route[] = [
       const { user } = own(context);
       user.unconfirmed = newSecret();
       const uri = `otpauth://totp/Dolmen%20alpha-1:${encodeURIComponent(user.name)}?secret=${user.unconfirmed}&issuer=Dolmen%20alpha-1`;
-      return { secret_base32: user.unconfirmed, otpauth_uri: uri };
+      return { secret_base32: user.unconfirmed, otpauth_uri: uri, qr_svg: "<svg/>" };
     },
   },
   {
@@ -172,14 +179,14 @@ export const accountRoutes: Route[] = [
     needs: "viewer",
     whilePending: true,
     handle: (context) => {
-      const { user, session } = own(context);
+      const { user } = own(context);
       if (user.unconfirmed === null || !totpHolds(user.unconfirmed, context.body.totp)) {
-        throw new Refusal(422, "wrong-totp", "the code is not of this secret and time");
+        throw new Refusal(400, "totp-wrong", "the code is not the one of now");
       }
       user.secret = user.unconfirmed;
       user.unconfirmed = null;
       user.recoveryCodes = codes();
-      session.pending = lacks(user);
+      rotate(context, 200);
       return { recovery_codes: user.recoveryCodes };
     },
   },
@@ -216,10 +223,9 @@ export const accountRoutes: Route[] = [
     needs: "viewer",
     whilePending: true,
     handle: (context) => {
-      const { user, session } = own(context);
+      const { user } = own(context);
       user.passkeys.push({ id: token(8), name: "passkey", created_at: new Date().toISOString(), last_used_at: null });
-      session.pending = lacks(user);
-      return new Answer(201, {});
+      return rotate(context, 201);
     },
   },
   {

@@ -55,7 +55,7 @@ export const adminRoutes: Route[] = [
       const fresh = state.addUser(name, body.role as Role, password);
       fresh.oneTime = true;
       fresh.createdAt = new Date().toISOString();
-      state.record(user?.name ?? "", "user.create", name);
+      state.record(user?.name ?? "", "create-user", name);
       return new Answer(201, { name, one_time_password: password });
     },
   },
@@ -135,6 +135,6 @@ export const adminRoutes: Route[] = [
       return context.state.inbox;
     },
   },
-  { method: "POST", path: "/inbox/*/approve", needs: NEEDS, handle: (context) => decide(context, "inbox.approve") },
-  { method: "POST", path: "/inbox/*/decline", needs: NEEDS, handle: (context) => decide(context, "inbox.decline") },
+  { method: "POST", path: "/inbox/*/approve", needs: NEEDS, handle: (context) => decide(context, "approve-box") },
+  { method: "POST", path: "/inbox/*/decline", needs: NEEDS, handle: (context) => decide(context, "decline-box") },
 ];

@@ -64,13 +64,13 @@ export function setSessionCookie(response: ServerResponse, id: string): void {
 export function authorize(route: Route, context: Context): void {
   const { session, user, request } = context;
   if (route.needs === undefined) return;
-  if (!session || !user) throw new Refusal(401, "session-expired", "there is no session");
+  if (!session || !user) throw new Refusal(401, "no-session", "there is no such session, or it has ended");
   if (request.method !== "GET" && request.headers["x-csrf-token"] !== session.csrf) {
-    throw new Refusal(403, "wrong-csrf-token", "the X-CSRF-Token header is missing or wrong");
+    throw new Refusal(403, "csrf", "the request has no CSRF token of its session");
   }
   if (session.pending !== null && !route.whilePending) throw new Refusal(403, `pending-${session.pending}`);
   if (RANK[user.role] < RANK[route.needs]) {
-    throw new Refusal(403, "forbidden", `this needs the role ${route.needs}`, { next: "ask a security officer" });
+    throw new Refusal(403, "role-too-low", `this needs the role ${route.needs}`, { next: "ask a security officer" });
   }
 }
 

@@ -98,12 +98,12 @@ export class MockState {
       this.audit.push({
         seq: index + 1,
         at: new Date(Date.now() - (130 - index) * 1_800_000).toISOString(),
-        who: ["admin", "zhang.wei", "token:grafana", "—"][index % 4] ?? "admin",
+        who: ["admin", "zhang.wei", "token:grafana", "-"][index % 4] ?? "admin",
         from: `10.20.0.${20 + (index % 9)}`,
-        action: ["session.create", "update.take", "user.create", "network.put", "inbox.approve"][index % 5] ?? "",
-        target: ["admin", "0.9.3", "auditor", "eth0", "DLM-2026-0063"][index % 5] ?? "",
+        action: ["login", "take-update", "create-user", "set-network", "approve-box"][index % 5] ?? "",
+        target: [null, "/update", "auditor", "/network", "/inbox/DLM-2026-0063/approve"][index % 5] ?? null,
         outcome: refused ? "refused" : "done",
-        ...(refused ? { code: "wrong-credentials", detail: "the password is wrong" } : {}),
+        ...(refused ? { code: "wrong-credentials" } : {}),
       });
     }
     this.tokens = [
@@ -153,6 +153,12 @@ export class MockState {
     this.sessions.set(session.id, session);
     user.lastLoginAt = new Date(now).toISOString();
     return session;
+  }
+
+  /** Ends all sessions of a user, and the streams that were opened in them. */
+  close(user: MockUser): void {
+    for (const [id, session] of this.sessions) if (session.name === user.name) this.sessions.delete(id);
+    this.stop();
   }
 
   session(id: string | undefined): Session | null {

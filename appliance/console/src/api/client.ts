@@ -16,13 +16,13 @@ export function setCsrfToken(token: string | null): void {
   csrfToken = token;
 }
 
-/** Has `listener` called where a request shows that the session has ended. */
+/** Has `listener` called where a request shows that the session may have ended. */
 export function whenUnauthenticated(listener: () => void): void {
   onUnauthenticated = listener;
 }
 
-/** Codes of 401 that answer a login, not a request of a session. */
-const LOGIN_CODES = new Set(["second-factor-required", "wrong-credentials"]);
+/** Where 401 answers who wants to come in, or is the answer to who is in. */
+const LOGIN_PATHS = /^\/(session|claim|recovery)\b/;
 
 interface Options {
   body?: unknown;
@@ -55,7 +55,7 @@ async function send(method: Method, path: string, options: Options): Promise<Res
   }
   if (response.ok) return response;
   const problem = problemOf(response.status, parse(await response.text()));
-  if (response.status === 401 && !LOGIN_CODES.has(problem.code)) onUnauthenticated();
+  if (response.status === 401 && !LOGIN_PATHS.test(path)) onUnauthenticated();
   throw new ApiError(problem);
 }
 

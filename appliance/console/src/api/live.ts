@@ -50,6 +50,7 @@ class LiveStream {
   private attempt = 0;
   private retryAt = 0;
   private heardAt = 0;
+  private openedAt = 0;
   private source: EventSource | null = null;
   private users = 0;
   private frame = 0;
@@ -111,7 +112,10 @@ class LiveStream {
       });
     };
     // The status is read after the stream is open: a block in between then arrives twice, never not at all.
-    own.addEventListener("open", () => void this.refresh(own));
+    own.addEventListener("open", () => {
+      this.openedAt = Date.now();
+      void this.refresh(own);
+    });
     on("block", (data) => {
       this.buffer.takeBlock(JSON.parse(data) as Block);
     });
@@ -123,6 +127,13 @@ class LiveStream {
       if (this.source !== own) return;
       // Closed means that the box answered, but with no stream: the session may have ended.
       if (own.readyState === EventSource.CLOSED) void refreshSession();
+      // A stream ends with the session that it was opened in, and that of a new password or factor is another.
+      else if (this.phase === "live" && Date.now() - this.openedAt > RETRY_FIRST_MS) {
+        this.phase = "connecting";
+        this.connect();
+        this.changed();
+        return;
+      }
       this.lose();
     });
   }

@@ -23,7 +23,7 @@ describe("what a box answers where it refuses", () => {
   test("an absent feature is told from a refusal", () => {
     const absent = (status: number, code: string) => isAbsent(new ApiError({ status, code }));
     expect([absent(404, "not-here"), absent(404, "no-registrar"), absent(404, "http-404")]).toEqual([true, true, true]);
-    expect([absent(404, "unknown-user"), absent(403, "forbidden"), isAbsent(new Error("x"))]).toEqual([
+    expect([absent(404, "unknown-user"), absent(403, "role-too-low"), isAbsent(new Error("x"))]).toEqual([
       false,
       false,
       false,

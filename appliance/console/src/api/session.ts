@@ -34,8 +34,9 @@ async function fetchSession(): Promise<Session | null> {
   }
 }
 
+// A session gets another cookie when it is allowed more, so that a request with the old one proves nothing by itself.
 whenUnauthenticated(() => {
-  if (queryClient.getQueryData(SESSION) != null) forgetSession();
+  if (queryClient.getQueryData(SESSION) != null) void refreshSession();
 });
 
 function forgetSession(): void {
@@ -69,9 +70,22 @@ export function useEnter(): (session: Session) => void {
   );
 }
 
-/** Asks the box again who is logged in, where something may have changed that. */
-export async function refreshSession(): Promise<void> {
-  await queryClient.invalidateQueries({ queryKey: SESSION });
+let refreshing: Promise<void> | null = null;
+
+/** Asks the box again who is logged in, where something may have changed that. One that does not answer changes nothing. */
+export function refreshSession(): Promise<void> {
+  refreshing ??= fetchSession()
+    .then(
+      (session) => {
+        if (session) queryClient.setQueryData(SESSION, session);
+        else forgetSession();
+      },
+      () => undefined,
+    )
+    .finally(() => {
+      refreshing = null;
+    });
+  return refreshing;
 }
 
 /** Ends the session, at the box too where that can be reached. */

@@ -32,7 +32,9 @@ interface Schemas {
     passkeys: { id: string; name: string; created_at: Time; last_used_at?: Time | null }[];
     recovery_codes_left: number;
   };
-  TotpStart: { secret_base32: string; otpauth_uri: string };
+  /** The page draws the QR code itself and takes no markup, so `qr_svg` is for others. */
+  TotpStart: { secret_base32: string; otpauth_uri: string; qr_svg: string };
+  Recovered: { password_reset: boolean };
   RecoveryCodes: { recovery_codes: string[] };
   PasskeyRequest: { request_id: string; publicKey: PublicKeyCredentialRequestOptionsJSON };
   PasskeyCreation: { request_id: string; publicKey: PublicKeyCredentialCreationOptionsJSON };
@@ -64,8 +66,9 @@ interface Schemas {
     who: string;
     from: string;
     action: string;
-    target: string;
+    target: string | null;
     outcome: "done" | "refused";
+    /** A refusal's code. */
     code?: string;
     detail?: string;
   };
@@ -91,7 +94,14 @@ interface Schemas {
     role: "validator" | "follower";
     height: number;
   };
-  Alarm: { id: string; severity: "critical" | "warning"; cause: string; next: string; since?: Time };
+  Alarm: {
+    id: string;
+    severity: "critical" | "warning";
+    cause: string;
+    next: string;
+    since?: Time;
+    until_view?: number;
+  };
   Key: {
     use: string;
     uri: string;
@@ -131,14 +141,16 @@ interface Schemas {
     recent_blocks?: Schemas["BlockSummary"][];
   };
   System: {
-    disk: { path: string; total_bytes: number; free_bytes: number };
+    disk: { total_bytes: number; free_bytes: number };
     memory: { total_bytes: number; available_bytes: number; process_bytes: number };
     load: [number, number, number];
     cpus: number;
     temperatures: { name: string; celsius: number }[];
-    tpm: { present: boolean; manufacturer?: string; firmware?: string; tcti?: string } | null;
-    image: { version: string; slot: string } | null;
-    started_at: Time;
+    /** None where the box runs without one. */
+    tpm: { tcti: string } | null;
+    /** None where the box runs on another system. */
+    image: { version: string } | null;
+    machine_uptime_s: number;
   };
   Consortium: {
     organisations: { name: string; address: string; boxes: number }[];

@@ -37,12 +37,12 @@ export async function logInWithPasskey(name: string): Promise<Api<"Session">> {
   return post<Api<"Session">>("/session/passkey/finish", { request_id: start.request_id, credential });
 }
 
-/** Makes a passkey and stores its public half at the box. */
-export async function addPasskey(name: string): Promise<void> {
+/** Makes a passkey and stores its public half at the box, which gives another session for it. */
+export async function addPasskey(name: string): Promise<Api<"Session">> {
   const start = await post<Api<"PasskeyCreation">>("/me/passkeys/start", { name });
   const credential = await ask(() => {
     const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(start.publicKey);
     return navigator.credentials.create({ publicKey });
   });
-  await post("/me/passkeys/finish", { request_id: start.request_id, credential });
+  return post<Api<"Session">>("/me/passkeys/finish", { request_id: start.request_id, credential });
 }

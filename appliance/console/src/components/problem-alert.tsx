@@ -3,7 +3,10 @@ import { problemIn, type Problem } from "../api/problem";
 import { useWords, wordOr } from "../i18n";
 import { span } from "../format";
 
-/** A problem in the page's language where it knows its code, and else in the box's own words. */
+/**
+ * A problem in the page's language where it knows its code, and else in the box's own words. Of a known code these show
+ * only where its text asks for them: they are English, and mostly say the same.
+ */
 export function useProblemText() {
   const { t, language } = useWords();
   return (problem: Problem) => {
@@ -12,8 +15,9 @@ export function useProblemText() {
       `${problem.code}.title`,
       problem.title ?? t("problem.unknown", { code: problem.code }),
     );
-    const cause = wordOr("problem", `${problem.code}.cause`, "") || (problem.detail ?? "");
-    const own = wordOr("problem", `${problem.code}.next`, "") || (problem.next ?? "");
+    const detail = problem.detail ?? "";
+    const cause = wordOr("problem", `${problem.code}.cause`, detail, { detail });
+    const own = wordOr("problem", `${problem.code}.next`, problem.next ?? "");
     const wait =
       problem.retry_after_s === undefined
         ? ""

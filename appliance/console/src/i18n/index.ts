@@ -71,7 +71,7 @@ export function useWords() {
 }
 
 /** A word whose key comes from the box, or a fallback where this page has no such word. */
-export function wordOr(group: string, code: string, fallback: string): string {
+export function wordOr(group: string, code: string, fallback: string, values: Record<string, string> = {}): string {
   const key = `${group}.${code}`;
-  return i18next.exists(key) ? (i18next.t as (key: string) => string)(key) : fallback;
+  return i18next.exists(key) ? (i18next.t as (key: string, values: object) => string)(key, values) : fallback;
 }

@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import en from "./en.json";
 import zh from "./zh.json";
@@ -32,4 +33,17 @@ test("a text is empty in both languages or in neither, and Chinese is not Englis
     // Two English words in a row stay English only inside a text that has Chinese around them.
     if (/[a-z]{3,} [a-z]{3,}/.test(text)) expect(other, key).toMatch(/\p{Script=Han}/u);
   }
+});
+
+test("each reason for which a box refuses something has its words", () => {
+  const appliance = new URL("../../../", import.meta.url);
+  const read = (path: string) => readFileSync(new URL(path, appliance), "utf8");
+  const inApi = readdirSync(new URL("src/admin/api", appliance)).filter((name) => name.endsWith(".rs"));
+  const rows = read("access/src/refusal.rs").matchAll(/\(\s*"([a-z-]+)",\s*\d{3},/g);
+  const own = ["events.rs", ...inApi.map((name) => `api/${name}`)].flatMap((name) => [
+    ...read(`src/admin/${name}`).matchAll(/(?:StatusCode::[A-Z_]+|status\(\)|status), "([a-z-]+)"/g),
+  ]);
+  const codes = [...rows, ...own].map(([, code]) => code ?? "");
+  expect(codes.length).toBeGreaterThan(40);
+  for (const code of codes) expect(english.has(`problem.${code}.title`), code).toBe(true);
 });

@@ -58,8 +58,7 @@ export function Audit() {
                   label: t("audit.action"),
                   cell: ({ action, target }) => (
                     <>
-                      {wordOr("action", action.replaceAll(".", "_"), action)}{" "}
-                      <span className="dolmen-note">{target}</span>
+                      {wordOr("action", action, action)} <span className="dolmen-note">{target}</span>
                     </>
                   ),
                 },
@@ -68,7 +67,9 @@ export function Audit() {
                   cell: ({ outcome, code, detail }) => (
                     <>
                       <Label status={outcome === "done" ? "success" : "danger"}>{t(`audit.${outcome}`)}</Label>{" "}
-                      <span className="dolmen-note">{detail ?? code ?? ""}</span>
+                      <span className="dolmen-note">
+                        {detail ?? (code === undefined ? "" : wordOr("problem", `${code}.title`, code))}
+                      </span>
                     </>
                   ),
                 },

@@ -3,6 +3,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { get, request } from "../../api/client";
 import { useBox } from "../../api/queries";
+import { refreshSession, useEnter } from "../../api/session";
 import type { Api } from "../../api/types";
 import { addPasskey, browserHasPasskeys } from "../../api/webauthn";
 import { Confirm } from "../../components/confirm";
@@ -133,6 +134,7 @@ function ActDialog({ act, setAct }: { act: Act; setAct: (act: Act | null) => voi
   const { t } = useWords();
   const client = useQueryClient();
   const say = useNotice();
+  const enter = useEnter();
   const [name, setName] = useState("");
   const close = () => {
     setAct(null);
@@ -151,6 +153,8 @@ function ActDialog({ act, setAct }: { act: Act; setAct: (act: Act | null) => voi
               back={close}
               confirmed={(codes) => {
                 setAct({ kind: "totp", codes });
+                // With the new factor came another session, whose CSRF token is not the one of before.
+                void refreshSession();
               }}
             />
           ) : (
@@ -174,7 +178,7 @@ function ActDialog({ act, setAct }: { act: Act; setAct: (act: Act | null) => voi
         disabled={name.trim() === ""}
         close={close}
         act={async () => {
-          await addPasskey(name.trim());
+          enter(await addPasskey(name.trim()));
           await done(t("account.passkey_added"));
         }}
       >

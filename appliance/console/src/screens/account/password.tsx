@@ -2,6 +2,7 @@ import { Button, Card, CardBody, CardTitle, Form } from "@patternfly/react-core"
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { request } from "../../api/client";
+import { useEnter, type Session } from "../../api/session";
 import { Field } from "../../components/field";
 import { isComplete, NewPassword, NO_PASSWORD } from "../../components/new-password";
 import { useNotice } from "../../components/notices";
@@ -12,12 +13,15 @@ import { useWords } from "../../i18n";
 export function PasswordCard() {
   const { t } = useWords();
   const say = useNotice();
+  const enter = useEnter();
   const [old, setOld] = useState("");
   const [fresh, setFresh] = useState(NO_PASSWORD);
   const [tried, setTried] = useState(false);
   const change = useMutation({
-    mutationFn: () => request("PUT", "/me/password", { body: { old_password: old, new_password: fresh.password } }),
-    onSuccess: () => {
+    mutationFn: () =>
+      request<Session>("PUT", "/me/password", { body: { old_password: old, new_password: fresh.password } }),
+    onSuccess: (session) => {
+      enter(session);
       setOld("");
       setFresh(NO_PASSWORD);
       setTried(false);

@@ -71,10 +71,10 @@ function Machine({ system }: { system: Api<"System"> }) {
           <span className="dolmen-note">{t("dashboard.cpus", { count: system.cpus })}</span>
         </Fact>
         <Fact term="TPM">
-          {tpm?.present ? (
+          {tpm ? (
             <>
               <Label status="success">{t("dashboard.tpm_present")}</Label>{" "}
-              <span className="dolmen-note">{[tpm.manufacturer, tpm.firmware].filter(Boolean).join(" ")}</span>
+              <span className="dolmen-note">{tpm.tcti}</span>
             </>
           ) : (
             <Label status="warning">{t("dashboard.tpm_absent")}</Label>

@@ -2,7 +2,7 @@ import { ActionGroup, Alert, Button, Form } from "@patternfly/react-core";
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { request } from "../../api/client";
-import { logOut, refreshSession } from "../../api/session";
+import { logOut, useEnter, type Session } from "../../api/session";
 import type { Api } from "../../api/types";
 import { Field } from "../../components/field";
 import { isComplete, NewPassword, NO_PASSWORD } from "../../components/new-password";
@@ -13,15 +13,16 @@ import { EntryLayout } from "./layout";
 /** What a user whose password is not of their own choosing meets before the console. */
 export function PendingPassword({ box, recovered }: { box: Api<"Box">; recovered: boolean }) {
   const { t } = useWords();
+  const enter = useEnter();
   const [old, setOld] = useState("");
   const [fresh, setFresh] = useState(NO_PASSWORD);
   const [tried, setTried] = useState(false);
   const change = useMutation({
     mutationFn: () =>
-      request("PUT", "/me/password", {
+      request<Session>("PUT", "/me/password", {
         body: { ...(recovered ? {} : { old_password: old }), new_password: fresh.password },
       }),
-    onSuccess: refreshSession,
+    onSuccess: enter,
   });
   return (
     <EntryLayout boxName={box.name} title={t("password.title")}>

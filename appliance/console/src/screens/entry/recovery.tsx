@@ -22,7 +22,7 @@ export function Recovery({ box, recovered, back }: Props) {
   const [code, setCode] = useState("");
   const [name, setName] = useState("");
   const reset = useMutation({
-    mutationFn: () => post("/recovery", { claim_code: normalClaimCode(code), name: name.trim() }),
+    mutationFn: () => post<Api<"Recovered">>("/recovery", { claim_code: normalClaimCode(code), name: name.trim() }),
     onSuccess: async () => {
       recovered();
       await refreshSession();
