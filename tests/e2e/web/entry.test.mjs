@@ -1,0 +1,223 @@
+// How one comes in: the first run of a box nobody has claimed, with the mouse and by the keyboard alone, and logins.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { box, until } from "../lib/devnet.mjs";
+import { assertClean, field, heading, launch, live, look, open, origin, picture, submit } from "./lib.mjs";
+import { addAuthenticator, call, claimCode, enter, keep, logIn, nextCode, OFFICER } from "./users.mjs";
+
+const COOKIE = "__Host-dolmen-session";
+const WRONG_CODE = "AAAA-BBBB-CCCC";
+const REFUSED_CLAIM = "403 POST /api/v1/claim";
+const REFUSED_LOGIN = "401 POST /api/v1/session";
+
+let browser;
+before(async () => { browser = await launch(); });
+after(async () => browser?.close());
+
+const cookieOf = async (context) => (await context.cookies()).find(({ name }) => name === COOKIE);
+const isClaimed = async (page) => page.evaluate(async () => (await (await fetch("/api/v1/box")).json()).claimed);
+const menu = (page) => page.getByRole("navigation", { name: "Main menu" });
+
+async function logOut(page, name) {
+  await page.getByRole("button", { name: `${name}, Security officer` }).click();
+  await page.getByRole("menuitem", { name: "Log out" }).click();
+  await heading(page, "Log in");
+}
+
+test("the first run leads from the claim code to the dashboard", async (t) => {
+  const opened = await open(t, browser, 0);
+  const { page, context, goto } = opened;
+  await goto("/");
+  if (await isClaimed(page)) return t.skip("box 0 was claimed by a run before");
+  await heading(page, "Choose a language");
+  await picture(page, "wizard-language");
+  await submit(page);
+  await field(page, "Claim code").fill(WRONG_CODE);
+  await submit(page);
+  await field(page, "User name").fill(OFFICER.name);
+  await field(page, "New password").fill("short");
+  await field(page, "New password again").fill("short");
+  await submit(page);
+  await page.getByText("This is shorter than 12 characters.").waitFor();
+  for (const label of ["New password", "New password again"]) {
+    await field(page, label).fill(OFFICER.password);
+  }
+  await submit(page);
+  const alert = page.getByRole("alert");
+  await alert.getByText("This is not the claim code").waitFor();
+  await alert.getByText("Compare it with the box's own screen.").waitFor();
+  assert.equal(await isClaimed(page), false);
+  await picture(page, "wizard-wrong-code");
+
+  await page.getByRole("button", { name: "Back" }).click();
+  // As a person types it who looks at the screen.
+  await field(page, "Claim code").fill(claimCode(0).toLowerCase().replaceAll("-", " "));
+  await submit(page);
+  await submit(page);
+  await heading(page, "Add a second factor");
+  const pending = await cookieOf(context);
+  assert.equal((await call(context, 0, "GET", "/status")).body.code, "pending-second-factor");
+  const user = { ...OFFICER };
+  await page.getByText("Passkeys cannot be used here").waitFor();
+  await addAuthenticator(page, user);
+  keep(0, user);
+  assert.notEqual((await cookieOf(context)).value, pending.value, "who knew the cookie before may do no more");
+  await heading(page, "The box is yours");
+  await page.getByText(`${box(0).name} (`).waitFor();
+  await picture(page, "wizard-summary");
+  await submit(page);
+  await live(page);
+  await menu(page).getByRole("link", { name: "Users and settings" }).waitFor();
+  await picture(page, "dashboard");
+  assert.equal(await isClaimed(page), true);
+  keep(0, { ...user, cookies: await context.cookies() });
+  await assertClean(opened, [REFUSED_CLAIM]);
+});
+
+/** Presses Tab until an element has the focus. */
+async function tabTo(page, element) {
+  await element.waitFor();
+  const pressed = await until("the focus on what comes next", async () => {
+    if (await element.evaluate((one) => one === document.activeElement)) return true;
+    await page.keyboard.press("Tab");
+    return null;
+  });
+  assert.ok(pressed);
+}
+
+async function type(page, label, text) {
+  await tabTo(page, field(page, label));
+  await page.keyboard.type(text);
+}
+
+test("the first run needs no more than a keyboard", async (t) => {
+  const opened = await open(t, browser, 1);
+  const { page, goto } = opened;
+  await goto("/");
+  if (await isClaimed(page)) return t.skip("box 1 was claimed by a run before");
+  const press = async (button, key = "Enter") => {
+    await tabTo(page, page.getByRole("button", { name: button, exact: true }));
+    await page.keyboard.press(key);
+  };
+  await heading(page, "Choose a language");
+  await press("Continue");
+  await type(page, "Claim code", claimCode(1));
+  await page.keyboard.press("Enter");
+  await heading(page, "Create the first administrator");
+  await type(page, "User name", OFFICER.name);
+  await type(page, "New password", OFFICER.password);
+  await type(page, "New password again", OFFICER.password);
+  await page.keyboard.press("Enter");
+  await heading(page, "Add a second factor");
+  await press("Continue");
+  const user = { ...OFFICER, secret: await page.locator("main .dolmen-code-full").textContent() };
+  await type(page, "Code from the app", await nextCode(user));
+  await page.keyboard.press("Enter");
+  await tabTo(page, page.getByLabel("I have stored the recovery codes"));
+  await page.keyboard.press("Space");
+  await press("Continue");
+  keep(1, user);
+  await heading(page, "The box is yours");
+  await press("Open the console");
+  await live(page);
+  await assertClean(opened);
+});
+
+test("a login needs name, password and code, and gives a session that only this box's pages have", async (t) => {
+  const opened = await open(t, browser, 0);
+  const { page, context, goto } = opened;
+  const user = await enter(context, 0);
+  await goto("/");
+  await live(page);
+  const earlier = { cookie: await cookieOf(context), csrf: (await call(context, 0, "GET", "/session")).body.csrf_token };
+  await logOut(page, user.name);
+  assert.equal(await cookieOf(context), undefined, "the browser keeps no cookie");
+  await context.addCookies([earlier.cookie]);
+  assert.equal((await call(context, 0, "GET", "/status")).body.code, "no-session", "the box keeps no session");
+
+  await field(page, "User name").fill(user.name);
+  await field(page, "Password").fill("not the right words");
+  await submit(page);
+  await page.getByRole("alert").getByText("Wrong user name, password or code").waitFor();
+  await picture(page, "login-wrong");
+  await field(page, "Password").fill(user.password);
+  await submit(page);
+  await heading(page, "Second factor");
+  await field(page, "Code").fill("no-code");
+  await submit(page);
+  await page.getByRole("alert").getByText("Wrong user name, password or code").waitFor();
+  await field(page, "Code").fill(await nextCode(user));
+  await submit(page);
+  await live(page);
+
+  const cookie = await cookieOf(context);
+  keep(0, { ...user, cookies: await context.cookies() });
+  const { secure, httpOnly, sameSite, path, domain, expires } = cookie;
+  assert.deepEqual({ secure, httpOnly, sameSite, path, expires }, {
+    secure: true, httpOnly: true, sameSite: "Strict", path: "/", expires: -1,
+  });
+  assert.equal(domain, new URL(origin(0)).hostname);
+  assert.equal(await page.evaluate(() => document.cookie), "", "scripts see no cookie");
+  const { csrf_token } = (await call(context, 0, "GET", "/session")).body;
+  assert.notEqual(cookie.value, earlier.cookie.value);
+  assert.notEqual(csrf_token, earlier.csrf);
+  await assertClean(opened, [REFUSED_LOGIN, "401 GET /api/v1/status"]);
+});
+
+test("a cookie that somebody else set is not the session of who logs in", async (t) => {
+  const opened = await open(t, browser, 0);
+  const { page, context, goto } = opened;
+  const planted = "0123456789abcdef".repeat(4);
+  const user = await enter(context, 0);
+  await context.clearCookies();
+  await context.addCookies([{
+    name: COOKIE, value: planted, url: origin(0), secure: true, httpOnly: true, sameSite: "Strict",
+  }]);
+  await goto("/");
+  await logIn(page, user);
+  await live(page);
+  assert.notEqual((await cookieOf(context)).value, planted);
+  keep(0, { ...user, cookies: await context.cookies() });
+  await assertClean(opened, [REFUSED_LOGIN]);
+});
+
+test("what changes something needs the session's CSRF token, and comes from the box's own page", async (t) => {
+  const { context } = await open(t, browser, 0);
+  await enter(context, 0);
+  const csrf = (await call(context, 0, "GET", "/session")).body.csrf_token;
+  const data = { language: "en" };
+  const put = (more) => call(context, 0, "PUT", "/me/language", { data, ...more });
+  assert.equal((await put({})).body.code, "csrf");
+  assert.equal((await put({ csrf: "0".repeat(64) })).body.code, "csrf");
+  const elsewhere = { origin: "https://elsewhere.example" };
+  assert.equal((await put({ csrf, headers: elsewhere })).body.code, "other-origin");
+  assert.equal((await put({ csrf, headers: { "sec-fetch-site": "cross-site" } })).body.code, "other-origin");
+  assert.equal((await put({ csrf })).status, 204);
+});
+
+test("the page allows itself its own origin alone, and an answer of the API no page at all", async (t) => {
+  const { context, goto } = await open(t, browser, 0);
+  for (const path of ["/", "/blocks/17"]) {
+    const response = await goto(path);
+    const policy = response.headers()["content-security-policy"] ?? "";
+    assert.match(policy, /default-src 'self'/);
+    for (const rule of ["base-uri", "frame-ancestors", "form-action", "object-src"]) {
+      assert.match(policy, new RegExp(`${rule} 'none'`));
+    }
+    assert.doesNotMatch(policy, /unsafe|\*|https?:|data:|blob:/);
+    assert.equal(response.headers()["x-content-type-options"], "nosniff");
+  }
+  const { headers } = await call(context, 0, "GET", "/box");
+  assert.match(headers["content-security-policy"], /default-src 'none'/);
+  assert.equal(headers["cache-control"], "no-store");
+});
+
+test("the machine's own token looks at the box and changes nothing", async (t) => {
+  const { context } = await open(t, browser, 0);
+  assert.equal((await look(0, "/status")).name, box(0).name);
+  await assert.rejects(look(0, "/users"), /403/);
+  const none = await call(context, 0, "GET", "/status");
+  assert.deepEqual([none.status, none.body.code], [401, "no-session"]);
+  assert.match(none.headers["content-type"], /^application\/problem\+json/);
+});
