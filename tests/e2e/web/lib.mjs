@@ -41,6 +41,10 @@ export async function open(t, browser, index, { width = 1280, theme = "light", l
     faults.push(`request to ${route.request().url()}`);
     return route.abort();
   });
+  // What was chosen in this browser counts before what the user chose for good.
+  await context.addInitScript((chosen) => {
+    if (localStorage.getItem("dolmen.language") === null) localStorage.setItem("dolmen.language", chosen);
+  }, language);
   const page = await context.newPage();
   page.setDefaultTimeout(WAIT_MS);
   page.on("console", (message) => {
