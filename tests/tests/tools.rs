@@ -1,4 +1,4 @@
-//! Stock Ethereum tools and a browser against one devnet: viem, ethers, cast, web3.py, and the box's page.
+//! Stock Ethereum tools and a browser against one devnet: viem, ethers, cast, web3.py, and the box's console.
 //!
 //! One test runs them all, one after the other: starting four boxes for each would take longer than most of them do.
 
@@ -12,10 +12,16 @@ use std::{
 
 use dolmen_tests::{Devnet, dolmen, process};
 
-/// Longest run of one file: a minute is usual for the longest, and machines differ.
+/// Longest run of one file: a minute is usual for the longest but one, and machines differ.
 const FILE_WITHIN: Duration = Duration::from_secs(240);
+/// The same in a browser, where one file looks at every screen four times.
+const WEB_WITHIN: Duration = Duration::from_secs(900);
+/// The file that stops a box of the devnet.
+const OUTAGE: &str = "web/outage.test.mjs";
 /// Lines of a passing tool's output that are shown: its summary.
 const SUMMARY_LINES: usize = 8;
+/// Lines that begin so are shown of a passing tool as well: what Node.js calls a diagnostic, such as a figure.
+const DIAGNOSTIC: char = 'ℹ';
 /// Longer lines are cut: some errors quote whole contracts.
 const LINE_CHARS_MAX: usize = 400;
 
@@ -34,20 +40,22 @@ fn stock_tools_and_the_browser_work() {
         command.arg("--test-reporter=spec").arg(&file).env("PATH", path_with_node(&cache));
         (file, command)
     };
-    let mut commands: Vec<_> = node_files(&e2e).into_iter().map(node).collect();
+    let mut commands: Vec<_> = node_files(&e2e, "").into_iter().map(node).collect();
     let mut pytest = process::command(python);
     pytest.args(["-m", "pytest", "-p", "no:cacheprovider", "-ra", "test_web3.py"]);
     commands.push(("test_web3.py".into(), pytest));
-    // Last: in the end it stops a box of the devnet.
-    commands.push(node("web/page.test.mjs".into()));
+    let mut web = node_files(&e2e, "web");
+    web.sort_by_key(|file| file == Path::new(OUTAGE));
+    assert_eq!(web.last().map(PathBuf::as_path), Some(Path::new(OUTAGE)), "the file that stops a box runs last");
+    commands.extend(web.into_iter().map(node));
 
     let mut failed = Vec::new();
     for (name, mut command) in commands {
         command.current_dir(&e2e).env("DOLMEN_DEVNET", devnet.dir().join("devnet.json"));
-        command.env("DOLMEN_UI", &devnet.chain.boxes[0].ui).env("DOLMEN_BIN", dolmen());
-        command.env("NO_COLOR", "1").env("PYTHONDONTWRITEBYTECODE", "1");
+        command.env("DOLMEN_BIN", dolmen()).env("NO_COLOR", "1").env("PYTHONDONTWRITEBYTECODE", "1");
+        let within = if name.starts_with("web") { WEB_WITHIN } else { FILE_WITHIN };
         let started = Instant::now();
-        let ended = process::run_or_kill(&mut command, FILE_WITHIN);
+        let ended = process::run_or_kill(&mut command, within);
         let passed = ended.status.success();
         let verdict = match (passed, ended.timed_out) {
             (true, _) => "passed",
@@ -56,7 +64,8 @@ fn stock_tools_and_the_browser_work() {
         };
         eprintln!("=== {} {verdict} in {:.0?}", name.display(), started.elapsed());
         let skip = if passed { ended.output.lines().count().saturating_sub(SUMMARY_LINES) } else { 0 };
-        for line in ended.output.lines().skip(skip) {
+        let lines = ended.output.lines().enumerate();
+        for (_, line) in lines.filter(|(at, line)| *at >= skip || line.starts_with(DIAGNOSTIC)) {
             eprintln!("{}", line.chars().take(LINE_CHARS_MAX).collect::<String>());
         }
         if !passed {
@@ -66,13 +75,14 @@ fn stock_tools_and_the_browser_work() {
     assert!(failed.is_empty(), "{failed:?} failed; the output of each stands above");
 }
 
-/// The test files that lie in `tests/e2e` itself, in a fixed order.
-fn node_files(e2e: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(e2e).expect("tests/e2e can be listed");
-    let names = entries.map(|entry| PathBuf::from(entry.expect("tests/e2e can be listed").file_name()));
-    let mut files: Vec<PathBuf> = names.filter(|name| name.to_string_lossy().ends_with(".test.mjs")).collect();
+/// The test files that lie in a folder of `tests/e2e` itself, as paths from there, in a fixed order.
+fn node_files(e2e: &Path, folder: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(e2e.join(folder)).expect("tests/e2e can be listed");
+    let names = entries.map(|entry| entry.expect("tests/e2e can be listed").file_name());
+    let tests = names.filter(|name| name.to_string_lossy().ends_with(".test.mjs"));
+    let mut files: Vec<PathBuf> = tests.map(|name| Path::new(folder).join(name)).collect();
     files.sort();
-    assert!(!files.is_empty(), "no *.test.mjs in {}", e2e.display());
+    assert!(!files.is_empty(), "no *.test.mjs in {}", e2e.join(folder).display());
     files
 }
 

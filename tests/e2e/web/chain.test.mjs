@@ -2,7 +2,9 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { createPublicClient, createWalletClient, defineChain, erc20Abi, formatEther, getAddress, http, parseEther } from "viem";
+import {
+  createPublicClient, createWalletClient, defineChain, erc20Abi, formatEther, getAddress, http, parseEther,
+} from "viem";
 import { privateKeyToAccount } from "viem/accounts";
 import { contracts } from "../contracts/compile.mjs";
 import { account, box, chainId, rpc, until } from "../lib/devnet.mjs";
@@ -46,7 +48,8 @@ async function deploy({ abi, bytecode }, args = []) {
   return getAddress((await mined(await wallet.deployContract({ abi, bytecode, args }))).contractAddress);
 }
 
-const figure = (page, name) => page.locator(".dolmen-figures > div").filter({ hasText: name }).locator(".dolmen-figure");
+const figure = (page, name) =>
+  page.locator(".dolmen-figures > div").filter({ hasText: name }).locator(".dolmen-figure");
 const heightOf = async (page) => whole(await figure(page, /^Height/).textContent());
 const newestRow = async (page) => whole((await rows(page, "Recent blocks"))[0].Height);
 const grid = (page, name) => page.getByRole("grid", { name, exact: true });
@@ -67,7 +70,8 @@ test("height and recent blocks advance while the dashboard is open", async (t) =
 
 test("the dashboard shows the three other boxes, and the chain finalizing", async (t) => {
   const { page } = await inside(t, "/");
-  await until("three connected peers", async () => (await figure(page, /^Peers/).textContent()) === `${PEERS} / ${PEERS}`);
+  const connected = figure(page, /^Peers/);
+  await until("three connected peers", async () => (await connected.textContent()) === `${PEERS} / ${PEERS}`);
   const { peers } = await look(0, "/status");
   const shown = await rows(page, "Peers");
   assert.deepEqual(
@@ -106,7 +110,8 @@ test("identity, machine and blocks of the dashboard are those of the box's API",
 });
 
 test("the list of blocks is what the chain has, at its head and before it", async (t) => {
-  const opened = await inside(t, "/blocks", (page) => grid(page, "Recent blocks").locator("tbody tr").first().waitFor());
+  const listed = (page) => grid(page, "Recent blocks").locator("tbody tr").first().waitFor();
+  const opened = await inside(t, "/blocks", listed);
   const { page, goto } = opened;
   await page.getByRole("button", { name: "Pause" }).click();
   const check = async (name, column) => {

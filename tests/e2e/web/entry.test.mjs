@@ -130,7 +130,8 @@ test("a login needs name, password and code, and gives a session that only this 
   const user = await enter(context, 0);
   await goto("/");
   await live(page);
-  const earlier = { cookie: await cookieOf(context), csrf: (await call(context, 0, "GET", "/session")).body.csrf_token };
+  const { csrf_token: csrf } = (await call(context, 0, "GET", "/session")).body;
+  const earlier = { cookie: await cookieOf(context), csrf };
   await logOut(page, user.name);
   assert.equal(await cookieOf(context), undefined, "the browser keeps no cookie");
   await context.addCookies([earlier.cookie]);

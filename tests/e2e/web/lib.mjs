@@ -25,8 +25,8 @@ export const launch = () =>
   chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: BROWSER_ARGS });
 
 /**
- * A page of a box in a fresh profile. `faults` gets errors of the page and requests to anywhere else, which do not leave
- * the browser; `refused` gets the answers of the box that are no success, such as `404 GET /api/v1/inbox`.
+ * A page of a box in a fresh profile. `faults` gets errors of the page and requests to anywhere else, which do not
+ * leave the browser; `refused` gets the answers of the box that are no success, such as `404 GET /api/v1/inbox`.
  */
 export async function open(t, browser, index, { width = 1280, theme = "light", language = "en" } = {}) {
   const context = await browser.newContext({
