@@ -6,6 +6,8 @@ import { box, until } from "../lib/devnet.mjs";
 import { assertClean, field, heading, launch, live, look, open, origin, picture, submit } from "./lib.mjs";
 import { addAuthenticator, call, claimCode, enter, keep, logIn, nextCode, OFFICER } from "./users.mjs";
 
+/** Boxes that these tests claim; a later run finds them claimed. */
+const [BY_MOUSE, BY_KEYBOARD] = [1, 3];
 const COOKIE = "__Host-dolmen-session";
 const WRONG_CODE = "AAAA-BBBB-CCCC";
 const REFUSED_CLAIM = "403 POST /api/v1/claim";
@@ -26,10 +28,10 @@ async function logOut(page, name) {
 }
 
 test("the first run leads from the claim code to the dashboard", async (t) => {
-  const opened = await open(t, browser, 0);
+  const opened = await open(t, browser, BY_MOUSE);
   const { page, context, goto } = opened;
   await goto("/");
-  if (await isClaimed(page)) return t.skip("box 0 was claimed by a run before");
+  if (await isClaimed(page)) return t.skip("the box was claimed by a run before");
   await heading(page, "Choose a language");
   await picture(page, "wizard-language");
   await submit(page);
@@ -52,26 +54,26 @@ test("the first run leads from the claim code to the dashboard", async (t) => {
 
   await page.getByRole("button", { name: "Back" }).click();
   // As a person types it who looks at the screen.
-  await field(page, "Claim code").fill(claimCode(0).toLowerCase().replaceAll("-", " "));
+  await field(page, "Claim code").fill(claimCode(BY_MOUSE).toLowerCase().replaceAll("-", " "));
   await submit(page);
   await submit(page);
   await heading(page, "Add a second factor");
   const pending = await cookieOf(context);
-  assert.equal((await call(context, 0, "GET", "/status")).body.code, "pending-second-factor");
+  assert.equal((await call(context, BY_MOUSE, "GET", "/status")).body.code, "pending-second-factor");
   const user = { ...OFFICER };
   await page.getByText("Passkeys cannot be used here").waitFor();
   await addAuthenticator(page, user);
-  keep(0, user);
+  keep(BY_MOUSE, user);
   assert.notEqual((await cookieOf(context)).value, pending.value, "who knew the cookie before may do no more");
   await heading(page, "The box is yours");
-  await page.getByText(`${box(0).name} (`).waitFor();
+  await page.getByText(`${box(BY_MOUSE).name} (`).waitFor();
   await picture(page, "wizard-summary");
   await submit(page);
   await live(page);
   await menu(page).getByRole("link", { name: "Users and settings" }).waitFor();
   await picture(page, "dashboard");
   assert.equal(await isClaimed(page), true);
-  keep(0, { ...user, cookies: await context.cookies() });
+  keep(BY_MOUSE, { ...user, cookies: await context.cookies() });
   await assertClean(opened, [REFUSED_CLAIM]);
 });
 
@@ -92,17 +94,17 @@ async function type(page, label, text) {
 }
 
 test("the first run needs no more than a keyboard", async (t) => {
-  const opened = await open(t, browser, 1);
+  const opened = await open(t, browser, BY_KEYBOARD);
   const { page, goto } = opened;
   await goto("/");
-  if (await isClaimed(page)) return t.skip("box 1 was claimed by a run before");
+  if (await isClaimed(page)) return t.skip("the box was claimed by a run before");
   const press = async (button, key = "Enter") => {
     await tabTo(page, page.getByRole("button", { name: button, exact: true }));
     await page.keyboard.press(key);
   };
   await heading(page, "Choose a language");
   await press("Continue");
-  await type(page, "Claim code", claimCode(1));
+  await type(page, "Claim code", claimCode(BY_KEYBOARD));
   await page.keyboard.press("Enter");
   await heading(page, "Create the first administrator");
   await type(page, "User name", OFFICER.name);
@@ -117,7 +119,7 @@ test("the first run needs no more than a keyboard", async (t) => {
   await tabTo(page, page.getByLabel("I have stored the recovery codes"));
   await page.keyboard.press("Space");
   await press("Continue");
-  keep(1, user);
+  keep(BY_KEYBOARD, user);
   await heading(page, "The box is yours");
   await press("Open the console");
   await live(page);
