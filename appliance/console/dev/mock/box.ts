@@ -63,40 +63,46 @@ function consortium(height: number): Api<"Consortium"> {
     address: `10.20.0.${10 + organisation}:26656`,
     role,
     standing,
-    attested_at: standing === "unattested" ? null : day(-0.02),
-    appraisal,
+    appraisal: hex(appraisal),
+    last_proposed_at: day(-0.02),
   });
   return {
-    organisations: names.map((name, index) => ({ name, address: addressOf("org", name), boxes: index === 0 ? 2 : 1 })),
-    boxes: [
-      box("alpha-1", 0, "validator", "attested", "release 0.9.3, Secure Boot on"),
-      box("alpha-2", 0, "validator", "attested", "release 0.9.3, Secure Boot on"),
-      box("beta-1", 1, "validator", "attested", "release 0.9.2, Secure Boot on"),
-      box("gamma-1", 2, "validator", "unattested", "no quote since the box joined"),
-    ],
-    validators: ["alpha-1", "alpha-2", "beta-1", "gamma-1"].map((name) => ({
+    organisations: names.map((name, index) => ({
+      id: index + 1,
       name,
-      public_key: hex(name),
-      fee_recipient: addressOf("fee", name),
+      address: addressOf("org", name),
+      boxes: index === 0 ? 2 : 1,
     })),
+    boxes: [
+      box("alpha-1", 0, "validator", "votes", "release 0.9.3, Secure Boot on"),
+      box("alpha-2", 0, "validator", "votes", "release 0.9.3, Secure Boot on"),
+      box("beta-1", 1, "validator", "votes", "release 0.9.2, Secure Boot on"),
+      box("gamma-1", 2, "validator", "stands-by", "no quote since the box joined"),
+    ],
+    more_boxes: false,
+    epoch: 42,
+    validators: ["alpha-1", "alpha-2", "beta-1", "gamma-1"],
+    next_epoch: [],
     proposals: [
       {
-        id: "17",
+        id: 17,
         kind: "add-box",
         text: "Admit box beta-2 of Beta Logistics as a validator",
         proposer: "Beta Logistics",
-        opened_at_height: height - 42_000,
-        expires_at_height: height + 130_000,
+        opened_at: day(-2),
+        expires_at: day(5),
+        needed: 2,
         votes: [{ organisation: "Beta Logistics", approve: true }],
         state: "open",
       },
       {
-        id: "16",
+        id: 16,
         kind: "parameters",
         text: "Set the gas limit to 30,000,000",
         proposer: "Alpha Bank",
-        opened_at_height: height - 900_000,
-        expires_at_height: height - 700_000,
+        opened_at: day(-12),
+        expires_at: day(-5),
+        decided_at_height: height - 700_000,
         votes: [
           { organisation: "Alpha Bank", approve: true },
           { organisation: "Beta Logistics", approve: true },
@@ -105,7 +111,10 @@ function consortium(height: number): Api<"Consortium"> {
         state: "executed",
       },
     ],
-    policy: { "votes needed": "2 of 3 organisations", "blocks to vote": 172_800, "measured images only": true },
+    policy: {
+      "add-box": { needed: 2, own: false, lifetime_s: 604_800, text: "2 of 3 organisations, within 7 days" },
+      parameters: { needed: 2, own: false, lifetime_s: 604_800, text: "2 of 3 organisations, within 7 days" },
+    },
   };
 }
 
@@ -113,46 +122,50 @@ const BACKENDS = [
   {
     name: "cpu",
     algorithms: ["ed25519", "secp256k1", "p256", "sm2", "keccak256", "sm3"],
-    state: "ready",
+    state: "available",
     why: "AVX-512 IFMA",
   },
-  { name: "cuda", algorithms: ["ed25519", "secp256k1", "sm2"], state: "ready", why: "1 device" },
-  { name: "fpga", algorithms: ["secp256k1"], state: "absent", why: "no card answers on PCIe" },
+  { name: "cuda", algorithms: ["ed25519", "secp256k1", "sm2"], state: "selected", why: "1 device" },
+  { name: "fpga", algorithms: ["secp256k1"], state: "unavailable", why: "no card answers on PCIe" },
 ];
 
 function benchmark(): Api<"BenchmarkResult"> {
-  const rows = ["ed25519", "secp256k1", "p256", "sm2"].flatMap((operation, o) =>
-    ["cpu", "cuda"].flatMap((backend, b) =>
-      [64, 1024, 16_384].map((batch, i) => {
-        const baseline = 9_000 + o * 2_500;
-        const gain = b === 0 ? 6 + o + i : ([2, 18, 64][i] ?? 1);
-        return { operation, backend, batch, per_second: baseline * gain, baseline_per_second: baseline, errors: 0 };
+  const points = ["ed25519", "ecdsa-secp256k1"].flatMap((algorithm, a) =>
+    ["cpu", "cpu-portable", "off"].flatMap((backend, b) =>
+      [64, 1024, 4096].map((batch, i) => {
+        const rate = (9_000 + a * 2_500) * ([6 + i, 2, 1][b] ?? 1);
+        const took = (1e6 * batch) / rate;
+        return {
+          algorithm,
+          backend,
+          batch,
+          verifications_per_s: rate,
+          verifications_per_cpu_s: rate,
+          p50_us: took,
+          p99_us: took * 1.2,
+        };
       }),
     ),
   );
-  return {
-    at: new Date().toISOString(),
-    hardware: "16 × Xeon 6430, 1 × H100",
-    baseline: "OpenSSL 3.0, one core",
-    rows,
-  };
+  return { profile: "release", keys: 64, points };
 }
 
-const LEVELS: LogLevel[] = ["error", "warn", "info", "debug"];
+const LEVELS: LogLevel[] = ["error", "warn", "info", "debug", "trace"];
 
 function logs(level: LogLevel, limit: number): Api<"Logs"> {
-  const messages: [LogLevel, string, string, Record<string, unknown>][] = [
-    ["info", "dolmen_node::commit", "block committed", { height: 1_728_400, elapsed_us: 812 }],
-    ["warn", "dolmen_net::peer", "peer is silent", { peer: "gamma-1", silent_ms: 4_100 }],
+  const messages: [LogLevel, string, string, Record<string, string>][] = [
+    ["info", "dolmen_node::commit", "block committed", { height: "1728400", elapsed_us: "812" }],
+    ["warn", "dolmen_net::peer", "peer is silent", { peer: "gamma-1", silent_ms: "4100" }],
     ["info", "dolmen_rpc", "<img src=x onerror=alert(1)>", { method: "eth_call" }],
     ["error", "dolmen_update", "the bundle was refused", { reason: "its signature is not of a release key" }],
-    ["debug", "dolmen_pool", "transactions admitted", { count: 250 }],
+    ["debug", "dolmen_pool", "transactions admitted", { count: "250" }],
   ];
-  const entries = Array.from({ length: 300 }, (_, i) => {
-    const [entryLevel, target, message, fields] = messages[i % messages.length] ?? ["info", "", "", {}];
-    return { at: new Date(Date.now() - i * 900).toISOString(), level: entryLevel, target, message, fields };
+  const all = Array.from({ length: 300 }, (_, i) => {
+    const [lineLevel, target, message, fields] = messages[i % messages.length] ?? ["info", "", "", {}];
+    return { seq: i + 1, at_ms: Date.now() - (300 - i) * 900, level: lineLevel, target, message, fields };
   });
-  return { entries: entries.filter((e) => LEVELS.indexOf(e.level) <= LEVELS.indexOf(level)).slice(0, limit) };
+  const lines = all.filter((line) => LEVELS.indexOf(line.level) <= LEVELS.indexOf(level)).slice(-limit);
+  return { lines, next: 300, first: 1 };
 }
 
 function present({ state }: Context): void {
@@ -204,7 +217,7 @@ export const boxRoutes: Route[] = [
     path: "/jobs/*",
     needs: "viewer",
     handle: ({ state, params }) => {
-      const job = state.jobs.get(params[0] ?? "");
+      const job = state.jobs.get(Number(params[0]));
       if (!job) throw new Refusal(404, "unknown-job", "there is no such job");
       const progress = Math.min(1, (Date.now() - job.started) / job.ms);
       return progress < 1 ? { state: "running", progress } : { state: "done", progress: 1, result: job.result };
@@ -222,10 +235,13 @@ export const boxRoutes: Route[] = [
           up: true,
           speed_mbps: 25_000,
           addresses: ["10.20.0.11/24", "fe80::3eec:efff:fe10:2201/64"],
+          wired: true,
         },
-        { name: "eth1", mac: "3c:ec:ef:10:22:02", up: false, speed_mbps: null, addresses: [] },
+        { name: "eth1", mac: "3c:ec:ef:10:22:02", up: false, addresses: [], wired: true },
       ],
       config: state.network,
+      pending: false,
+      other_files: [],
       tier: "af_xdp",
       tier_why: "the driver mlx5_core supports zero copy",
     }),
@@ -245,7 +261,15 @@ export const boxRoutes: Route[] = [
     needs: "viewer",
     handle: (context) => {
       present(context);
-      return { running: "0.9.3", tries_left: null, other: "0.9.2", other_tries_left: null, refused: null };
+      return {
+        running: "0.9.3",
+        tries_left: null,
+        other: "0.9.2",
+        other_tries_left: null,
+        refused: null,
+        receiving: false,
+        waiting: false,
+      };
     },
   },
   {
@@ -268,8 +292,8 @@ export const boxRoutes: Route[] = [
       present(context);
       return {
         directory: "/mnt/backup",
-        recipients: ["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"],
         backups: context.state.backups,
+        more: false,
       };
     },
   },
@@ -290,7 +314,7 @@ export const boxRoutes: Route[] = [
     path: "/support-bundle",
     needs: "operator",
     handle: ({ response }) => {
-      response.writeHead(200, { "Content-Type": "application/gzip" });
+      response.writeHead(200, { "Content-Type": "application/zstd" });
       response.end(Buffer.alloc(2_000, 7));
       return STREAMED;
     },

@@ -67,7 +67,7 @@ export class MockState {
     dns: ["10.20.0.1"],
   };
   backups: Api<"Backup">[] = [];
-  readonly jobs = new Map<string, { started: number; ms: number; result: unknown }>();
+  readonly jobs = new Map<number, { started: number; ms: number; result: unknown }>();
   readonly streams = new Set<() => void>();
   attempts = 0;
 
@@ -85,13 +85,12 @@ export class MockState {
     this.inbox = [0, 1].map((index) => ({
       serial: `DLM-2026-00${71 + index}`,
       since: new Date(Date.now() - (index + 1) * 480_000).toISOString(),
-      subject: `CN=DLM-2026-00${71 + index}, O=Beta Logistics`,
-      ek: token(32),
-      standing: index === 0 ? "measured" : "unknown-image",
-      report:
-        index === 0
-          ? "PCR 0-7 and 11 match release 0.9.3; Secure Boot on; endorsement certificate of Infineon holds."
-          : "PCR 11 matches no known release. <b>Secure Boot off</b>. Endorsement certificate holds.",
+      standing: "waiting",
+      report: {
+        voucher: index === 0,
+        wants_voucher: index !== 0,
+        ...(index === 0 ? { image: "0.9.3" } : { alarm: "PCR 11 matches no known release. <b>Secure Boot off</b>." }),
+      },
     }));
     for (let index = 0; index < 130; index += 1) {
       const refused = index % 7 === 3;
@@ -118,13 +117,14 @@ export class MockState {
       },
     ];
     this.backups = [3, 2, 1].map((day) => ({
-      id: `2026-${day}`,
-      at: daysAgo(day),
+      number: 4 - day,
       kind: day === 3 ? "full" : "incremental",
       from: day === 3 ? 0 : 1_600_000 * (4 - day),
       to: 1_600_000 * (5 - day),
+      created_at: daysAgo(day),
       bytes: day === 3 ? 5_800_000_000 : 412_000_000,
-      recipients: 2,
+      recipients: ["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"],
+      files: [],
     }));
   }
 
@@ -193,8 +193,8 @@ export class MockState {
     });
   }
 
-  job(ms: number, result: unknown): { job: string } {
-    const id = token(6);
+  job(ms: number, result: unknown): { job: number } {
+    const id = this.jobs.size + 1;
     this.jobs.set(id, { started: Date.now(), ms, result });
     return { job: id };
   }

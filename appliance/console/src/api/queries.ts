@@ -27,10 +27,10 @@ export const useKeys = () =>
   useQuery({ queryKey: ["keys"], queryFn: ({ signal }) => get<Api<"Key">[]>("/keys", signal) });
 
 /** A job of the box, asked for again until it has ended. */
-export const useJob = (job: string | null) =>
+export const useJob = (job: number | null) =>
   useQuery({
     queryKey: ["jobs", job],
-    queryFn: ({ signal }) => get<Api<"Job">>(`/jobs/${encodeURIComponent(job ?? "")}`, signal),
+    queryFn: ({ signal }) => get<Api<"Job">>(`/jobs/${job}`, signal),
     enabled: job !== null,
     refetchInterval: (query) => (query.state.data && query.state.data.state !== "running" ? false : JOB_INTERVAL_MS),
   });

@@ -153,54 +153,110 @@ interface Schemas {
     machine_uptime_s: number;
   };
   Consortium: {
-    organisations: { name: string; address: string; boxes: number }[];
+    organisations: { id: number; name: string; address: string; boxes: number }[];
+    /** With those that are retired. */
     boxes: {
       name: string;
-      organisation: string;
+      organisation: string | null;
       public_key: string;
-      address: string;
-      role: "validator" | "follower";
+      address: string | null;
+      /** From the next epoch on: `validator`, `follower` or `retired`. */
+      role: string;
+      /** Now: `votes`, `leaves`, `joins`, `stands-by`, `follows` or `retired`. */
       standing: string;
-      attested_at?: Time | null;
-      appraisal?: string | null;
+      /** Hash of the appraisal with which its organisation had it admitted. */
+      appraisal?: string;
+      last_proposed_at?: Time;
     }[];
-    validators: { name: string; public_key: string; fee_recipient?: string }[];
+    more_boxes: boolean;
+    epoch: number;
+    /** Their names. */
+    validators: string[];
+    next_epoch: string[];
     proposals: {
-      id: string;
-      kind: string;
+      id: number;
+      kind: string | null;
+      /** What it changes, as it follows "to". */
       text: string;
       proposer: string;
-      opened_at_height: number;
-      expires_at_height: number;
+      opened_at: Time;
+      expires_at: Time;
       votes: { organisation: string; approve: boolean }[];
-      state: string;
+      needed?: number;
+      state: string | null;
+      decided_at_height?: number;
     }[];
-    policy: Record<string, string | number | boolean | null>;
+    policy: Record<string, { needed: number; own: boolean; lifetime_s: number; text: string }>;
   };
-  InboxEntry: { serial: string; since: Time; subject: string; ek: string; standing: string; report: string };
+  InboxEntry: {
+    serial: string;
+    since: Time;
+    /** `waiting`, `approved`, `declined`, `revoked` or `replaced`. */
+    standing: string;
+    reason?: string;
+    report: {
+      voucher: boolean;
+      wants_voucher: boolean;
+      image?: string;
+      judged_at?: Time;
+      certificate_until?: string;
+      chain?: string;
+      alarm?: string;
+    };
+  };
 
   Acceleration: {
-    backends: { name: string; algorithms: string[]; state: string; why?: string | null }[];
+    /** `selected`, `available` or `unavailable`. */
+    backends: { name: string; algorithms: string[]; state: string; why: string }[];
     selected: string;
     self_test: { at: Time; passed: boolean } | null;
   };
-  /** One line of a benchmark: a backend's rate beside that of the baseline in the same run. */
-  BenchmarkRow: {
-    operation: string;
+  /** A point of a benchmark, measured on one core. */
+  BenchmarkPoint: {
+    algorithm: string;
     backend: string;
     batch: number;
-    per_second: number;
-    baseline_per_second: number;
-    errors: number;
+    verifications_per_s: number;
+    verifications_per_cpu_s: number;
+    p50_us: number;
+    p99_us: number;
   };
-  BenchmarkResult: { at: Time; hardware: string; baseline: string; rows: Schemas["BenchmarkRow"][] };
-  JobStarted: { job: string };
-  Job: { state: "running" | "done" | "failed"; progress: number; result?: unknown; error?: Schemas["Problem"] };
+  /** `profile`: `release`, or `debug`, whose figures say nothing about speed. */
+  BenchmarkResult: { profile: string; keys: number; points: Schemas["BenchmarkPoint"][] };
+  JobStarted: { job: number };
+  Job: {
+    id: number;
+    kind: string;
+    state: "running" | "done" | "failed";
+    progress: number;
+    started_at: Time;
+    ended_at?: Time;
+    result?: unknown;
+    error?: string;
+  };
 
-  NetworkConfig: { mode: "dhcp" | "static"; address?: string; gateway?: string; dns?: string[] };
+  NetworkConfig: {
+    mode: "dhcp" | "static";
+    /** May be left out where the box has one. */
+    interface?: string;
+    address?: string;
+    gateway?: string;
+    dns?: string[];
+  };
   Network: {
-    interfaces: { name: string; mac: string; up: boolean; speed_mbps?: number | null; addresses: string[] }[];
-    config: Schemas["NetworkConfig"];
+    interfaces: {
+      name: string;
+      mac: string;
+      up: boolean;
+      speed_mbps?: number;
+      addresses: string[];
+      wired: boolean;
+    }[];
+    /** None where the box does not run from the image. */
+    config?: Schemas["NetworkConfig"];
+    /** Whether that is in effect with the next start alone. */
+    pending: boolean;
+    other_files: string[];
     tier: string;
     tier_why: string;
   };
@@ -210,23 +266,34 @@ interface Schemas {
     other: string | null;
     other_tries_left: number | null;
     refused: string | null;
+    receiving: boolean;
+    waiting: boolean;
   };
   UpdateTaken: { version: string };
   Backup: {
-    id: string;
-    at: Time;
+    number: number;
     kind: "full" | "incremental";
     from: number;
     to: number;
+    created_at: Time;
     bytes: number;
-    recipients: number;
+    recipients: string[];
+    files: { name: string; bytes: number }[];
   };
-  Backups: { directory: string; recipients: string[]; backups: Schemas["Backup"][] };
-  LogEntry: { at: Time; level: LogLevel; target: string; message: string; fields?: Record<string, unknown> };
-  Logs: { entries: Schemas["LogEntry"][] };
+  Backups: { directory: string; backups: Schemas["Backup"][]; more: boolean };
+  LogLine: {
+    seq: number;
+    at_ms: number;
+    level: LogLevel;
+    target: string;
+    message: string;
+    fields: Record<string, string>;
+  };
+  /** The latest line is the last one. */
+  Logs: { lines: Schemas["LogLine"][]; next: number; first: number };
 }
 
-export type LogLevel = "error" | "warn" | "info" | "debug";
+export type LogLevel = "error" | "warn" | "info" | "debug" | "trace";
 
 export interface components {
   schemas: Schemas;

@@ -5,7 +5,7 @@ import { ApiError } from "../api/problem";
 import { ProblemAlert } from "./problem-alert";
 
 interface Props {
-  job: string;
+  job: number;
   title: string;
   done: (result: unknown) => void;
 }
@@ -19,7 +19,8 @@ export function JobProgress({ job, title, done }: Props) {
   }, [data]);
   if (error) return <ProblemAlert error={error} />;
   if (data?.state === "failed") {
-    return <ProblemAlert error={new ApiError(data.error ?? { status: 0, code: "job-failed" })} />;
+    const detail = data.error === undefined ? {} : { detail: data.error };
+    return <ProblemAlert error={new ApiError({ status: 0, code: "job-failed", ...detail })} />;
   }
   return <Progress title={title} value={Math.round((data?.progress ?? 0) * 100)} aria-live="polite" />;
 }

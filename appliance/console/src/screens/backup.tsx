@@ -5,6 +5,7 @@ import { get, post } from "../api/client";
 import type { Api } from "../api/types";
 import { DataTable } from "../components/data-table";
 import { Fact, Facts } from "../components/facts";
+import { Field } from "../components/field";
 import { JobProgress } from "../components/job-progress";
 import { useNotice } from "../components/notices";
 import { ProblemAlert } from "../components/problem-alert";
@@ -29,9 +30,11 @@ function Copies({ data }: { data: Api<"Backups"> }) {
   const { t, language } = useWords();
   const client = useQueryClient();
   const say = useNotice();
-  const [job, setJob] = useState<string | null>(null);
+  const [job, setJob] = useState<number | null>(null);
+  const [recipients, setRecipients] = useState("");
+  const given = recipients.split(/[\s,]+/).filter((one) => one !== "");
   const start = useMutation({
-    mutationFn: () => post<Api<"JobStarted">>("/backups"),
+    mutationFn: () => post<Api<"JobStarted">>("/backups", { recipients: given }),
     onSuccess: (started) => {
       setJob(started.job);
     },
@@ -74,30 +77,37 @@ function Copies({ data }: { data: Api<"Backups"> }) {
           <Fact term={t("backup.directory")}>
             <code className="dolmen-code">{data.directory}</code>
           </Fact>
-          <Fact term={t("backup.recipients")}>
-            <ul className="dolmen-plain-list">
-              {data.recipients.map((recipient) => (
-                <li key={recipient}>
-                  <code className="dolmen-code">{recipient}</code>
-                </li>
-              ))}
-            </ul>
-          </Fact>
         </Facts>
+        <div className="dolmen-form dolmen-gap-above dolmen-gap">
+          <Field
+            label={t("backup.recipients")}
+            value={recipients}
+            set={setRecipients}
+            spellCheck="false"
+            autoCapitalize="off"
+            placeholder="age1"
+            help={t("backup.recipients_help")}
+          />
+        </div>
         {data.backups.length === 0 ? (
           <Nothing title={t("backup.none")} text={t("backup.none_why")} />
         ) : (
           <DataTable
             label={t("backup.copies")}
             rows={data.backups}
-            id={({ id }) => id}
+            id={({ number }) => number}
             columns={[
-              { label: t("backup.at"), cell: ({ at }) => time(at, language) },
+              { label: t("backup.at"), cell: ({ created_at }) => time(created_at, language) },
               { label: t("backup.kind"), cell: ({ kind }) => t(`backup.${kind}`) },
               {
                 label: t("backup.blocks"),
                 cell: ({ from, to }) => `${whole(from, language)} – ${whole(to, language)}`,
                 align: "end",
+              },
+              {
+                label: t("backup.recipients"),
+                cell: (copy) => <code className="dolmen-code">{copy.recipients.join(" ")}</code>,
+                width: 40,
               },
               { label: t("explorer.size"), cell: (copy) => bytes(copy.bytes, language), align: "end" },
             ]}

@@ -13,13 +13,11 @@ import { SelectField } from "../components/select-field";
 import { time } from "../format";
 import { useWords } from "../i18n";
 
-const LEVELS: LogLevel[] = ["error", "warn", "info", "debug"];
-const SPANS = { hour: 3_600_000, day: 86_400_000, week: 604_800_000 } as const;
-type Span = keyof typeof SPANS;
+const LEVELS: LogLevel[] = ["error", "warn", "info", "debug", "trace"];
 const ENTRIES_MAX = 200;
 const FOLLOW_MS = 2_000;
 const BUNDLE_WAIT_MS = 300_000;
-const STATUS = { error: "danger", warn: "warning", info: "info", debug: "custom" } as const;
+const STATUS = { error: "danger", warn: "warning", info: "info", debug: "custom", trace: "custom" } as const;
 
 /** The box's own log, and the bundle for whoever helps. */
 export function Logs() {
@@ -38,7 +36,7 @@ function Support() {
   const { t } = useWords();
   const say = useNotice();
   const bundle = useMutation({
-    mutationFn: () => download("POST", "/support-bundle", "dolmen-support.tar.gz", BUNDLE_WAIT_MS),
+    mutationFn: () => download("POST", "/support-bundle", "dolmen-support.tar.zst", BUNDLE_WAIT_MS),
     onSuccess: () => {
       say(t("logs.bundle_done"));
     },
@@ -68,15 +66,10 @@ function Support() {
 function Entries() {
   const { t, language } = useWords();
   const [level, setLevel] = useState<LogLevel>("info");
-  const [span, setSpan] = useState<Span>("hour");
   const [follow, setFollow] = useState(false);
   const query = useQuery({
-    queryKey: ["logs", level, span],
-    queryFn: ({ signal }) => {
-      const since = new Date(Date.now() - SPANS[span]).toISOString();
-      const wanted = new URLSearchParams({ level, since, limit: String(ENTRIES_MAX) });
-      return get<Api<"Logs">>(`/logs?${wanted}`, signal);
-    },
+    queryKey: ["logs", level],
+    queryFn: ({ signal }) => get<Api<"Logs">>(`/logs?level=${level}&limit=${ENTRIES_MAX}`, signal),
     refetchInterval: follow ? FOLLOW_MS : false,
   });
   return (
@@ -89,12 +82,6 @@ function Entries() {
             value={level}
             set={setLevel}
             options={LEVELS.map((value) => ({ value, label: t(`logs.${value}`) }))}
-          />
-          <SelectField
-            label={t("logs.since")}
-            value={span}
-            set={setSpan}
-            options={(["hour", "day", "week"] as const).map((value) => ({ value, label: t(`logs.${value}`) }))}
           />
           <Button variant="secondary" onClick={() => void query.refetch()}>
             {t("common.reload")}
@@ -109,16 +96,16 @@ function Entries() {
           />
         </Flex>
         <QueryView query={query}>
-          {({ entries }) =>
-            entries.length === 0 ? (
+          {({ lines }) =>
+            lines.length === 0 ? (
               <Nothing title={t("logs.none")} text={t("logs.none_why")} />
             ) : (
               <DataTable
                 label={t("logs.title")}
-                rows={entries.slice(0, ENTRIES_MAX).map((entry, index) => ({ ...entry, index }))}
-                id={({ index }) => index}
+                rows={lines.slice(-ENTRIES_MAX).toReversed()}
+                id={({ seq }) => seq}
                 columns={[
-                  { label: t("explorer.time"), cell: ({ at }) => time(at, language), width: 15 },
+                  { label: t("explorer.time"), cell: ({ at_ms }) => time(at_ms, language), width: 15 },
                   {
                     label: t("logs.level"),
                     cell: (entry) => <Label status={STATUS[entry.level]}>{t(`logs.${entry.level}`)}</Label>,
@@ -143,7 +130,7 @@ function Entries() {
   );
 }
 
-const fieldsOf = ({ fields }: Api<"LogEntry">) =>
-  Object.entries(fields ?? {})
-    .map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`)
+const fieldsOf = ({ fields }: Api<"LogLine">) =>
+  Object.entries(fields)
+    .map(([name, value]) => `${name}=${value}`)
     .join(" ");

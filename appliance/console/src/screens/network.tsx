@@ -8,7 +8,7 @@ import { DataTable } from "../components/data-table";
 import { Fact, Facts } from "../components/facts";
 import { Field } from "../components/field";
 import { useNotice } from "../components/notices";
-import { QueryView } from "../components/query-view";
+import { Nothing, QueryView } from "../components/query-view";
 import { RoleButton } from "../components/role";
 import { Screen } from "../components/screen";
 import { whole } from "../format";
@@ -26,7 +26,12 @@ export function Network() {
         {(network) => (
           <div className="dolmen-stack">
             <Interfaces network={network} />
-            <Settings key={JSON.stringify(network.config)} config={network.config} />
+            {network.pending && <Alert variant="info" isInline title={t("network.pending")} />}
+            {network.config ? (
+              <Settings key={JSON.stringify(network.config)} config={network.config} />
+            ) : (
+              <Nothing title={t("network.not_image")} text={t("network.not_image_why")} />
+            )}
           </div>
         )}
       </QueryView>
@@ -60,7 +65,7 @@ function Interfaces({ network }: { network: Api<"Network"> }) {
             {
               label: t("network.speed"),
               cell: ({ speed_mbps }) =>
-                speed_mbps == null ? "–" : t("network.mbps", { value: whole(speed_mbps, language) }),
+                speed_mbps === undefined ? "–" : t("network.mbps", { value: whole(speed_mbps, language) }),
               align: "end",
             },
             { label: t("network.addresses"), cell: ({ addresses }) => addresses.join(", ") || "–" },
@@ -95,10 +100,17 @@ function Settings({ config }: { config: Config }) {
     dns: servers.every((one) => ADDRESS.test(one)) ? undefined : t("network.bad_dns"),
   };
   const holds = mode === "dhcp" || Object.values(faults).every((fault) => fault === undefined);
+  const at = config.interface === undefined ? {} : { interface: config.interface };
   const next: Config =
     mode === "dhcp"
-      ? { mode }
-      : { mode, address: address.trim(), ...(gateway.trim() === "" ? {} : { gateway: gateway.trim() }), dns: servers };
+      ? { mode, ...at }
+      : {
+          mode,
+          ...at,
+          address: address.trim(),
+          ...(gateway.trim() === "" ? {} : { gateway: gateway.trim() }),
+          dns: servers,
+        };
   const said = (fault: string | undefined) => (tried ? fault : undefined);
   return (
     <Card>

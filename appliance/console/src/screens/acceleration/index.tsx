@@ -19,9 +19,9 @@ import { useWords, wordOr } from "../../i18n";
 const Result = lazy(() => import("./result").then((m) => ({ default: m.Result })));
 
 const STATE: Record<string, "success" | "warning" | "danger" | "info"> = {
-  ready: "success",
-  absent: "info",
-  failed: "danger",
+  selected: "success",
+  available: "info",
+  unavailable: "warning",
 };
 
 /** What computes signatures and hashes, whether it is right, and how fast it is. */
@@ -65,7 +65,7 @@ export function Acceleration() {
                         </Label>
                       ),
                     },
-                    { label: t("acceleration.why"), cell: ({ why }) => why ?? "–" },
+                    { label: t("acceleration.why"), cell: ({ why }) => why || "–" },
                     { label: t("acceleration.algorithms"), cell: ({ algorithms }) => algorithms.join(", ") },
                   ]}
                 />
@@ -84,12 +84,12 @@ const KEPT = ["benchmark"];
 /** Takes a job's result for one of a benchmark only where it has the shape of one. */
 function resultIn(value: unknown): Api<"BenchmarkResult"> | null {
   const result = value as Api<"BenchmarkResult"> | null | undefined;
-  return Array.isArray(result?.rows) ? result : null;
+  return Array.isArray(result?.points) ? result : null;
 }
 
 function Benchmark() {
   const { t } = useWords();
-  const [job, setJob] = useState<string | null>(null);
+  const [job, setJob] = useState<number | null>(null);
   // The last result stays while the page is open, wherever one goes on it.
   const [result, setResult] = useState(() => queryClient.getQueryData<Api<"BenchmarkResult">>(KEPT) ?? null);
   const start = useMutation({

@@ -15,6 +15,8 @@ import { Proposals } from "./proposals";
 
 type Data = Api<"Consortium">;
 
+const STANDING: Record<string, "success" | "warning"> = { votes: "success", leaves: "warning", retired: "warning" };
+
 /** Who is in the consortium, what it decides, and which boxes ask to come in. */
 export function Consortium() {
   const { t } = useWords();
@@ -58,7 +60,7 @@ function Organisations({ data }: { data: Data }) {
       <Facts>
         {Object.entries(data.policy).map(([name, value]) => (
           <Fact key={name} term={wordOr("policy", name, name)}>
-            {typeof value === "number" ? whole(value, language) : String(value ?? "–")}
+            {value.text}
           </Fact>
         ))}
       </Facts>
@@ -76,19 +78,26 @@ function Boxes({ data }: { data: Data }) {
       id={(box) => box.public_key}
       columns={[
         { label: t("common.name"), cell: (box) => box.name },
-        { label: t("consortium.organisation"), cell: (box) => box.organisation },
-        { label: t("common.role"), cell: (box) => t(`chain.${box.role}`) },
+        { label: t("consortium.organisation"), cell: (box) => box.organisation ?? "–" },
+        { label: t("common.role"), cell: (box) => wordOr("chain", box.role, box.role) },
         {
-          label: t("consortium.attestation"),
+          label: t("common.state"),
           cell: (box) => (
-            <Label status={box.standing === "attested" ? "success" : "warning"}>
+            <Label status={STANDING[box.standing] ?? "info"}>
               {wordOr("consortium", `standing_${box.standing}`, box.standing)}
             </Label>
           ),
         },
-        { label: t("consortium.attested_at"), cell: (box) => time(box.attested_at, language) },
-        { label: t("consortium.appraisal"), cell: (box) => box.appraisal ?? "–" },
-        { label: t("common.address"), cell: (box) => <code className="dolmen-code">{box.address}</code>, nowrap: true },
+        { label: t("consortium.last_proposed"), cell: (box) => time(box.last_proposed_at, language) },
+        {
+          label: t("consortium.appraisal"),
+          cell: (box) => (box.appraisal ? <Copyable value={box.appraisal} what={t("consortium.appraisal")} /> : "–"),
+        },
+        {
+          label: t("common.address"),
+          cell: (box) => <code className="dolmen-code">{box.address ?? "–"}</code>,
+          nowrap: true,
+        },
       ]}
     />
   );
@@ -99,18 +108,15 @@ function Validators({ data }: { data: Data }) {
   return (
     <DataTable
       label={t("consortium.validators")}
-      rows={data.validators}
-      id={(validator) => validator.public_key}
+      rows={data.validators.map((name) => ({ name, box: data.boxes.find((box) => box.name === name) }))}
+      id={({ name }) => name}
       columns={[
-        { label: t("common.name"), cell: (validator) => validator.name },
+        { label: t("common.name"), cell: ({ name }) => name },
         {
           label: t("common.public_key"),
-          cell: (validator) => <Copyable value={validator.public_key} what={t("common.public_key")} />,
+          cell: ({ box }) => (box ? <Copyable value={box.public_key} what={t("common.public_key")} /> : "–"),
         },
-        {
-          label: t("explorer.fee_recipient"),
-          cell: ({ fee_recipient }) => (fee_recipient === undefined ? "–" : <AccountLink address={fee_recipient} />),
-        },
+        { label: t("consortium.organisation"), cell: ({ box }) => box?.organisation ?? "–" },
       ]}
     />
   );

@@ -1,8 +1,8 @@
 import { Alert, Card, CardBody, CardTitle, Label } from "@patternfly/react-core";
 import type { Api } from "../../api/types";
-import { BlockLink } from "../../components/chain-links";
 import { Fact, Facts } from "../../components/facts";
 import { Nothing } from "../../components/query-view";
+import { time } from "../../format";
 import { useWords, wordOr } from "../../i18n";
 
 const STATE: Record<string, "info" | "success" | "danger"> = {
@@ -15,7 +15,7 @@ const STATE: Record<string, "info" | "success" | "danger"> = {
 
 /** What the consortium decides, and who voted how. */
 export function Proposals({ data }: { data: Api<"Consortium"> }) {
-  const { t } = useWords();
+  const { t, language } = useWords();
   const { proposals } = data;
   return (
     <div className="dolmen-stack">
@@ -31,20 +31,16 @@ export function Proposals({ data }: { data: Api<"Consortium"> }) {
           <CardBody>
             <Facts>
               <Fact term={t("common.state")}>
-                <Label status={STATE[proposal.state] ?? "info"}>
-                  {wordOr("consortium", `state_${proposal.state}`, proposal.state)}
+                <Label status={STATE[proposal.state ?? ""] ?? "info"}>
+                  {wordOr("consortium", `state_${proposal.state}`, proposal.state ?? "–")}
                 </Label>
               </Fact>
               <Fact term={t("consortium.number")}>
-                {proposal.id} ({proposal.kind})
+                {proposal.id} ({proposal.kind ?? "–"})
               </Fact>
               <Fact term={t("consortium.proposer")}>{proposal.proposer}</Fact>
-              <Fact term={t("consortium.opened")}>
-                <BlockLink number={proposal.opened_at_height} />
-              </Fact>
-              <Fact term={t("consortium.expires")}>
-                <BlockLink number={proposal.expires_at_height} />
-              </Fact>
+              <Fact term={t("consortium.opened")}>{time(proposal.opened_at, language)}</Fact>
+              <Fact term={t("consortium.expires")}>{time(proposal.expires_at, language)}</Fact>
               <Fact term={t("consortium.votes")}>
                 <ul className="dolmen-plain-list">
                   {data.organisations.map(({ name }) => (
