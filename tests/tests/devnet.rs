@@ -1,8 +1,9 @@
 //! `dolmen devnet` as `make run` starts it: what it prints and writes, what its boxes serve, how it stops and resumes.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::Read as _,
+    path::Path,
     process::{Command, Stdio},
     sync::mpsc,
     thread,
