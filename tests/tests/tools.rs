@@ -1,12 +1,13 @@
-//! Stock Ethereum tools and a browser against one devnet: viem, ethers, cast, web3.py, and the box's console.
+//! Stock Ethereum tools against a devnet, viem, ethers, cast and web3.py; and the box's page in a browser against another.
 //!
-//! One test runs them all, one after the other: starting four boxes for each would take longer than most of them do.
+//! One test runs all files of a kind, one after the other: starting four boxes for each would take longer than most do.
 
 use std::{
     env,
     ffi::OsString,
     fs,
     path::{Path, PathBuf},
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -26,34 +27,49 @@ const DIAGNOSTIC: char = 'ℹ';
 const LINE_CHARS_MAX: usize = 400;
 
 #[test]
-fn stock_tools_and_the_browser_work() {
-    let e2e = Path::new(env!("CARGO_MANIFEST_DIR")).join("e2e");
-    let cache = cache();
-    let python = env::var_os("DOLMEN_PYTHON").map_or_else(|| cache.join("venv/bin/python"), PathBuf::from);
-    for (part, path) in [("node_modules", e2e.join("node_modules")), ("Python with web3.py", python.clone())] {
-        assert!(path.exists(), "{part} is missing ({}): run scripts/setup.sh test", path.display());
-    }
-    let devnet = Devnet::start();
-    let node = |file: PathBuf| {
-        // Without --test, which would start the file in a process of its own.
-        let mut command = process::command("node");
-        command.arg("--test-reporter=spec").arg(&file).env("PATH", path_with_node(&cache));
-        (file, command)
-    };
+fn stock_tools_work() {
+    let e2e = e2e();
+    let python = env::var_os("DOLMEN_PYTHON").map_or_else(|| cache().join("venv/bin/python"), PathBuf::from);
+    assert!(python.exists(), "Python with web3.py is missing ({}): run scripts/setup.sh test", python.display());
     let mut commands: Vec<_> = node_files(&e2e, "").into_iter().map(node).collect();
     let mut pytest = process::command(python);
     pytest.args(["-m", "pytest", "-p", "no:cacheprovider", "-ra", "test_web3.py"]);
     commands.push(("test_web3.py".into(), pytest));
-    let mut web = node_files(&e2e, "web");
-    web.sort_by_key(|file| file == Path::new(OUTAGE));
-    assert_eq!(web.last().map(PathBuf::as_path), Some(Path::new(OUTAGE)), "the file that stops a box runs last");
-    commands.extend(web.into_iter().map(node));
+    run(&e2e, commands, FILE_WITHIN);
+}
 
+#[test]
+fn the_page_works_in_a_browser() {
+    let e2e = e2e();
+    let mut files = node_files(&e2e, "web");
+    files.sort_by_key(|file| file == Path::new(OUTAGE));
+    assert_eq!(files.last().map(PathBuf::as_path), Some(Path::new(OUTAGE)), "the file that stops a box runs last");
+    run(&e2e, files.into_iter().map(node).collect(), WEB_WITHIN);
+}
+
+fn e2e() -> PathBuf {
+    let e2e = Path::new(env!("CARGO_MANIFEST_DIR")).join("e2e");
+    assert!(e2e.join("node_modules").exists(), "tests/e2e/node_modules is missing: run scripts/setup.sh test");
+    e2e
+}
+
+/// A file of tests, and what runs it.
+type Part = (PathBuf, Command);
+
+fn node(file: PathBuf) -> Part {
+    // Without --test, which would start the file in a process of its own.
+    let mut command = process::command("node");
+    command.arg("--test-reporter=spec").arg(&file).env("PATH", path_with_node(&cache()));
+    (file, command)
+}
+
+/// Runs one after the other against one devnet.
+fn run(e2e: &Path, parts: Vec<Part>, within: Duration) {
+    let devnet = Devnet::start();
     let mut failed = Vec::new();
-    for (name, mut command) in commands {
-        command.current_dir(&e2e).env("DOLMEN_DEVNET", devnet.dir().join("devnet.json"));
+    for (name, mut command) in parts {
+        command.current_dir(e2e).env("DOLMEN_DEVNET", devnet.dir().join("devnet.json"));
         command.env("DOLMEN_BIN", dolmen()).env("NO_COLOR", "1").env("PYTHONDONTWRITEBYTECODE", "1");
-        let within = if name.starts_with("web") { WEB_WITHIN } else { FILE_WITHIN };
         let started = Instant::now();
         let ended = process::run_or_kill(&mut command, within);
         let passed = ended.status.success();
