@@ -136,6 +136,8 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
         tracing::info!("stopped");
         return Ok(());
     };
+    // Before the page's keys are opened, which takes a while, and in which a box executes many blocks.
+    let height = node.head().block.number();
     let directory = config::directory(&args.config).to_owned();
     let home =
         Home { directory: directory.clone(), keys: keys.clone(), consensus: key.clone(), p2p: config.p2p.listen };
@@ -145,7 +147,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
     let certificate = keys.tls.1.fingerprint.clone();
     let engine = admin::SignatureEngine { backend: args.accel, capabilities };
     let admin = admin::Server::start(&config, &genesis, node.clone(), keys, provisioning, engine, &directory).await?;
-    let (height, rpc, ui) = (node.head().block.number(), node.rpc_address(), admin.address());
+    let (rpc, ui) = (node.rpc_address(), admin.address());
     tracing::info!(height, %rpc, %ui, certificate, "serving");
     supervisor::ready();
     let outcome = tokio::select! {
