@@ -26,8 +26,8 @@ pub(crate) enum LogFormat {
 }
 
 /// The transport warns on every lost connection attempt to a box that is down, and the broadcast on every message of a
-/// peer that does not decode; their own metrics count them. jsonrpsee warns on every body that it cannot read: any client could fill the disk with that, and its answer tells it already.
-const DEFAULT_FILTER: &str = "info,commonware_p2p=error,commonware_consensus=warn,commonware_runtime=warn,commonware_storage=warn,commonware_resolver=error,commonware_stream=error,commonware_broadcast=error,jsonrpsee-server=error";
+/// peer that does not decode; their own metrics count them. jsonrpsee warns on every body that it cannot read: any client could fill the disk with that, and its answer tells it already. The page's files are a line each at every start.
+const DEFAULT_FILTER: &str = "info,commonware_p2p=error,commonware_consensus=warn,commonware_runtime=warn,commonware_storage=warn,commonware_resolver=error,commonware_stream=error,commonware_broadcast=error,jsonrpsee-server=error,memory_serve=warn";
 
 /// Starts logging; `RUST_LOG` overrides what is logged. Once it has been started it stays as it is.
 pub(crate) fn init(format: LogFormat) {

@@ -161,6 +161,7 @@ test("a transaction is found by its hash, and it, its block and its accounts are
   await page.locator("#main").getByRole("link", { name: receipt.blockNumber.toLocaleString("en-GB") }).click();
   await heading(page, `Block ${receipt.blockNumber.toLocaleString("en-GB")}`);
   const block = await rpc(0, "eth_getBlockByNumber", [`0x${receipt.blockNumber.toString(16)}`, true]);
+  await page.getByText("State root").waitFor();
   const ofBlock = await facts(page);
   assert.equal(ofBlock.Hash, block.hash);
   assert.equal(ofBlock["State root"], block.stateRoot);
