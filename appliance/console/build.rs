@@ -1,7 +1,7 @@
 //! Builds the page with Vite and embeds it, compressed.
 
 use std::{
-    env,
+    env, fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -16,15 +16,17 @@ fn main() -> anyhow::Result<()> {
         println!("cargo::rerun-if-changed={source}");
     }
     println!("cargo::rerun-if-env-changed=DOLMEN_CACHE");
-    let (here, out) = (directory("CARGO_MANIFEST_DIR")?, directory("OUT_DIR")?.join("page"));
+    let (here, out) = (directory("CARGO_MANIFEST_DIR")?, directory("OUT_DIR")?);
+    let page = out.join("page");
     ensure!(
         here.join("node_modules/vite").is_dir(),
         "what the page is built with is not here; run `scripts/setup.sh build`"
     );
-    let to = out.to_str().context("the build directory is not UTF-8")?;
+    let to = page.to_str().context("the build directory is not UTF-8")?;
     npm(&here, &["exec", "--", "vite", "build", "--outDir", to, "--emptyOutDir", "--logLevel", "warn"])?;
-    memory_serve::load_directory(to);
-    Ok(())
+    // Its `load_directory` would have cargo watch the directory that this writes, and so build the page each time.
+    let code = memory_serve::assets_to_code(to, &page, &out, true, |_| {});
+    fs::write(out.join("page.rs"), code).context("the list of the page's files cannot be written")
 }
 
 fn directory(variable: &str) -> anyhow::Result<PathBuf> {

@@ -1,11 +1,11 @@
 //! The box's page, embedded: what `npm run build` makes of the folder. It asks its box alone, under `/api/v1`.
 
 use axum::{Router, http::StatusCode, routing::get};
-use memory_serve::CacheControl;
+use memory_serve::{CacheControl, MemoryServe};
 
 /// Serves the page. Each path that is no file is the page itself, whose router knows its screens.
 pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    memory_serve::load!()
+    MemoryServe::new(include!(concat!(env!("OUT_DIR"), "/page.rs")))
         .index_file(Some("/index.html"))
         .fallback(Some("/index.html"))
         .fallback_status(StatusCode::OK)

@@ -173,6 +173,7 @@ test("a transaction is found by its hash, and it, its block and its accounts are
 
   await grid(page, "Transactions").getByRole("link").filter({ hasText: /^0x0{8}/ }).first().click();
   await page.getByText("Account of a key").waitFor();
+  await page.getByText("Balance (ether)").waitFor();
   const ofAccount = await facts(page);
   assert.equal(ofAccount.Address, STRANGER);
   assert.equal(ofAccount["Balance (ether)"], formatEther(await reader.getBalance({ address: STRANGER })));

@@ -120,20 +120,26 @@ export async function live(page) {
   await page.locator("[role=status]").filter({ hasText: /^(Live|实时)$/ }).first().waitFor({ state: "attached" });
 }
 
-/** A table's rows as texts by its columns' names. */
-export const rows = (page, name) =>
-  page.getByRole("grid", { name, exact: true }).evaluate((grid) => {
-    const names = [...grid.querySelectorAll("thead th")].map((cell) => cell.textContent);
-    return [...grid.querySelectorAll("tbody tr")].map((row) =>
+/** A table's rows as texts by its columns' names, once there are any. */
+export async function rows(page, name) {
+  const grid = page.getByRole("grid", { name, exact: true });
+  await grid.locator("tbody tr").first().waitFor();
+  return grid.evaluate((table) => {
+    const names = [...table.querySelectorAll("thead th")].map((cell) => cell.textContent);
+    return [...table.querySelectorAll("tbody tr")].map((row) =>
       Object.fromEntries([...row.cells].map((cell, index) => [names[index], cell.textContent.trim()])),
     );
   });
+}
 
-/** The facts of a page, by their terms. */
-export const facts = (page) =>
-  page.locator("#main .dolmen-facts > div").evaluateAll((groups) => Object.fromEntries(groups.map(
+/** The facts of a page, by their terms, once there are any. */
+export async function facts(page) {
+  const groups = page.locator("#main .dolmen-facts > div");
+  await groups.first().waitFor();
+  return groups.evaluateAll((all) => Object.fromEntries(all.map(
     (group) => [group.querySelector("dt").textContent.trim(), group.querySelector("dd").textContent.trim()],
   )));
+}
 
 /** What axe calls serious or critical, as lines. */
 export async function axe(page) {

@@ -50,7 +50,9 @@ export async function addAuthenticator(page, user) {
   user.secret = await page.locator("main .dolmen-code-full").textContent();
   await field(page, "Code from the app").fill(await nextCode(user));
   await submit(page);
-  const codes = await page.getByRole("list", { name: "Recovery codes" }).getByRole("listitem").allTextContents();
+  const items = page.getByRole("list", { name: "Recovery codes" }).getByRole("listitem");
+  await items.first().waitFor();
+  const codes = await items.allTextContents();
   assert.equal(new Set(codes).size, 8, "eight recovery codes");
   user.codes = codes;
   await page.getByLabel("I have stored the recovery codes").check();

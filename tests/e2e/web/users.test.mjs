@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before, test } from "node:test";
+import { until } from "../lib/devnet.mjs";
 import { assertClean, field, heading, launch, live, open, picture, rows, submit } from "./lib.mjs";
 import { addAuthenticator, call, enter, logIn } from "./users.mjs";
 
@@ -36,7 +37,7 @@ test("a viewer chooses a password and a second factor, and sees and may what a v
   await picture(of.page, "one-time-password");
   await of.page.getByRole("button", { name: "I have stored it" }).click();
   const listed = () => rows(of.page, "Users").then((all) => all.find((row) => row["User name"] === name));
-  assert.equal((await listed()).Role, "Viewer");
+  await until("the new user in the list", async () => (await listed())?.Role === "Viewer");
 
   const opened = await open(t, browser, 0);
   const { page, context, goto } = opened;
@@ -91,20 +92,13 @@ test("a viewer chooses a password and a second factor, and sees and may what a v
   await dialog.locator("label").filter({ hasText: "May log in" }).click();
   await dialog.getByRole("button", { name: "Save" }).click();
   await dialog.waitFor({ state: "detached" });
-  assert.equal((await listed()).State, "Disabled");
+  await until("the user who is disabled", async () => (await listed()).State === "Disabled");
   await heading(page, "Log in");
   await of.page.getByRole("button", { name: `Remove: ${name}` }).click();
   await of.page.getByRole("dialog").getByRole("button", { name: "Remove" }).click();
-  await until(of, listed);
+  await until("the end of the row", async () => (await listed()) === undefined);
   await assertClean(of);
 });
-
-/** Waits until a row is gone. */
-async function until({ page }, row) {
-  await page.getByRole("dialog").waitFor({ state: "detached" });
-  for (let tries = 0; tries < 50 && (await row()); tries += 1) await page.waitForTimeout(100);
-  assert.equal(await row(), undefined);
-}
 
 test("a name that is markup is refused as a name, and shown as text where somebody typed it", async (t) => {
   const opened = await officer(t, "/users");
