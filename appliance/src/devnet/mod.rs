@@ -59,8 +59,8 @@ pub(crate) struct DevnetArgs {
     /// Give each box a TPM of software (swtpm), which seals its key and stamps its log of votes.
     #[arg(long)]
     swtpm: bool,
-    /// Give each box a PKCS#11 token of software (SoftHSM) with the keys of its web page, which is then HTTPS and
-    /// signs its answers.
+    /// Give each box a PKCS#11 token of software (SoftHSM) with the keys of its web page, which then signs its
+    /// answers.
     #[arg(long)]
     softhsm: bool,
     /// Another box that all of these list as a peer, PUBLIC_KEY@ADDRESS; once for each. It is started by hand.
