@@ -158,7 +158,7 @@ test("a transaction is found by its hash, and it, its block and its accounts are
   assert.equal(whole(shown["Gas used"].split(" / ")[0]), Number(receipt.gasUsed));
   await picture(page, "transaction");
 
-  await page.locator("#main").getByRole("link", { name: receipt.blockNumber.toLocaleString("en-GB") }).click();
+  await page.locator("#main").getByRole("link", { name: receipt.blockNumber.toLocaleString("en-GB"), exact: true }).click();
   await heading(page, `Block ${receipt.blockNumber.toLocaleString("en-GB")}`);
   const block = await rpc(0, "eth_getBlockByNumber", [`0x${receipt.blockNumber.toString(16)}`, true]);
   await page.getByText("State root").waitFor();
