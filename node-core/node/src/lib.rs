@@ -1,5 +1,6 @@
 //! One node of a chain: the pipeline and everything it is wired to. Start reading in `pipeline.rs`.
 
+mod chain_metrics;
 mod gossip;
 mod governance;
 mod join;

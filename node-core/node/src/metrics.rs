@@ -19,7 +19,6 @@ const SECONDS: [f64; 14] = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01,
 
 /// Counters of the pipeline.
 pub struct Metrics {
-    pub(crate) height: Gauge,
     pub(crate) speculative_blocks: Gauge,
     pub(crate) transactions: Counter,
     pub(crate) gas: Counter,
@@ -82,7 +81,6 @@ impl Metrics {
     /// Creates the metrics and registers them under `dolmen_`.
     pub fn new(registry: &mut Registry) -> Self {
         let metrics = Self {
-            height: Gauge::default(),
             speculative_blocks: Gauge::default(),
             transactions: Counter::default(),
             gas: Counter::default(),
@@ -102,7 +100,6 @@ impl Metrics {
     }
 
     fn register(&self, registry: &mut Registry) {
-        registry.register("height", "Last finalized block applied", self.height.clone());
         registry.register("speculative_blocks", "Executed blocks not finalized yet", self.speculative_blocks.clone());
         registry.register(
             "transactions",
@@ -135,7 +132,6 @@ impl Metrics {
     /// Counts a block that was just committed.
     pub(crate) fn finalized(&self, layer: &Layer, proposer: String, now_ms: u64, speculative: usize) {
         let block = layer.block();
-        self.height.set(i64::try_from(block.number()).unwrap_or(i64::MAX));
         self.speculative_blocks.set(i64::try_from(speculative).unwrap_or(i64::MAX));
         self.transactions.inc_by(block.transactions().len() as u64);
         self.gas.inc_by(block.header().gas_used);

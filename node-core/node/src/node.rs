@@ -27,6 +27,7 @@ use tokio::{
 };
 
 use crate::{
+    chain_metrics::ChainMetrics,
     gossip,
     governance::Governance,
     join::{self, StartFrom},
@@ -171,6 +172,13 @@ impl Node {
             consensus_config(&config, &origin, has_blocks),
             Handle(pipeline.clone()),
         )?);
+        let chain_metrics = ChainMetrics {
+            identity,
+            governance: governance.clone(),
+            store: store.clone(),
+            pool: pool.clone(),
+            consensus: Arc::downgrade(&consensus),
+        };
         let states = Server::new(store.clone(), pivots);
         let sync = Arc::new(Sync {
             started_at: store.head().block.number(),
@@ -194,6 +202,7 @@ impl Node {
         let listener = TcpListener::bind(config.rpc_listen).map_err(serve)?;
         let hosts = AllowedHosts::new(config.rpc_hosts);
         vote_metrics::register(&mut registry, Arc::downgrade(&consensus));
+        chain_metrics.register(&mut registry);
         let rpc = RpcServer::start_for(hosts, listener, backend, &mut registry).map_err(serve)?;
         let tasks = vec![
             tokio::spawn(gossip::announce(pool.clone(), consensus.clone())),

@@ -256,6 +256,7 @@ impl Handle {
 
 impl Pipeline {
     /// Builds a block on the lineage's parent; `None` where there is nothing to put in it and `even_empty` is not set.
+    #[tracing::instrument(level = "debug", skip_all, fields(height = lineage.parent.number() + 1))]
     fn build(
         &self,
         lineage: &Lineage,
@@ -291,6 +292,7 @@ impl Pipeline {
     }
 
     /// Everything that a validator checks before it votes.
+    #[tracing::instrument(level = "debug", skip_all, fields(height = block.number()))]
     fn verify(
         &self,
         lineage: &Lineage,
@@ -335,16 +337,19 @@ impl Pipeline {
         }
     }
 
+    #[tracing::instrument(level = "debug", skip_all, fields(height = block.number()))]
     fn execute(&self, parent: &Block, block: Arc<Block>, cancelled: &Cancelled) -> Result<Layer, PipelineError> {
         block::check_header(&block, parent.header(), parent.hash(), self.rules_at(block.number())?)?;
         let base = self.tree.base(parent).ok_or(PipelineError::NoParentState)?;
-        let transactions = self.senders.verify_all(block.transactions(), block.sender_hints())?;
+        let transactions = tracing::debug_span!("signatures", transactions = block.transactions().len())
+            .in_scope(|| self.senders.verify_all(block.transactions(), block.sender_hints()))?;
         let executed =
             self.executor.execute(&base.state, &base.hashes, block, &transactions, &|| cancelled.is_set())?;
         Ok(Layer { executed, transactions, ancestors: base.hashes.uncommitted })
     }
 
     /// Makes a finalized block durable and tells everyone. Repeated for a block that was committed before.
+    #[tracing::instrument(level = "debug", skip_all, fields(height = block.number()))]
     fn commit(&self, block: &Arc<Block>, certificate: Option<&Certificate>) -> Result<(), PipelineError> {
         let head = self.store.head();
         if block.number() <= head.block.number() {
@@ -361,7 +366,7 @@ impl Pipeline {
             None => Arc::new(self.execute_on(&block.header().parent_hash, block.clone(), &Cancelled::default())?),
         };
         let started = Instant::now();
-        self.store.commit(&layer.executed, certificate)?;
+        tracing::debug_span!("store").in_scope(|| self.store.commit(&layer.executed, certificate))?;
         if self.governance.committed(&self.store.head(), &layer.executed.receipts)? {
             let parameters = self.governance.current().parameters;
             self.pool.set_rules(parameters.base_fee_per_gas, parameters.gas_limit, pool_ms());

@@ -37,6 +37,7 @@ impl Collector for VoteMetrics {
         }
         let fence = votes.fence.map_or(0, |fence| i64::try_from(fence.view).unwrap_or(i64::MAX));
         let gauges = [
+            ("votes_fenced", "Whether votes are held back because another may have cast them", i64::from(votes.fenced)),
             ("votes_failing", "Whether the last vote was not signed", i64::from(votes.failing.is_some())),
             ("votes_fence_view", "The last view in which nothing is signed, 0 for none", fence),
         ];

@@ -36,9 +36,10 @@ impl Worker {
         let (result, receiver) = oneshot::channel();
         let guard = CancelOnDrop(Cancelled::default());
         let cancelled = guard.0.clone();
+        let caller = tracing::Span::current();
         let job = move || {
             if !cancelled.is_set() {
-                let _ = result.send(job(&cancelled));
+                let _ = result.send(caller.in_scope(|| job(&cancelled)));
             }
         };
         self.0.send(Box::new(job)).await.ok()?;

@@ -121,6 +121,7 @@ impl Pool {
 
     /// Adds one transaction. Waits for its signature to be checked in a batch with those of other callers: call it where
     /// blocking is allowed.
+    #[tracing::instrument(name = "admit", level = "debug", skip_all)]
     pub fn add(&self, transaction: Transaction, origin: Origin, now_ms: u64) -> Result<Added, AddError> {
         if self.contains(transaction.tx_hash()) {
             return Err(AddError::AlreadyKnown);
@@ -137,6 +138,7 @@ impl Pool {
 
     /// Adds many, each with who is said to have signed it, checking their signatures in batches; one result for each, in
     /// order.
+    #[tracing::instrument(name = "admit", level = "debug", skip_all, fields(transactions = transactions.len()))]
     pub fn add_batch(
         &self,
         transactions: Vec<(Transaction, Option<Address>)>,

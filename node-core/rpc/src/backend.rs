@@ -243,11 +243,11 @@ impl Backend {
         let busy = |_| RpcError::Limit("the node is busy; try again later or ask another box".to_owned());
         let turn = tokio::time::timeout(wait, turns.clone().acquire_owned()).await.map_err(busy)?;
         let turn = turn.expect("the semaphores are never closed");
-        let backend = self.clone();
+        let (backend, caller) = (self.clone(), tracing::Span::current());
         let task = tokio::task::spawn_blocking(move || {
             // Held until the query is done even if the caller went away meanwhile.
             let _turn = turn;
-            query(&backend)
+            caller.in_scope(|| query(&backend))
         });
         task.await.unwrap_or_else(|error| {
             tracing::error!(%error, "a query panicked or was cancelled");

@@ -19,6 +19,7 @@ use prometheus_client::{
     },
     registry::Registry,
 };
+use tracing::Instrument as _;
 
 use crate::{Backend, RpcError, RpcLimits, connection::ConnectionControl, eth::transactions, http::Caller};
 
@@ -129,7 +130,7 @@ where
         let started = Instant::now();
         match self.shared.method(&request, in_batch) {
             Ok(name) => {
-                let response = self.inner.call(request).await;
+                let response = self.inner.call(request).instrument(span(name, 1)).await;
                 self.shared.metrics.observe(name, response.as_error_code(), started);
                 response
             }
@@ -144,7 +145,8 @@ where
     async fn answer_sends(&self, requests: Vec<Request<'_>>) -> Vec<MethodResponse> {
         let started = Instant::now();
         let params = requests.iter().map(Request::params);
-        let results = transactions::send_raw_all(&self.shared.backend, params).await;
+        let span = span(transactions::SEND_RAW, requests.len());
+        let results = transactions::send_raw_all(&self.shared.backend, params).instrument(span).await;
         let answers = requests.into_iter().zip(results).map(|(request, result)| {
             self.shared.metrics.observe(
                 transactions::SEND_RAW,
@@ -200,6 +202,18 @@ where
         }
         MethodResponse::from_batch(responses.finish())
     }
+}
+
+/// Of requests of one method, as OpenTelemetry names them (semantic conventions of RPC).
+fn span(method: &'static str, requests: usize) -> tracing::Span {
+    tracing::debug_span!(
+        "rpc",
+        otel.name = method,
+        otel.kind = "server",
+        rpc.system = "jsonrpc",
+        rpc.method = method,
+        requests
+    )
 }
 
 fn sends(request: &Request<'_>) -> bool {
