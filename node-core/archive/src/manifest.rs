@@ -159,6 +159,11 @@ impl Manifest {
         Self::decode(&bytes, &path).map(Some)
     }
 
+    /// Reads one that did not come from a directory.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ManifestError> {
+        Self::decode(bytes, Path::new(NAME))
+    }
+
     fn decode(bytes: &[u8], path: &Path) -> Result<Self, ManifestError> {
         let json = |source| ManifestError::Json { path: path.to_owned(), source };
         // The version first: another one may have other fields.

@@ -7,7 +7,7 @@
 use std::{
     fmt,
     fs::{self, File},
-    io::{self, BufReader, Read, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     path::{Path, PathBuf},
 };
 
@@ -52,6 +52,9 @@ pub enum SealError {
         /// The file.
         path: PathBuf,
     },
+    /// The text holds none.
+    #[error("this is no identity; give the line of `age-keygen` that begins with AGE-SECRET-KEY-1")]
+    NoIdentityText,
     /// A file of the backup.
     #[error("cannot read {path}; check the disk that the backup is on")]
     Read {
@@ -128,13 +131,26 @@ impl Identities {
         let open = |source| SealError::KeyFile { path: path.to_owned(), source };
         let none = || SealError::NoIdentity { path: path.to_owned() };
         let file = BufReader::new(File::open(path).map_err(open)?);
-        let file = match IdentityFile::from_buffer(file) {
-            // What the file holds must not get into an error.
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(none()),
-            read => read.map_err(open)?,
+        match Self::of(file) {
+            Ok(Some(identities)) => Ok(identities),
+            Ok(None) => Err(none()),
+            Err(error) => Err(open(error)),
+        }
+    }
+
+    /// Reads the text of such a file.
+    pub fn parse(text: &str) -> Result<Self, SealError> {
+        // What is in memory is read.
+        Self::of(text.as_bytes()).ok().flatten().ok_or(SealError::NoIdentityText)
+    }
+
+    /// `None` where there is no identity; what is there instead must not get into an error.
+    fn of(text: impl BufRead) -> io::Result<Option<Self>> {
+        let file = match IdentityFile::from_buffer(text) {
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => return Ok(None),
+            read => read?,
         };
-        let identities = file.into_identities().map_err(|_| none())?;
-        if identities.is_empty() { Err(none()) } else { Ok(Self(identities)) }
+        Ok(file.into_identities().ok().filter(|identities| !identities.is_empty()).map(Self))
     }
 }
 
