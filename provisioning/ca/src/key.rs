@@ -122,6 +122,12 @@ impl PublicKey {
         self.0.to_sec1_point(false).as_bytes().to_vec()
     }
 
+    /// Its `x || y`.
+    #[must_use]
+    pub fn to_bytes(self) -> Vec<u8> {
+        self.to_sec1().split_off(1)
+    }
+
     /// By which certificates name it: 160 bits of SHA-256 of its point (RFC 7093 §2, method 1).
     #[must_use]
     pub fn identifier(&self) -> [u8; IDENTIFIER_BYTES] {

@@ -165,6 +165,13 @@ impl Keeper {
         }
     }
 
+    /// Has the box ask for another certificate as soon as it can, before its time and until it has one. A
+    /// [`Step::Wait`] goes on as in [`attest_now`](Self::attest_now).
+    pub fn renew_now(&mut self) {
+        self.schedule.want_renewal();
+        self.woken |= self.wait > 0;
+    }
+
     /// Has the box tell its registrar that it is decommissioned, and do nothing else: [`Step::Left`] is the last step.
     pub fn leave(&mut self) {
         (self.leaving, self.task) = (Some(Leaving::Wanted), Task::Attest);

@@ -45,6 +45,8 @@ pub(crate) const POLICY_BYTES_MAX: usize = 1 << 20;
 pub(crate) const BOX_BURST: u32 = 30;
 /// And how long it takes until it can send one more: a box that waits asks once in `retry-seconds`, 30 by default.
 pub(crate) const BOX_SECONDS: u64 = 5;
+/// When to come again for whoever asked too often: what a box asks on its way to its chain has come back by then.
+pub(crate) const RATE_PAUSE_SECONDS: u32 = 60;
 /// Refusals of peers that show no certificate of a known maker: all of them together, since addresses are cheap.
 pub(crate) const STRANGERS_BURST: u32 = 30;
 /// Each is a line of some 500 bytes in the journal: 0.7 MB a day by those who mean harm, 700 days to fill it.

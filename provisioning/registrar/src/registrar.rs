@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     Answer, Call, Effect, Event, Metrics, Outcome, Peer, Policy, Record, Refusal, State, StateError, Who,
-    limits::NAME_CHARS_MAX,
+    limits::{NAME_CHARS_MAX, RATE_PAUSE_SECONDS},
     peer::{Identity, identify},
     rate::Rates,
     record::VERSION,
@@ -269,7 +269,9 @@ impl Registrar {
                 // A refusal changes nothing, so that it always can be recorded.
                 let _ = self.record(&mut turn, Event::Refused { call, code, why: refusal.story() });
             }
-            Answer::refusal(&refusal, self.setup.policy.retry_seconds())
+            let seconds = self.setup.policy.retry_seconds();
+            let too_often = matches!(refusal, Refusal::Rate);
+            Answer::refusal(&refusal, if too_often { seconds.max(RATE_PAUSE_SECONDS) } else { seconds })
         });
         Outcome { records: turn.records, answer, effects: turn.effects }
     }

@@ -6,7 +6,7 @@
 //! - A box attests when one of the two says that it is time, and also when the box's clock was set back behind the last
 //!   attestation: rather too often than never.
 //! - A box renews when its clock says so, but not before a third of the certificate's life was waited since it came:
-//!   a certificate is due after two thirds, so that a clock that says so earlier is wrong.
+//!   a certificate is due after two thirds, so that a clock that says so earlier is wrong. Also when people ask for it.
 
 use dolmen_provisioning_ca::{UnixTime, Validity, renewal::Standing};
 
@@ -22,6 +22,8 @@ pub(super) struct Schedule {
     waited: u64,
     /// When the present certificate came, in seconds waited; none where it was there at the start.
     renewed: Option<u64>,
+    /// Whether somebody wants another one, whatever the time.
+    renewal_wanted: bool,
 }
 
 /// An attestation that was accepted.
@@ -38,7 +40,7 @@ struct Attested {
 impl Schedule {
     /// At a start: a box that booted shows itself.
     pub(super) const fn new() -> Self {
-        Self { wanted: true, attested: None, waited: 0, renewed: None }
+        Self { wanted: true, attested: None, waited: 0, renewed: None, renewal_wanted: false }
     }
 
     pub(super) const fn waited(&mut self, seconds: u32) {
@@ -65,6 +67,12 @@ impl Schedule {
     /// There is another certificate. It is shown at once.
     pub(super) const fn renewed(&mut self) {
         (self.renewed, self.wanted) = (Some(self.waited), true);
+        self.renewal_wanted = false;
+    }
+
+    /// The box is to ask for another certificate at once, and until it has one.
+    pub(super) const fn want_renewal(&mut self) {
+        self.renewal_wanted = true;
     }
 
     /// Seconds until the box is to attest; 0 where it is to now.
@@ -82,7 +90,7 @@ impl Schedule {
         let is_new = self.renewed.is_some_and(|at| self.waited.saturating_sub(at) < life / 3);
         match (standing, self.attest_in(now)) {
             (Standing::Expired, _) if !is_new => Task::Enrol,
-            (standing, _) if standing.renew() && !is_new => Task::Renew,
+            (standing, _) if self.renewal_wanted || (standing.renew() && !is_new) => Task::Renew,
             (_, 0) => Task::Attest,
             (_, seconds) => Task::Rest(seconds.min(WAIT_SECONDS_MAX)),
         }

@@ -287,6 +287,31 @@ fn a_box_attests_when_it_is_told_to() {
     assert_eq!(house.registrar().attested.len(), count + 3);
 }
 
+#[test]
+fn a_certificate_is_renewed_when_people_ask() {
+    let mut house = House::new();
+    house.rest();
+    let before = house.keeper.certificate().clone();
+    house.paths();
+    house.keeper.renew_now();
+    assert!(matches!(house.keeper.next(), Step::Wait { .. }));
+    house.step(None);
+    house.rest();
+    assert_eq!(house.paths(), ["attestation", "attestation", "simplereenroll", "attestation", "attestation"]);
+    let renewed = house.keeper.certificate().clone();
+    assert_ne!(renewed, before);
+    // Once.
+    house.attest();
+    assert_eq!(*house.keeper.certificate(), renewed);
+    // Until the registrar lets it have one.
+    house.registrar().waits[1] = 2;
+    house.keeper.renew_now();
+    house.step(None);
+    house.rest();
+    assert_ne!(*house.keeper.certificate(), renewed);
+    house.check_well();
+}
+
 /// The registrar has somebody decide about the new certificate: the box comes again, and attests again.
 #[test]
 fn a_renewal_may_have_to_wait() {
