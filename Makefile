@@ -73,15 +73,15 @@ boot-run:
 ##@ Test
 
 .PHONY: test lint fmt doc monitoring unit e2e sim soak churn fuzz test-boot
-.PHONY: fmt-check clippy deny doc-run monitoring-run tests-build test-image nextest unit-run e2e-run sim-run soak-run
+.PHONY: fmt-check clippy console-check deny doc-run monitoring-run tests-build test-image nextest unit-run e2e-run sim-run soak-run
 .PHONY: churn-run fuzz-run test-boot-run fuzz-decoders
 test: ## Everything: format, lints, documents, monitoring, dependencies, all tests; ends with the test summary
 	@scripts/setup.sh all
-	@$(MAKE) fmt-check clippy doc-run monitoring-run deny nextest
+	@$(MAKE) fmt-check clippy console-check doc-run monitoring-run deny nextest
 
 lint: ## Formatting, clippy and the dependency rules
 	@scripts/setup.sh all
-	@$(MAKE) fmt-check clippy deny
+	@$(MAKE) fmt-check clippy console-check deny
 
 fmt: ## Format the Rust code
 	@cargo fmt --all
@@ -91,6 +91,10 @@ fmt-check:
 
 clippy:
 	@$(STEP) "clippy" cargo clippy --locked --workspace --all-targets -- -D warnings
+
+# Types against the API's description, lints, format and unit tests of the box's page.
+console-check:
+	@$(STEP) "the page's own checks" npm --prefix appliance/console run --silent check
 
 # Licences, banned crates and sources. Advisories need a database from the network: see deny.toml.
 deny:

@@ -226,8 +226,8 @@ setup_python() {
 
 setup_test() {
   need chromium "the admin page is tested in a browser" has_browser
-  need python3 "runs web3.py and the link check" has python3
-  need python3-venv "keeps web3.py and pytest away from the system's Python" has_python_venv
+  need python3 "runs web3.py, schemathesis and the link check" has python3
+  need python3-venv "keeps them and pytest away from the system's Python" has_python_venv
   need swtpm "a TPM of software for each test" has swtpm
   need qemu-system-x86 "boots the image as a box does" has qemu-system-x86_64
   need dnsmasq-base "gives a machine on a test's network its address" has_admin dnsmasq

@@ -1,6 +1,13 @@
 //! The box's own web page, `/metrics`, `/healthz` and `/readyz`, on one port.
 
-use std::{fs::DirBuilder, net::SocketAddr, os::unix::fs::DirBuilderExt as _, path::Path, sync::Arc, time::Duration};
+use std::{
+    fs::DirBuilder,
+    net::SocketAddr,
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use axum::{
@@ -9,7 +16,7 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     middleware,
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::get,
 };
 use dolmen_accel_api::Capabilities;
 use dolmen_access::{Access, ClaimCode, Setup};
@@ -19,18 +26,25 @@ use dolmen_provisioning_link::{Limits, serve};
 use dolmen_types::Genesis;
 use tokio::{
     net::TcpListener,
-    sync::{Semaphore, watch},
+    sync::{Notify, Semaphore, watch},
     task::JoinSet,
 };
 
-use self::{api::Home, claim::Claim, signed::Answers, status::KeyView, update::Updates};
+use self::{api::Home, numbers::Numbers, signed::Answers, status::KeyView, update::Updates};
 pub(crate) use self::{hosts::guard, tls::Tls};
-use crate::{backends::Backend, config::BoxConfig, local_token, pledge::Report};
+use crate::{
+    backends::{Backend, keys::Keys},
+    claim as claim_code,
+    config::{self, BoxConfig},
+    local_token,
+    pledge::Report,
+    restart::Restart,
+};
 
 mod api;
-mod claim;
 mod events;
 mod hosts;
+mod numbers;
 mod redirect;
 mod signed;
 mod status;
@@ -70,17 +84,18 @@ impl Server {
         keys: BoxKeys,
         provisioning: Option<Reports>,
         engine: SignatureEngine,
-        directory: &Path,
+        around: Around,
     ) -> anyhow::Result<Self> {
+        let directory = config::directory(&around.settings).to_owned();
+        let directory = directory.as_path();
         let listen = config.admin.listen;
         let listener = bind(listen, "admin.listen").await?;
         let address = listener.local_addr().context("the listening socket has no address")?;
         let (stop, stop_seen) = watch::channel(false);
         let tls = keys.tls.1.acceptor.clone();
-        let page = Arc::new(Page::new(config, genesis, node, keys, provisioning, engine, stop_seen.clone())?);
         let access = open_access(config, address.port(), directory)?;
-        let api =
-            api::router(page.clone(), access, &local_token::open_or_make(directory)?, Home::of(config, directory))?;
+        let page = Arc::new(Page::new(config, genesis, node, keys, provisioning, engine, stop_seen.clone())?);
+        let api = api::router(page.clone(), access, &local_token::open_or_make(directory)?, Home::of(config, around))?;
         let router = guard(router(page).merge(api), &config.admin.hosts);
         let mut tasks = JoinSet::new();
         if let Some(listen) = config.admin.http {
@@ -124,10 +139,8 @@ fn open_access(config: &BoxConfig, port: u16, directory: &Path) -> anyhow::Resul
     let made = DirBuilder::new().recursive(true).mode(0o700).create(&path);
     made.with_context(|| format!("cannot create {}", path.display()))?;
     let access = Access::open(&path, setup, api::now()).context("it is not known who may use this box")?;
-    if !access.claimed() {
-        let code = crate::claim::open_or_make(directory)?;
-        access.screen_shows(ClaimCode::of(std::str::from_utf8(&code).context("the claim code is no text")?));
-    }
+    let code = if access.claimed() { claim_code::renew(directory)? } else { claim_code::open_or_make(directory)? };
+    access.screen_shows(ClaimCode::of(std::str::from_utf8(&code).context("the claim code is no text")?));
     Ok(Arc::new(access))
 }
 
@@ -149,6 +162,18 @@ pub(crate) struct SignatureEngine {
     pub(crate) capabilities: Capabilities,
 }
 
+/// What is around the server: where the box's settings and keys are, and who is told of wishes.
+pub(crate) struct Around {
+    /// The box's settings; the box's directory is where they are.
+    pub(crate) settings: PathBuf,
+    /// Its keys.
+    pub(crate) keys: Arc<Keys>,
+    /// Who asks its registrar for another certificate; none where it has no registrar.
+    pub(crate) certificate: Option<Arc<Notify>>,
+    /// Begins again.
+    pub(crate) restart: Restart,
+}
+
 /// What the page shows of the box, and where it gets it.
 struct Page {
     node: Arc<Node>,
@@ -156,12 +181,15 @@ struct Page {
     chain_id: u64,
     genesis_hash: alloy_primitives::B256,
     keys: Vec<KeyView>,
+    /// Its TLS certificate, DER.
+    certificate: Vec<u8>,
     answers: Answers,
     updates: Option<Updates>,
     provisioning: Option<Reports>,
     streams: Arc<Semaphore>,
     stop: watch::Receiver<bool>,
     engine: SignatureEngine,
+    numbers: Numbers,
     /// Seconds since 1970.
     started_at: u64,
 }
@@ -184,15 +212,16 @@ impl Page {
             Some(("tls", &keys.tls.0)),
             keys.api.as_ref().map(|key| ("api", key)),
         ];
-        let updates = config.update.clone().map(|update| {
-            let claim = Claim::load(&update.claim_code)?;
-            Updates::new(update, claim)
-        });
+        let updates = config.update.clone().map(Updates::new);
+        let (genesis_hash, started_at) = (node.genesis_hash()?, api::now());
+        let engine_name = engine.capabilities.name;
         Ok(Self {
             name: config.name.clone(),
             chain_id: settings.chain_id,
-            genesis_hash: node.genesis_hash()?,
+            numbers: Numbers::new(config, genesis, &genesis_hash.to_string(), engine_name, started_at),
+            genesis_hash,
             node,
+            certificate: keys.tls.1.certificate.clone(),
             keys: views.into_iter().flatten().map(|(used_for, key)| KeyView::new(used_for, &**key)).collect(),
             answers: Answers::new(keys.api)?,
             updates: updates.transpose()?,
@@ -200,7 +229,7 @@ impl Page {
             streams: Arc::new(Semaphore::new(events::STREAMS_MAX)),
             stop,
             engine,
-            started_at: api::now(),
+            started_at,
         })
     }
 
@@ -209,7 +238,7 @@ impl Page {
         let node = self.node.encode_metrics();
         let own = self.provisioning().map(|report| report.metrics()).unwrap_or_default();
         // The end marker may stand only once.
-        own + &node
+        own + &self.numbers.encode() + &node
     }
 }
 
@@ -218,8 +247,6 @@ pub(crate) const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.
 
 fn router(page: Arc<Page>) -> Router {
     Router::new()
-        .route("/api/update", get(update::show).post(update::take))
-        .route("/api/update/rollback", post(update::roll_back))
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
@@ -244,7 +271,13 @@ pub(crate) fn file(media_type: &'static str, content: &'static str) -> Response 
 }
 
 async fn metrics(State(page): State<Arc<Page>>) -> Response {
-    ([(header::CONTENT_TYPE, OPENMETRICS)], page.metrics()).into_response()
+    // A disk may be slow to say how full it is.
+    match tokio::task::spawn_blocking(move || page.metrics()).await {
+        Ok(text) => ([(header::CONTENT_TYPE, OPENMETRICS)], text).into_response(),
+        Err(_) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "the numbers cannot be read; see the box's log\n").into_response()
+        }
+    }
 }
 
 /// Alive: consensus runs. A supervisor restarts the box where this fails.

@@ -20,9 +20,20 @@ pub(crate) fn open_or_make(directory: &Path) -> anyhow::Result<Zeroizing<Vec<u8>
     secret_file::open_or_make(&directory.join(FILE), WHAT, make)
 }
 
-/// The code in a file.
-pub(crate) fn load(path: &Path) -> anyhow::Result<Zeroizing<Vec<u8>>> {
-    secret_file::load(path, WHAT)
+/// Another code for a box that has users: at each start, so that who powers it and reads its screen can come back in.
+pub(crate) fn renew(directory: &Path) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+    secret_file::renew(&directory.join(FILE), WHAT, &make())
+}
+
+/// Takes a code away that was used: each counts once.
+pub(crate) fn used(directory: &Path) {
+    let path = directory.join(FILE);
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            tracing::warn!(path = %path.display(), %error, "the box's screen goes on to show a code that was used");
+        }
+        _ => {}
+    }
 }
 
 fn make() -> Zeroizing<String> {

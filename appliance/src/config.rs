@@ -10,7 +10,10 @@ use dolmen_hsm_api::KeyUri;
 use dolmen_types::PublicKey;
 use serde::{Deserialize, Serialize};
 
-use crate::{backends::keys::Devices, logging::LogFormat};
+use crate::{
+    backends::keys::Devices,
+    logging::{Log, Traces},
+};
 
 pub(crate) use history::History;
 
@@ -41,6 +44,12 @@ pub(crate) struct BoxConfig {
     pub update: Option<UpdateSettings>,
     #[serde(default)]
     pub log: Log,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub traces: Traces,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// The box's keys, by name; each is made where there is none.
@@ -224,17 +233,6 @@ pub(crate) struct UpdateSettings {
     pub release_keys: PathBuf,
     /// What the system wrote last about its slots.
     pub report: PathBuf,
-    /// What entitles to an update, in a file of mode 0600.
-    pub claim_code: PathBuf,
-}
-
-/// Logs.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Log {
-    /// `text` or `json`.
-    #[serde(default)]
-    pub format: LogFormat,
 }
 
 impl BoxConfig {
@@ -242,7 +240,12 @@ impl BoxConfig {
     pub(crate) fn load(path: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read {}; give the path of a box.toml with --config", path.display()))?;
-        let mut config: Self = toml::from_str(&text)
+        Self::parse(&text, path)
+    }
+
+    /// The same of what is in the file, or is to be.
+    pub(crate) fn parse(text: &str, path: &Path) -> anyhow::Result<Self> {
+        let mut config: Self = toml::from_str(text)
             .map_err(|error| hide_pins(&error))
             .with_context(|| format!("{} is not a valid box.toml", path.display()))?;
         for (setting, names) in [("rpc.hosts", &config.rpc.hosts), ("admin.hosts", &config.admin.hosts)] {
@@ -255,12 +258,13 @@ impl BoxConfig {
             }
         }
         config.history.check().with_context(|| path.display().to_string())?;
+        config.traces.check().with_context(|| path.display().to_string())?;
         let base = directory(path);
         for file in [&mut config.genesis, &mut config.data_dir] {
             *file = base.join(&*file);
         }
-        if let Some(UpdateSettings { spool, release_keys, report, claim_code }) = &mut config.update {
-            for path in [spool, release_keys, report, claim_code] {
+        if let Some(UpdateSettings { spool, release_keys, report }) = &mut config.update {
+            for path in [spool, release_keys, report] {
                 *path = base.join(&*path);
             }
         }

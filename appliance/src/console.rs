@@ -21,7 +21,7 @@ use nix::{ifaddrs::getifaddrs, net::if_::InterfaceFlags};
 use openssl::{hash::MessageDigest, x509::X509};
 
 use crate::{
-    boot,
+    boot, claim,
     config::BoxConfig,
     pledge, power_button,
     status::{self, Answer},
@@ -101,8 +101,8 @@ async fn look(dir: &Path, recovery_key: &Path) -> Status {
     };
     status.name.clone_from(&config.name);
     status.pages = Some(pages(config.admin.listen));
+    status.claim_code = fs::read_to_string(dir.join(claim::FILE)).ok().map(|code| code.trim().to_owned());
     if let Some(update) = &config.update {
-        status.claim_code = fs::read_to_string(&update.claim_code).ok().map(|code| code.trim().to_owned());
         status.update = Report::load(&update.report).and_then(|report| what_became_of(&report));
     }
     status.fingerprint = fingerprint(&status::certificate(&config));

@@ -1,4 +1,5 @@
-//! Structured logs on standard error, and the latest of them in memory.
+//! Structured logs on standard error, the latest of them in memory, and what leaves the box of both: lines to a syslog
+//! server, traces to a collector.
 
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
@@ -10,9 +11,15 @@ use serde::{Deserialize, Serialize};
 use tracing_subscriber::{EnvFilter, Layer as _, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use self::recent::Keeper;
-pub(crate) use self::recent::{LogLevel, LogLine, LogPart, part};
+pub(crate) use self::{
+    recent::{LogLevel, LogLine, LogPart, part},
+    syslog::SyslogServer,
+    traces::{Collector, Traces},
+};
 
 mod recent;
+mod syslog;
+mod traces;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,26 +32,79 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+/// Logs: the part `[log]` of box.toml.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Log {
+    /// `text` or `json`.
+    pub(crate) format: LogFormat,
+    /// Where the lines go as well, if anywhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) syslog: Option<SyslogServer>,
+}
+
 /// The transport warns on every lost connection attempt to a box that is down, and the broadcast on every message of a
-/// peer that does not decode; their own metrics count them. jsonrpsee warns on every body that it cannot read: any client could fill the disk with that, and its answer tells it already. The page's files are a line each at every start.
-const DEFAULT_FILTER: &str = "info,commonware_p2p=error,commonware_consensus=warn,commonware_runtime=warn,commonware_storage=warn,commonware_resolver=error,commonware_stream=error,commonware_broadcast=error,jsonrpsee-server=error,memory_serve=warn";
+/// peer that does not decode; their own metrics count them. jsonrpsee warns on every body that it cannot read: any client could fill the disk with that, and its answer tells it already. The page's files are a line each at every start. What becomes of traces is said once, where it changes.
+const DEFAULT_FILTER: &str = "info,commonware_p2p=error,commonware_consensus=warn,commonware_runtime=warn,commonware_storage=warn,commonware_resolver=error,commonware_stream=error,commonware_broadcast=error,jsonrpsee-server=error,memory_serve=warn,opentelemetry=off,opentelemetry_sdk=off,opentelemetry_otlp=off";
+
+/// What a box sends elsewhere, as long as this is there.
+#[derive(Default)]
+pub(crate) struct Outlets {
+    traces: Option<traces::Provider>,
+}
+
+impl Outlets {
+    /// Sends what is left, for some seconds at most.
+    pub(crate) fn close(self) {
+        if let Some(traces) = self.traces {
+            traces.close();
+        }
+    }
+}
 
 /// Starts logging; `RUST_LOG` overrides what is logged. Once it has been started it stays as it is.
 pub(crate) fn init(format: LogFormat) {
+    start(&Log { format, syslog: None }, &Traces::default(), "");
+}
+
+/// The same for a box of a name, which may send lines and traces elsewhere.
+pub(crate) fn start(log: &Log, traces: &Traces, name: &str) -> Outlets {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
     let out = fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         // It would say on standard error that standard error takes no lines, as on a full disk, and panic over that.
         .log_internal_errors(false);
-    let out = match format {
+    let out = match log.format {
         LogFormat::Text => out.boxed(),
         LogFormat::Json => out.json().flatten_event(true).boxed(),
     };
-    let started = tracing_subscriber::registry().with(filter).with(Keeper).with(out).try_init();
+    let shipping = log.syslog.as_ref().map(|server| syslog::start(server.clone(), name));
+    let (lines, sending) = match shipping {
+        Some(Ok(lines)) => (Some(lines), None),
+        Some(Err(error)) => (None, Some(error)),
+        None => (None, None),
+    };
+    let provider = traces.endpoint.as_ref().map(|collector| traces::start(collector, traces.ratio, name));
+    let (provider, tracing) = match provider {
+        Some(Ok(provider)) => (Some(provider), None),
+        Some(Err(error)) => (None, Some(error)),
+        None => (None, None),
+    };
+    let spans = provider.as_ref().map(traces::Provider::layer);
+    let written = Keeper::new(lines).and_then(out).with_filter(filter);
+    let started = tracing_subscriber::registry().with(written).with(spans).try_init();
     if started.is_ok() {
         log_panics();
     }
+    // A box that cannot say what it does still does it.
+    if let Some(error) = sending {
+        tracing::error!(error = format!("{error:#}"), "the log is not sent to the syslog server");
+    }
+    if let Some(error) = tracing {
+        tracing::error!(error = format!("{error:#}"), "no traces are sent");
+    }
+    Outlets { traces: provider }
 }
 
 /// Makes a panic a line of the log like the others, with the calls that led to it where `RUST_BACKTRACE` asks for them.

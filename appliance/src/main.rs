@@ -1,9 +1,10 @@
 //! `dolmen`: the box's one program. Each subcommand has a module of its own; this file only parses and dispatches.
 
-use std::{io::Write as _, process::ExitCode};
+use std::{io::Write as _, process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use tokio::runtime::Runtime;
 
 mod admin;
 mod archive;
@@ -31,14 +32,22 @@ mod masa;
 mod pledge;
 mod power_button;
 mod registrar;
+mod restart;
 mod restore;
+mod restored;
 mod run;
 mod secret_file;
 mod status;
 mod supervisor;
+mod top;
 mod update;
 mod usb;
 mod verify;
+
+use self::restart::Ended;
+
+/// How long a box that ended waits for its threads; nothing of its data is open by then.
+const THREADS_END: Duration = Duration::from_secs(2);
 
 /// Dolmen, the box that joins a chain: a permissioned Ethereum node with Byzantine fault tolerant finality.
 #[derive(Parser)]
@@ -80,6 +89,8 @@ enum Command {
     Gov(Box<gov::GovArgs>),
     /// Show how a running box is doing.
     Status(status::StatusArgs),
+    /// Show how a running box is doing, on this terminal, as it happens.
+    Top(top::TopArgs),
     /// Copy a running box's chain, encrypted, to another place.
     Backup(backup::BackupArgs),
     /// Make a box's database from a backup.
@@ -122,8 +133,8 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         .build()
         .context("cannot start the runtime's threads")?;
     let passed = match command {
-        Command::Run(args) => runtime.block_on(run::run(args)).map(|()| true),
-        Command::Boot(args) => runtime.block_on(boot::boot(args)).map(|()| true),
+        Command::Run(args) => return ended(runtime, |runtime| runtime.block_on(run::run(args))),
+        Command::Boot(args) => return ended(runtime, |runtime| runtime.block_on(boot::boot(args))),
         Command::Devnet(args) => runtime.block_on(devnet::devnet(args)).map(|()| true),
         Command::Console(args) => runtime.block_on(console::console(args)).map(|()| true),
         Command::Update(args) => runtime.block_on(update::update(args)),
@@ -136,6 +147,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Box(command) => runtime.block_on(boxes::boxes(command)).map(|()| true),
         Command::Gov(args) => runtime.block_on(gov::gov(*args)).map(|()| true),
         Command::Status(args) => runtime.block_on(status::status(args)),
+        Command::Top(args) => runtime.block_on(top::top(args)).map(|()| true),
         Command::Backup(args) => backup::backup(args).map(|()| true),
         Command::Restore(args) => restore::restore(args).map(|()| true),
         Command::Verify(args) => verify::verify(args),
@@ -145,4 +157,14 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Evm(command) => evm::evm(command),
     }?;
     Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A box that is to begin again does, once nothing of it runs any more.
+fn ended(runtime: Runtime, run: impl FnOnce(&Runtime) -> anyhow::Result<Ended>) -> anyhow::Result<ExitCode> {
+    let ended = run(&runtime)?;
+    runtime.shutdown_timeout(THREADS_END);
+    match ended {
+        Ended::Stopped => Ok(ExitCode::SUCCESS),
+        Ended::Again => Err(restart::begin_again()),
+    }
 }

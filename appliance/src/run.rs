@@ -25,7 +25,8 @@ use crate::{
     config::{self, BoxConfig, KeySettings, SyncFrom, VoteCounter, load_genesis},
     logging,
     pledge::{Home, Keeping},
-    supervisor,
+    restart::{Ended, Restart},
+    restored, supervisor,
 };
 
 /// Arguments of `dolmen run`.
@@ -78,13 +79,21 @@ fn vote_counter(keys: &Keys, config: &BoxConfig) -> anyhow::Result<Option<Arc<dy
     }
 }
 
-/// Runs the box until SIGINT or SIGTERM, or until it cannot go on.
-pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
+/// Runs the box until SIGINT or SIGTERM, until somebody asks it to begin again, or until it cannot go on.
+pub(crate) async fn run(args: RunArgs) -> anyhow::Result<Ended> {
     let config = BoxConfig::load(&args.config)?;
-    logging::init(config.log.format);
+    let outlets = logging::start(&config.log, &config.traces, &config.name);
+    let ended = run_box(args, config).await;
+    // On a thread that may wait; a panic has been logged.
+    let _ = tokio::task::spawn_blocking(move || outlets.close()).await;
+    ended
+}
+
+async fn run_box(args: RunArgs, config: BoxConfig) -> anyhow::Result<Ended> {
     raise_open_files();
     protect_memory();
     let genesis = load_genesis(&config.genesis)?;
+    restored::Place::beside(&config.data_dir).take()?;
     fs::create_dir_all(&config.data_dir)
         .with_context(|| format!("cannot create data_dir {}", config.data_dir.display()))?;
     let keys = Arc::new(Keys::new(config.keys.devices.clone())?);
@@ -134,7 +143,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
     let Some(node) = node else {
         // What it fetched of a state stays.
         tracing::info!("stopped");
-        return Ok(());
+        return Ok(Ended::Stopped);
     };
     // Before the page's keys are opened, which takes a while, and in which a box executes many blocks.
     let height = node.head().block.number();
@@ -143,19 +152,34 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<()> {
         Home { directory: directory.clone(), keys: keys.clone(), consensus: key.clone(), p2p: config.p2p.listen };
     let keeping = Keeping::start(home, node.clone());
     let provisioning = keeping.as_ref().map(Keeping::reports);
+    let certificate_wishes = keeping.as_ref().map(Keeping::asks);
+    let stores = keys.clone();
     let keys = page_keys(&keys, &config, key)?;
     let certificate = keys.tls.1.fingerprint.clone();
     let engine = admin::SignatureEngine { backend: args.accel, capabilities };
-    let admin = admin::Server::start(&config, &genesis, node.clone(), keys, provisioning, engine, &directory).await?;
+    let restart = Restart::default();
+    let around = admin::Around {
+        settings: args.config.clone(),
+        keys: stores,
+        certificate: certificate_wishes,
+        restart: restart.clone(),
+    };
+    let admin = admin::Server::start(&config, &genesis, node.clone(), keys, provisioning, engine, around).await?;
     let (rpc, ui) = (node.rpc_address(), admin.address());
     tracing::info!(height, %rpc, %ui, certificate, "serving");
     supervisor::ready();
     let outcome = tokio::select! {
-        result = wait(&mut signals, &node, &config.data_dir) => result,
-        () = &mut eof, if args.stop_on_stdin_eof => Ok(()),
+        result = wait(&mut signals, &node, &config.data_dir) => result.map(|()| Ended::Stopped),
+        () = &mut eof, if args.stop_on_stdin_eof => Ok(Ended::Stopped),
+        () = restart.asked() => Ok(Ended::Again),
     };
-    tracing::info!("stopping");
-    supervisor::stopping();
+    if matches!(outcome, Ok(Ended::Again)) {
+        tracing::info!("stopping, to begin again");
+        supervisor::beginning_again();
+    } else {
+        tracing::info!("stopping");
+        supervisor::stopping();
+    }
     drop(keeping);
     let closing = node.closing();
     tokio::join!(admin.stop(), node.stop());

@@ -24,6 +24,12 @@ pub(crate) fn open_or_make(
     load(path, what)
 }
 
+/// A new secret in the place of what was there.
+pub(crate) fn renew(path: &Path, what: &'static str, secret: &str) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+    private::write(path, secret.as_bytes()).with_context(|| format!("cannot write {what} {}", path.display()))?;
+    load(path, what)
+}
+
 /// The secret in a file.
 pub(crate) fn load(path: &Path, what: &'static str) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     private::read_line(path, BYTES_MAX, "read the secret").with_context(|| format!("{what} {}", path.display()))
@@ -45,6 +51,8 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         fs::remove_file(&path).unwrap();
         assert_eq!(open("third").as_slice(), b"third");
+        assert_eq!(renew(&path, "the secret", "fourth").unwrap().as_slice(), b"fourth");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         fs::write(&path, "x".repeat(100)).unwrap();
         let error = format!("{:#}", load(&path, "the secret").unwrap_err());
         assert!(error.contains("the secret") && error.contains(path.to_str().unwrap()), "{error}");

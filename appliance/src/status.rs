@@ -20,6 +20,16 @@ use crate::{
 #[command(after_help = "Examples:\n  dolmen status --config /etc/dolmen/box.toml\n  \
                   dolmen status --url https://10.0.0.5:9545 --certificate tls.pem --token token --json")]
 pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    whom: Whom,
+    /// Print the JSON that the box answers.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Which box is asked.
+#[derive(Args)]
+pub(crate) struct Whom {
     /// The settings of a box on this machine, which say where its page is.
     #[arg(long, value_name = "FILE", default_value = "box.toml", conflicts_with = "url")]
     config: PathBuf,
@@ -32,9 +42,16 @@ pub(crate) struct StatusArgs {
     /// A file with an API token of that box, or its own local-token, both of which show what a viewer sees.
     #[arg(long, value_name = "FILE", requires = "url")]
     token: Option<PathBuf>,
-    /// Print the JSON that the box answers.
-    #[arg(long)]
-    json: bool,
+}
+
+impl Whom {
+    /// Asks it.
+    pub(crate) async fn ask(&self) -> anyhow::Result<Answer> {
+        match (&self.url, &self.certificate, &self.token) {
+            (Some(url), Some(certificate), Some(token)) => ask(url, certificate, token).await,
+            _ => ask_own(&BoxConfig::load(&self.config)?, config::directory(&self.config)).await,
+        }
+    }
 }
 
 /// A box's own words about itself.
@@ -79,10 +96,7 @@ pub(crate) fn certificate(config: &BoxConfig) -> PathBuf {
 
 /// Prints the status; `false` where the box is not ready.
 pub(crate) async fn status(args: StatusArgs) -> anyhow::Result<bool> {
-    let Answer { status, ready: is_ready, reason } = match (&args.url, &args.certificate, &args.token) {
-        (Some(url), Some(certificate), Some(token)) => ask(url, certificate, token).await?,
-        _ => ask_own(&BoxConfig::load(&args.config)?, config::directory(&args.config)).await?,
-    };
+    let Answer { status, ready: is_ready, reason } = args.whom.ask().await?;
     if args.json {
         anstream::println!("{}", serde_json::to_string_pretty(&status)?);
         return Ok(is_ready);

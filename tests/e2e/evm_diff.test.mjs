@@ -2,7 +2,7 @@
 // @ethereumjs/vm, and gas, receipts, logs, bloom, receiptsRoot and stateRoot of every block are compared.
 //   EVM_DIFF_SEED=...   sends the same transactions again (which block each falls into is up to the chain)
 //   EVM_DIFF_TXS=...    how many transactions to send, 300 unless told
-// Run by hand it takes the time it needs; `make e2e` ends each file after a few minutes (tests/tests/tools.rs).
+// Run by hand it takes the time it needs; `make e2e` ends each file after a few minutes (tests/tests/tools/main.rs).
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'

@@ -95,11 +95,11 @@ impl Admin {
     /// A request with more headers, after which nothing is remembered.
     pub fn try_call(&self, request: &str, body: &Value, headers: &[(&str, &str)]) -> Said {
         let text = if body.is_null() { String::new() } else { body.to_string() };
-        self.try_send(request, &text, &[headers, &[("Content-Type", "application/json")]].concat())
+        self.try_send(request, text, &[headers, &[("Content-Type", "application/json")]].concat())
     }
 
     /// A request with any body.
-    pub fn try_send(&self, request: &str, body: &str, headers: &[(&str, &str)]) -> Said {
+    pub fn try_send(&self, request: &str, body: impl AsRef<[u8]>, headers: &[(&str, &str)]) -> Said {
         let (method, path) = request.split_once(' ').expect("METHOD PATH");
         let cookie = self.cookie.as_ref().map(|cookie| format!("{COOKIE}={cookie}"));
         let token = self.token.as_ref().map(|token| format!("Bearer {token}"));

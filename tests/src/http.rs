@@ -12,7 +12,7 @@ use openssl::ssl::{SslConnector, SslMethod, SslStream};
 use serde_json::{Value, json};
 
 /// Longest wait for a connection, and for each piece of an answer.
-pub const TIMEOUT: Duration = Duration::from_secs(20);
+pub const TIMEOUT: Duration = Duration::from_secs(60);
 /// Largest answer read: above the server's own limit of 25 MB.
 const ANSWER_BYTES_MAX: u64 = 32 << 20;
 
@@ -64,13 +64,13 @@ pub fn https(
     certificate: &Path,
     request: &str,
     headers: &[(&str, &str)],
-    body: &str,
+    body: impl AsRef<[u8]>,
 ) -> io::Result<Answer> {
     let stream = connect_tls(address, certificate)?;
     let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    let length = body.len();
+    let length = body.as_ref().len();
     let head = format!("{request} HTTP/1.0\r\nHost: {address}\r\n{headers}Content-Length: {length}\r\n\r\n");
-    exchange(stream, &(head + body))
+    exchange(stream, &[head.as_bytes(), body.as_ref()].concat())
 }
 
 /// Posts a JSON body to the root.
@@ -78,7 +78,7 @@ pub fn post(address: SocketAddr, body: &str) -> io::Result<Answer> {
     let length = body.len();
     let head =
         format!("POST / HTTP/1.0\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {length}");
-    exchange(connect(address)?, &format!("{head}\r\n\r\n{body}"))
+    exchange(connect(address)?, format!("{head}\r\n\r\n{body}").as_bytes())
 }
 
 /// One JSON-RPC call.
@@ -118,8 +118,8 @@ fn malformed(answer: Answer) -> RpcError {
 }
 
 /// Sends a request. HTTP/1.0, so that the answer ends where the connection does.
-fn exchange(mut stream: impl Read + Write, text: &str) -> io::Result<Answer> {
-    stream.write_all(text.as_bytes())?;
+fn exchange(mut stream: impl Read + Write, request: &[u8]) -> io::Result<Answer> {
+    stream.write_all(request)?;
     let mut bytes = Vec::new();
     stream.take(ANSWER_BYTES_MAX).read_to_end(&mut bytes)?;
     // Some answers are files.

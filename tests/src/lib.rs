@@ -10,6 +10,7 @@
 //! - [`Record`]: what the boxes take of the machine, over time.
 //! - [`FreshBox`]: a box from the factory, with its TPM, that a test plugs in and out; [`screen`] is its screen.
 //! - [`SoftTpm`]: a TPM of software, with its maker's certificates.
+//! - [`Collector`]: takes the traces of boxes.
 //! - [`SmallDisk`]: a disk for one box, to be filled and made read-only.
 //! - [`archive`]: `dolmen backup`, `restore` and `verify`.
 //!
@@ -20,6 +21,7 @@ mod agree;
 pub mod archive;
 mod chain;
 mod cluster;
+mod collector;
 mod devnet;
 mod disk;
 mod fresh_box;
@@ -39,10 +41,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use admin::{Admin, totp};
+pub use admin::{Admin, Said, totp};
 pub use agree::{check_receipts, check_same_blocks, check_state};
 pub use chain::{Account, BoxInfo, Chain, quantity};
 pub use cluster::{Cluster, quiet_port};
+pub use collector::{Collector, Span};
 pub use devnet::{AddedBox, Devnet};
 pub use disk::{SmallDisk, damage};
 pub use fresh_box::FreshBox;

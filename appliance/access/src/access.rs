@@ -158,6 +158,16 @@ impl Access {
         Ok(Principal(Shown::Session(key)))
     }
 
+    /// The session of a cookie that a page sends by itself, while its user may be away: it lasts no longer by that.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::NoSession`].
+    pub fn session_unused(&self, cookie: &str, now: u64) -> Result<Principal, Refusal> {
+        let key = self.lock().sessions.find(cookie, now).ok_or(Refusal::NoSession)?;
+        Ok(Principal(Shown::Session(key)))
+    }
+
     /// Who shows an API token, `dolmen_…`.
     ///
     /// # Errors

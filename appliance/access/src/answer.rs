@@ -74,13 +74,6 @@ pub struct Grant {
     pub session: SessionView,
 }
 
-/// That a password and factors were reset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Recovered {
-    /// Always.
-    pub password_reset: bool,
-}
-
 /// A user's second factors.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Factors {

@@ -60,9 +60,8 @@ mod users;
 
 pub use access::{Access, Setup};
 pub use answer::{
-    AuditEntry, AuditOutcome, AuditPage, Factors, Grant, Language, PasskeyChallenge, PasskeyView, Recovered,
-    RecoveryCodes, SessionUser, SessionView, Timestamp, TokenMade, TokenView, TotpEnrolment, UserChanged, UserMade,
-    UserView,
+    AuditEntry, AuditOutcome, AuditPage, Factors, Grant, Language, PasskeyChallenge, PasskeyView, RecoveryCodes,
+    SessionUser, SessionView, Timestamp, TokenMade, TokenView, TotpEnrolment, UserChanged, UserMade, UserView,
 };
 pub use caller::{Caller, Csrf, Principal};
 pub use code::Problem;

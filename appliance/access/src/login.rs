@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use crate::{
-    Caller, ClaimCode, ClaimRequest, Grant, LoginRequest, Name, PasskeyChallenge, PasskeyFinish, Recovered,
-    RecoveryRequest, Refusal, Requirement, Role, SessionView,
+    Caller, ClaimCode, ClaimRequest, Grant, LoginRequest, Name, PasskeyChallenge, PasskeyFinish, RecoveryRequest,
+    Refusal, Requirement, Role, SessionView,
     access::{Access, Inner},
     audit::Note,
     limits::PASSWORD_BYTES_MAX,
@@ -126,7 +126,7 @@ impl Access {
     ///
     /// [`Refusal::NotClaimed`], [`Refusal::ClaimCode`], [`Refusal::ClaimCodeSpent`], [`Refusal::UnknownUser`],
     /// [`Refusal::UserDisabled`], and of a disk.
-    pub fn recover(&self, from: IpAddr, request: &RecoveryRequest, now: u64) -> Result<(Recovered, Grant), Refusal> {
+    pub fn recover(&self, from: IpAddr, request: &RecoveryRequest, now: u64) -> Result<Grant, Refusal> {
         self.act_unknown(from, "recover", Some(&request.name), now, |inner, note| {
             if !inner.state.claimed() {
                 return Err(Refusal::NotClaimed);
@@ -144,7 +144,7 @@ impl Access {
             })?;
             inner.end_sessions(&id);
             inner.limiter.forget(id.get());
-            Ok((Recovered { password_reset: true }, inner.grant(&id, now, now)?))
+            inner.grant(&id, now, now)
         })
     }
 

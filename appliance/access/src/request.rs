@@ -99,6 +99,7 @@ pub struct TotpConfirm {
 #[serde(deny_unknown_fields)]
 pub struct NewUser {
     /// The name.
+    #[schema(example = "li.wei")]
     pub name: String,
     /// What he may do.
     pub role: Role,
@@ -122,6 +123,7 @@ pub struct UserPatch {
 #[serde(deny_unknown_fields)]
 pub struct NewToken {
     /// What it is for.
+    #[schema(example = "monitoring")]
     pub name: String,
     /// What it allows.
     pub role: Role,

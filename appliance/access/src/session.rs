@@ -98,6 +98,12 @@ impl Sessions {
         Some(key)
     }
 
+    /// The session of a token, whose user may be away.
+    pub(crate) fn find(&self, token: &str, now: u64) -> Option<SessionKey> {
+        let key = key(token);
+        self.get(&key, now).map(|_| key)
+    }
+
     pub(crate) fn get(&self, key: &SessionKey, now: u64) -> Option<&Session> {
         self.sessions.get(key).filter(|session| !session.is_over(now))
     }
@@ -150,6 +156,18 @@ mod tests {
 
     fn open(sessions: &mut Sessions, user: u8, now: u64) -> Secret {
         sessions.open(&mut SystemRandom, &Bytes::new([user; 16]), now, now).expect("random numbers").0
+    }
+
+    /// An open page asks and asks; that is no use of it.
+    #[test]
+    fn what_a_page_asks_by_itself_keeps_no_session() {
+        let mut all = sessions();
+        let token = open(&mut all, 1, NOW);
+        for now in NOW..NOW + SESSION_IDLE_SECONDS {
+            assert!(all.find(token.expose(), now).is_some(), "{}", now - NOW);
+        }
+        assert!(all.find(token.expose(), NOW + SESSION_IDLE_SECONDS).is_none());
+        assert!(all.touch(token.expose(), NOW + SESSION_IDLE_SECONDS).is_none());
     }
 
     #[test]

@@ -5,9 +5,11 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Connect, Plugin, PreviewServer, ViteDevServer } from "vite";
 import { accountRoutes } from "./mock/account.ts";
 import { adminRoutes } from "./mock/admin.ts";
+import { backupRoutes } from "./mock/backup.ts";
 import { boxRoutes } from "./mock/box.ts";
 import { authorize, dispatch, type Route } from "./mock/http.ts";
 import { liveRoutes } from "./mock/live.ts";
+import { nextStartRoutes } from "./mock/next-start.ts";
 import { rpcRoutes } from "./mock/rpc.ts";
 import { MockState } from "./mock/state.ts";
 
@@ -18,7 +20,15 @@ const CONTENT_SECURITY_POLICY =
 
 function middleware(): Connect.NextHandleFunction {
   let state = new MockState();
-  const routes: Route[] = [...accountRoutes, ...adminRoutes, ...boxRoutes, ...liveRoutes, ...rpcRoutes];
+  const routes: Route[] = [
+    ...accountRoutes,
+    ...adminRoutes,
+    ...backupRoutes,
+    ...boxRoutes,
+    ...liveRoutes,
+    ...nextStartRoutes,
+    ...rpcRoutes,
+  ];
   return (request: IncomingMessage, response: ServerResponse, next: Connect.NextFunction) => {
     const url = new URL(request.url ?? "/", "http://box");
     if (url.pathname === "/mock/reset") {
@@ -29,6 +39,10 @@ function middleware(): Connect.NextHandleFunction {
     }
     if (!url.pathname.startsWith(`${BASE}/`)) {
       next();
+      return;
+    }
+    if (Date.now() < state.awayUntil) {
+      request.socket.destroy();
       return;
     }
     dispatch(routes, state, request, response, url, BASE, authorize).catch((error: unknown) => {

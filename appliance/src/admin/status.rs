@@ -53,7 +53,6 @@ pub(super) struct Status {
     alarms: Vec<Alarm>,
     /// How it stands with its registrar; none where it has none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
     provisioning: Option<Report>,
     /// Its keys.
     keys: Vec<KeyView>,
@@ -82,16 +81,16 @@ pub(super) struct Alarm {
 pub(super) struct KeyView {
     /// What it signs: `consensus`, `tls` or `api`.
     #[serde(rename = "use")]
-    used_for: &'static str,
+    pub(super) used_for: &'static str,
     /// Where it is, without what opens it.
-    uri: String,
+    pub(super) uri: String,
     /// Of its signatures.
-    algorithm: &'static str,
+    pub(super) algorithm: &'static str,
     /// `device` where it never leaves one, else `memory`.
     #[serde(rename = "in")]
-    place: &'static str,
+    pub(super) place: &'static str,
     /// Its public half.
-    public_key: String,
+    pub(super) public_key: String,
 }
 
 impl KeyView {

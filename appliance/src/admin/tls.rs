@@ -15,6 +15,10 @@ use rcgen::{CertificateParams, DistinguishedName, DnType, PKCS_ECDSA_P256_SHA256
 use rustls::ServerConfig;
 use tokio_rustls::TlsAcceptor;
 
+/// The page's certificate, beside the keys.
+const CERTIFICATE: &str = "tls.pem";
+/// That of a key which waits for the next start.
+const NEXT: &str = "tls.next.pem";
 /// Years in which the certificate holds. A box may wake with a clock that is years behind.
 const YEARS: [i32; 2] = [2020, 2060];
 
@@ -24,9 +28,23 @@ pub(crate) struct Tls {
     pub(crate) acceptor: TlsAcceptor,
     /// SHA-256 of the certificate, in pairs of digits with colons between them.
     pub(crate) fingerprint: String,
+    /// The certificate, DER.
+    pub(crate) certificate: Vec<u8>,
 }
 
 impl Tls {
+    /// Makes the certificate of a key that takes the place of the present one with the next start, and returns its
+    /// fingerprint.
+    pub(crate) fn make_next(
+        key: Arc<dyn Signer>,
+        directory: &Path,
+        name: &str,
+        listen: SocketAddr,
+        hosts: &[String],
+    ) -> anyhow::Result<String> {
+        Ok(fingerprint(&make(&directory.join(NEXT), &Key::new(key)?, name, names(listen, hosts))?))
+    }
+
     /// TLS with a key. The certificate is kept beside the other keys' files, so that people who accepted it meet it again.
     pub(crate) fn new(
         key: Arc<dyn Signer>,
@@ -41,14 +59,22 @@ impl Tls {
                 .context("the key of the web page is made with --for tls,certificate")?;
         }
         let key = Key::new(key)?;
-        let path = directory.join("tls.pem");
+        let path = directory.join(CERTIFICATE);
         let names = names(listen, hosts);
         let certificate = match load(&path, &key, &names)? {
             Some(certificate) => certificate,
-            None => make(&path, &key, name, names)?,
+            None => match load(&directory.join(NEXT), &key, &names)? {
+                Some(certificate) => {
+                    let renamed =
+                        fs::rename(directory.join(NEXT), &path).and_then(|()| private::sync_directory(directory));
+                    renamed.with_context(|| format!("cannot write the certificate {}", path.display()))?;
+                    certificate
+                }
+                None => make(&path, &key, name, names)?,
+            },
         };
-        let fingerprint = sha256(&certificate).map(|byte| format!("{byte:02X}")).join(":");
-        let identity = Identity::new(key.tls, vec![certificate]);
+        let fingerprint = fingerprint(&certificate);
+        let identity = Identity::new(key.tls, vec![certificate.clone()]);
         // TLS 1.3 alone: every browser and library of the last years has it.
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
@@ -57,8 +83,13 @@ impl Tls {
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(identity));
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), fingerprint })
+        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), fingerprint, certificate })
     }
+}
+
+/// SHA-256 of a certificate, as browsers show it.
+fn fingerprint(certificate: &[u8]) -> String {
+    sha256(certificate).map(|byte| format!("{byte:02X}")).join(":")
 }
 
 /// What the page may be asked for as: the addresses of this box are not all known, so a certificate names what it can.

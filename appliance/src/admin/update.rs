@@ -5,25 +5,20 @@ use std::{
     fs::File,
     io::{self, BufReader},
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
 use anyhow::Context as _;
 use axum::{
     body::Body,
-    extract::State,
     http::{HeaderMap, StatusCode, header},
-    response::{IntoResponse, Response},
 };
 use dolmen_image_bundle::{Bundle, ReleaseKey, Version};
 use futures::{Stream, StreamExt as _};
 use serde::Deserialize;
-use serde_json::json;
 use tokio::{fs, io::AsyncWriteExt as _, sync::Semaphore};
 use utoipa::ToSchema;
 
-use super::{Page, claim::Claim};
 use crate::{config::UpdateSettings, update};
 
 /// Far above what an image has, and far below what a data partition holds.
@@ -37,7 +32,6 @@ const SILENCE_MAX: Duration = Duration::from_secs(30);
 pub(super) struct Updates {
     settings: UpdateSettings,
     keys: Vec<ReleaseKey>,
-    claim: Claim,
     /// One at a time: they share a file.
     place: Semaphore,
 }
@@ -58,12 +52,6 @@ impl Refusal {
     }
 }
 
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        (self.status, format!("{}: {}\n", self.detail, self.next)).into_response()
-    }
-}
-
 /// Asks the box to fetch a bundle itself.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -73,9 +61,9 @@ pub(super) struct Fetch {
 }
 
 impl Updates {
-    pub(super) fn new(settings: UpdateSettings, claim: Claim) -> anyhow::Result<Self> {
+    pub(super) fn new(settings: UpdateSettings) -> anyhow::Result<Self> {
         let keys = update::release_keys(&settings.release_keys)?;
-        Ok(Self { settings, keys, claim, place: Semaphore::new(1) })
+        Ok(Self { settings, keys, place: Semaphore::new(1) })
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -207,43 +195,4 @@ async fn check(path: &Path, keys: &[ReleaseKey]) -> Result<Version, Refusal> {
 fn disk(spool: &Path, error: &io::Error) -> Refusal {
     let text = format!("nothing can be kept in {}: {error}", spool.display());
     Refusal::new(StatusCode::INSUFFICIENT_STORAGE, "disk-full", text, "free space on the data partition")
-}
-
-/// `GET /api/update`: what the system's service wrote last of its slots, and of the last update.
-pub(super) async fn show(State(page): State<Arc<Page>>) -> Response {
-    let Some(updates) = &page.updates else { return absent() };
-    match fs::read(&updates.settings.report).await {
-        Ok(report) => ([(header::CONTENT_TYPE, "application/json")], report).into_response(),
-        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the state of the slots is not known yet: ask again in a minute\n")
-            .into_response(),
-    }
-}
-
-/// `POST /api/update`: a bundle, or where to fetch one.
-pub(super) async fn take(State(page): State<Arc<Page>>, headers: HeaderMap, body: Body) -> Response {
-    let Some(updates) = &page.updates else { return absent() };
-    if let Err(refusal) = updates.claim.check(&headers) {
-        return refusal.into_response();
-    }
-    match updates.take(&headers, body).await {
-        Ok(version) => (StatusCode::ACCEPTED, axum::Json(json!({ "version": version }))).into_response(),
-        Err(refusal) => refusal.into_response(),
-    }
-}
-
-/// `POST /api/update/rollback`: back to the other slot.
-pub(super) async fn roll_back(State(page): State<Arc<Page>>, headers: HeaderMap) -> Response {
-    let Some(updates) = &page.updates else { return absent() };
-    if let Err(refusal) = updates.claim.check(&headers) {
-        return refusal.into_response();
-    }
-    match updates.roll_back().await {
-        Ok(()) => StatusCode::ACCEPTED.into_response(),
-        Err(refusal) => refusal.into_response(),
-    }
-}
-
-fn absent() -> Response {
-    let text = "this box is not one of the image: update its program as you installed it\n";
-    (StatusCode::NOT_FOUND, text).into_response()
 }

@@ -14,8 +14,8 @@ use dolmen_node::public_key;
 use super::{DevnetSettings, client::Rpc, metrics::Metrics, process::Process, report::Progress};
 use crate::{
     backends::{Backend, keys::Keys},
-    config::{self, Admin, BoxConfig, History, KeySettings, Log, P2p, PeerConfig, SyncFrom, SyncSettings},
-    logging::LogFormat,
+    config::{self, Admin, BoxConfig, History, KeySettings, P2p, PeerConfig, SyncFrom, SyncSettings},
+    logging::{Log, LogFormat, Traces},
     run::consensus_key,
 };
 
@@ -74,7 +74,8 @@ impl Follower {
             history: History::default(),
             update: None,
             // It is read here.
-            log: Log { format: LogFormat::Json },
+            log: Log { format: LogFormat::Json, syslog: None },
+            traces: Traces::default(),
         };
         let path = dir.join("box.toml");
         fs::write(&path, toml::to_string(&settings)?).with_context(|| format!("cannot write {}", path.display()))?;

@@ -16,8 +16,9 @@ use crate::{
         keys::{Devices, Keys},
     },
     claim,
-    config::{Admin, BoxConfig, History, KeySettings, Log, P2p, PeerConfig, Rpc, SyncSettings, UpdateSettings},
-    logging,
+    config::{Admin, BoxConfig, History, KeySettings, P2p, PeerConfig, Rpc, SyncSettings, UpdateSettings},
+    logging::{self, Log, Traces},
+    restart::Ended,
     run::{self, RunArgs},
     update,
 };
@@ -117,9 +118,9 @@ impl NewBox {
                 spool: update::SPOOL.into(),
                 release_keys: update::RELEASE_KEYS.into(),
                 report: update::REPORT.into(),
-                claim_code: claim::FILE.into(),
             }),
             log: Log::default(),
+            traces: Traces::default(),
         };
         let path = directory.join(SETTINGS);
         private::write_new(&path, toml::to_string(&settings)?.as_bytes())
@@ -160,22 +161,21 @@ fn key_settings(scheme: &str, tcti: Option<String>) -> KeySettings {
 }
 
 /// Runs the box of a directory; makes it first where it is none.
-pub(crate) async fn boot(args: BootArgs) -> anyhow::Result<()> {
+pub(crate) async fn boot(args: BootArgs) -> anyhow::Result<Ended> {
     let BootArgs { dir, new, stop_on_stdin_eof } = args;
     let config = dir.join(SETTINGS);
     if !config.try_exists().with_context(|| format!("cannot read {}", dir.display()))? {
-        logging::init(Log::default().format);
+        logging::init(logging::LogFormat::default());
         std::fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
         if join::is_certified(&dir, &new)? {
             tokio::select! {
                 joined = join::join(&dir, &new) => joined?,
                 // What it has of its owner stays.
-                () = run::stdin_eof(), if stop_on_stdin_eof => return Ok(()),
+                () = run::stdin_eof(), if stop_on_stdin_eof => return Ok(Ended::Stopped),
             }
         } else {
             found::found(&dir, &new)?;
         }
     }
-    claim::open_or_make(&dir)?;
     run::run(RunArgs { config, accel: Backend::Cpu, stop_on_stdin_eof }).await
 }

@@ -26,8 +26,9 @@ use super::{
 use crate::{
     backends::keys::Keys,
     boot, claim,
-    config::{Admin, BoxConfig, History, KeySettings, Log, P2p, PeerConfig, Rpc, SyncSettings, load_genesis},
+    config::{Admin, BoxConfig, History, KeySettings, P2p, PeerConfig, Rpc, SyncSettings, load_genesis},
     genesis, local_token,
+    logging::{Log, Traces},
     run::consensus_key,
 };
 
@@ -233,6 +234,7 @@ impl Layout {
                 history: History::default(),
                 update: None,
                 log: Log::default(),
+                traces: Traces::default(),
             };
             let path = place.config();
             fs::write(&path, toml::to_string(&config)?).with_context(|| format!("cannot write {}", path.display()))?;

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError, mpsc::SyncSender},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -133,8 +133,16 @@ pub(crate) fn part(level: LogLevel, since: u64, count: usize) -> LogPart {
     ring().part(level, since, count)
 }
 
-/// Keeps lines.
-pub(super) struct Keeper;
+/// Keeps lines, and gives them to whoever sends them elsewhere.
+pub(super) struct Keeper {
+    sent: Option<SyncSender<LogLine>>,
+}
+
+impl Keeper {
+    pub(super) const fn new(sent: Option<SyncSender<LogLine>>) -> Self {
+        Self { sent }
+    }
+}
 
 impl<S: Subscriber> Layer<S> for Keeper {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
@@ -150,6 +158,10 @@ impl<S: Subscriber> Layer<S> for Keeper {
             message: texts.message,
             fields: texts.fields,
         };
+        if let Some(sent) = &self.sent {
+            // Where there is no room it is left out there.
+            let _ = sent.try_send(line.clone());
+        }
         ring().push(line);
     }
 }
@@ -251,7 +263,7 @@ mod tests {
 
     #[test]
     fn events_are_kept_with_their_fields() {
-        let subscriber = tracing_subscriber::registry().with(Keeper);
+        let subscriber = tracing_subscriber::registry().with(Keeper::new(None));
         let since = part(LogLevel::Trace, 0, 1).next;
         tracing::subscriber::with_default(subscriber, || {
             tracing::warn!(height = 7, name = "box-0", error = %"broken", "a test's line");

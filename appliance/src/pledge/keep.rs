@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use dolmen_node::Node;
 use dolmen_provisioning_pledge::{Keeper, Outcome, Pledge, Record, Step};
 use tokio::{
-    sync::watch,
+    sync::{Notify, watch},
     task::{JoinHandle, block_in_place},
 };
 
@@ -23,6 +23,7 @@ const LOOK: Duration = Duration::from_millis(250);
 pub(crate) struct Keeping {
     task: JoinHandle<()>,
     reports: watch::Receiver<Option<Report>>,
+    asks: Arc<Notify>,
 }
 
 impl Keeping {
@@ -34,18 +35,25 @@ impl Keeping {
             return None;
         }
         let (tell, reports) = watch::channel(None);
+        let asks = Arc::new(Notify::new());
+        let asked = asks.clone();
         let task = tokio::spawn(async move {
-            if let Err(error) = keep(home, node, tell).await {
+            if let Err(error) = keep(home, node, tell, &asked).await {
                 let error = format!("{error:#}");
                 tracing::error!(error, "this box neither attests nor renews its certificate any more");
             }
         });
-        Some(Self { task, reports })
+        Some(Self { task, reports, asks })
     }
 
     /// How things stand; none before the first look.
     pub(crate) fn reports(&self) -> watch::Receiver<Option<Report>> {
         self.reports.clone()
+    }
+
+    /// Whoever wants another certificate for the box says so there.
+    pub(crate) fn asks(&self) -> Arc<Notify> {
+        self.asks.clone()
     }
 }
 
@@ -55,7 +63,7 @@ impl Drop for Keeping {
     }
 }
 
-async fn keep(home: Home, node: Arc<Node>, tell: watch::Sender<Option<Report>>) -> anyhow::Result<()> {
+async fn keep(home: Home, node: Arc<Node>, tell: watch::Sender<Option<Report>>, asked: &Notify) -> anyhow::Result<()> {
     // The TPM is asked who the box is.
     let mut driver = block_in_place(|| Driver::new(home))?;
     let record = driver.record()?.context("the record of the box's owner is gone")?;
@@ -75,9 +83,14 @@ async fn keep(home: Home, node: Arc<Node>, tell: watch::Sender<Option<Report>>) 
         }
         let step = keeper.next();
         let outcome = match step {
-            Step::Wait { .. } if behind => tokio::select! {
+            Step::Wait { .. } => tokio::select! {
                 outcome = driver.perform(step) => outcome,
-                () = caught_up(&node) => continue,
+                () = caught_up(&node), if behind => continue,
+                () = asked.notified() => {
+                    tracing::info!("another certificate is asked for");
+                    keeper.renew_now();
+                    Outcome::Waited
+                }
             },
             step => driver.perform(step).await,
         };

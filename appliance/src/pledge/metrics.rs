@@ -53,7 +53,14 @@ mod tests {
             phase: "resting".into(),
             refusal: Some(trouble("box-revoked")),
             failure: Some(trouble("\"} 1\nforged 2")),
-            certificate: Some(CertificateReport { until: 7, standing: "good".into() }),
+            certificate: Some(CertificateReport {
+                subject: "CN=A".into(),
+                issuer: "CN=B".into(),
+                public_key: String::new(),
+                since: 1,
+                until: 7,
+                standing: "good".into(),
+            }),
             attested: Some(5),
         };
         let text = report.metrics();

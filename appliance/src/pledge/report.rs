@@ -5,14 +5,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use alloy_primitives::hex;
 use dolmen_provisioning_pledge::{Keeper, Pledge, Who};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The file's name in the box's directory.
 pub(crate) const FILE: &str = "provisioning.json";
 
 /// How far the box is, or how it stands once it has joined.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Provisioning)]
 pub(crate) struct Report {
     /// Its serial number.
     pub(crate) serial_number: String,
@@ -29,8 +32,17 @@ pub(crate) struct Report {
 }
 
 /// A box's certificate.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ProvisionedCertificate)]
 pub(crate) struct CertificateReport {
+    /// Whose it is.
+    pub(crate) subject: String,
+    /// Who issued it.
+    pub(crate) issuer: String,
+    /// Of the box's key, hexadecimal.
+    pub(crate) public_key: String,
+    /// Its first second, since 1970.
+    pub(crate) since: u64,
     /// Its last second, since 1970.
     pub(crate) until: u64,
     /// The code of how it stands: `good`, `due`, `30-days`, `7-days`, `1-day`, `expired` or `clock-behind`.
@@ -38,7 +50,7 @@ pub(crate) struct CertificateReport {
 }
 
 /// Something that went wrong.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Trouble {
     /// Its code, which never changes.
     pub(crate) code: String,
@@ -85,13 +97,23 @@ impl Report {
 
     /// Of a box that has joined.
     pub(super) fn of_keeper(keeper: &Keeper, now: u64) -> Self {
-        let until = keeper.certificate().validity().not_after().as_secs();
+        let certificate = keeper.certificate();
+        let (validity, public_key) = (certificate.validity(), certificate.public_key());
+        let certificate = CertificateReport {
+            subject: certificate.subject().to_string(),
+            issuer: certificate.issuer().to_string(),
+            // It was one when the certificate was read.
+            public_key: public_key.map(|key| hex::encode(key.to_bytes())).unwrap_or_default(),
+            since: validity.not_before().as_secs(),
+            until: validity.not_after().as_secs(),
+            standing: keeper.standing(now).code().to_owned(),
+        };
         Self {
             serial_number: keeper.identity().serial_number().to_string(),
             phase: keeper.phase().code().to_owned(),
             refusal: keeper.last_refusal().map(Trouble::of),
             failure: keeper.last_failure().map(Trouble::of),
-            certificate: Some(CertificateReport { until, standing: keeper.standing(now).code().to_owned() }),
+            certificate: Some(certificate),
             attested: keeper.attested(),
         }
     }

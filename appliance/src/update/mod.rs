@@ -52,9 +52,9 @@ const BUNDLE_BYTES_MAX: u64 = 1 << 30;
     dolmen update status --json\n  \
     dolmen update apply https://updates.example.org/dolmen-1.2.0.bundle --reboot\n  \
     dolmen update rollback --reboot\n\n\
-    On a box of the image, as root. Who has no shell there sends the bundle to the web page's interface:\n  \
-    curl --cacert tls.pem -H \"Authorization: Bearer $CLAIM_CODE\" --data-binary @dolmen-1.2.0.bundle \\\n    \
-    https://BOX/api/update")]
+    On a box of the image, as root. Who has no shell there uses the box's page, or its API with a token:\n  \
+    curl --cacert tls.pem -H \"Authorization: Bearer $TOKEN\" -H \"Content-Type: application/octet-stream\" \\\n    \
+    --data-binary @dolmen-1.2.0.bundle https://BOX/api/v1/update")]
 pub(crate) struct UpdateArgs {
     #[command(subcommand)]
     command: UpdateCommand,

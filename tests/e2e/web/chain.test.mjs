@@ -52,6 +52,7 @@ const figure = (page, name) =>
   page.locator(".dolmen-figures > div").filter({ hasText: name }).locator(".dolmen-figure");
 const heightOf = async (page) => whole(await figure(page, /^Height/).textContent());
 const newestRow = async (page) => whole((await rows(page, "Recent blocks"))[0].Height);
+const contractShown = (page) => page.getByText("Contract", { exact: true }).first().waitFor();
 const grid = (page, name) => page.getByRole("grid", { name, exact: true });
 
 test("height and recent blocks advance while the dashboard is open", async (t) => {
@@ -78,14 +79,14 @@ test("the dashboard shows the three other boxes, and the chain finalizing", asyn
     shown.map((row) => [row.Name, row.State, row.Role, row.Address]).sort(),
     peers.map((peer) => [peer.name, "Connected", "Validator", peer.address]).sort(),
   );
-  const health = page.getByRole("region", { name: "Health and alarms" });
+  const health = page.getByRole("region", { name: "Health and alarms", exact: true });
   await health.getByText(/Finalizing$/).waitFor();
   await health.getByText("Finality continues if up to 1 of 4 validators fail.").waitFor();
 });
 
 test("identity, machine and blocks of the dashboard are those of the box's API", async (t) => {
   const { page } = await inside(t, "/");
-  await page.getByRole("button", { name: "Pause" }).click();
+  await page.getByRole("button", { name: "Pause", exact: true }).click();
   // The box keeps some dozens of blocks, so its list is read at once.
   const status = await look(0, "/status");
   const reported = new Map(status.recent_blocks.map((block) => [block.number, block]));
@@ -113,7 +114,7 @@ test("the list of blocks is what the chain has, at its head and before it", asyn
   const listed = (page) => grid(page, "Recent blocks").locator("tbody tr").first().waitFor();
   const opened = await inside(t, "/blocks", listed);
   const { page, goto } = opened;
-  await page.getByRole("button", { name: "Pause" }).click();
+  await page.getByRole("button", { name: "Pause", exact: true }).click();
   const check = async (name, column) => {
     const shown = await rows(page, name);
     assert.ok(shown.length > 0);
@@ -133,10 +134,10 @@ test("the list of blocks is what the chain has, at its head and before it", asyn
     assert.equal(row.Proposer.slice(0, 10).toLowerCase(), miner.slice(0, 10).toLowerCase());
   });
   assert.equal(last, 5);
-  await page.getByRole("button", { name: "Older" }).click();
+  await page.getByRole("button", { name: "Older", exact: true }).click();
   await grid(page, "Blocks before 5").waitFor();
   assert.equal(await check("Blocks before 5"), 0, "the last page ends with the first block");
-  assert.ok(await page.getByRole("button", { name: "Older" }).isDisabled());
+  assert.ok(await page.getByRole("button", { name: "Older", exact: true }).isDisabled());
   await assertClean(opened);
 });
 
@@ -145,8 +146,8 @@ test("a transaction is found by its hash, and it, its block and its accounts are
   const opened = await inside(t, "/blocks", (page) => page.getByRole("search").waitFor());
   const { page } = opened;
   await page.getByRole("searchbox").fill(` ${receipt.transactionHash.toUpperCase().replace("0X", "0x")} `);
-  await page.getByRole("button", { name: "Find" }).click();
-  await page.getByText("Succeeded").waitFor();
+  await page.getByRole("button", { name: "Find", exact: true }).click();
+  await page.getByText("Succeeded", { exact: true }).waitFor();
   const transaction = await rpc(0, "eth_getTransactionByHash", [receipt.transactionHash]);
   const shown = await facts(page);
   assert.equal(shown.Hash, receipt.transactionHash);
@@ -158,10 +159,11 @@ test("a transaction is found by its hash, and it, its block and its accounts are
   assert.equal(whole(shown["Gas used"].split(" / ")[0]), Number(receipt.gasUsed));
   await picture(page, "transaction");
 
-  await page.locator("#main").getByRole("link", { name: receipt.blockNumber.toLocaleString("en-GB"), exact: true }).click();
-  await heading(page, `Block ${receipt.blockNumber.toLocaleString("en-GB")}`);
+  const number = receipt.blockNumber.toLocaleString("en-GB");
+  await page.locator("#main").getByRole("link", { name: number, exact: true }).click();
+  await heading(page, `Block ${number}`);
   const block = await rpc(0, "eth_getBlockByNumber", [`0x${receipt.blockNumber.toString(16)}`, true]);
-  await page.getByText("State root").waitFor();
+  await page.getByText("State root", { exact: true }).waitFor();
   const ofBlock = await facts(page);
   assert.equal(ofBlock.Hash, block.hash);
   assert.equal(ofBlock["State root"], block.stateRoot);
@@ -173,7 +175,7 @@ test("a transaction is found by its hash, and it, its block and its accounts are
 
   await grid(page, "Transactions").getByRole("link").filter({ hasText: /^0x0{8}/ }).first().click();
   await page.getByText("Account of a key").waitFor();
-  await page.getByText("Balance (ether)").waitFor();
+  await page.getByText("Balance (ether)", { exact: true }).waitFor();
   const ofAccount = await facts(page);
   assert.equal(ofAccount.Address, STRANGER);
   assert.equal(ofAccount["Balance (ether)"], formatEther(await reader.getBalance({ address: STRANGER })));
@@ -184,7 +186,7 @@ test("what is not on the chain, or nothing that can be looked for, is said with 
   const { page } = await inside(t, "/blocks", (page) => page.getByRole("search").waitFor());
   for (const [text, words] of [[`0x${"ab".repeat(32)}`, "Not found on this chain"], ["?", "This is no height"]]) {
     await page.getByRole("searchbox").fill(text);
-    await page.getByRole("button", { name: "Find" }).click();
+    await page.getByRole("button", { name: "Find", exact: true }).click();
     await page.getByRole("alert").getByText(words).first().waitFor();
   }
 });
@@ -192,14 +194,14 @@ test("what is not on the chain, or nothing that can be looked for, is said with 
 async function giveAbi(page, abi) {
   await page.locator("#abi").fill(JSON.stringify(abi));
   await page.locator("#main form button[type=submit]").click();
-  await page.getByRole("tab", { name: "Read" }).waitFor();
+  await page.getByRole("tab", { name: "Read", exact: true }).waitFor();
 }
 
 test("a contract is read by its ABI, and its events are listed", async (t) => {
   const token = await deploy(contracts().Token, ["Console Token", "CON", SUPPLY]);
   const call = { address: token, abi: erc20Abi, functionName: "transfer", args: [STRANGER, SENT] };
   const transfer = await mined(await wallet.writeContract(call));
-  const opened = await inside(t, `/accounts/${token}`, (page) => page.getByText("Contract").first().waitFor());
+  const opened = await inside(t, `/accounts/${token}`, contractShown);
   const { page } = opened;
   await giveAbi(page, contracts().Token.abi);
   const ask = async (signature, ...args) => {
@@ -212,7 +214,7 @@ test("a contract is read by its ABI, and its events are listed", async (t) => {
   assert.equal(await ask("totalSupply()"), String(SUPPLY));
   assert.equal(await ask("name()"), "Console Token");
   assert.equal(await ask("balanceOf(address)", STRANGER), String(SENT));
-  await page.getByRole("tab", { name: "Events" }).click();
+  await page.getByRole("tab", { name: "Events", exact: true }).click();
   await grid(page, "Events").waitFor();
   const [newest, mint] = await rows(page, "Events");
   assert.deepEqual([newest.Name, mint.Name], ["Transfer", "Transfer"]);
@@ -227,10 +229,10 @@ test("what somebody wrote onto the chain is shown as text", async (t) => {
   const probe = await deploy(Probe);
   const call = { address: probe, abi: Probe.abi, functionName: "emitAll", args: [MARKUP, "0x", []] };
   await mined(await wallet.writeContract(call));
-  const opened = await inside(t, `/accounts/${probe}`, (page) => page.getByText("Contract").first().waitFor());
+  const opened = await inside(t, `/accounts/${probe}`, contractShown);
   const { page } = opened;
   await giveAbi(page, Probe.abi);
-  await page.getByRole("tab", { name: "Events" }).click();
+  await page.getByRole("tab", { name: "Events", exact: true }).click();
   await page.getByText(MARKUP).waitFor();
   assert.equal(await page.locator("#main img").count(), 0);
   await assertClean(opened);

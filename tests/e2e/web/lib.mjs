@@ -15,29 +15,33 @@ const BROWSER_ARGS = [
   "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ];
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
+const AXE_OPTIONS = { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"], resultTypes: ["violations"] };
 /** The browser's own word for an answer that is no success; those are recorded by themselves. */
 const REFUSAL_LOGGED = /^Failed to load resource: the server responded with a status of/;
 
 export const origin = (index) => new URL(box(index).ui).origin;
 
-export const launch = () =>
-  chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: BROWSER_ARGS });
+export const launch = (...more) =>
+  chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: [...BROWSER_ARGS, ...more],
+  });
 
 /**
  * A page of a box in a fresh profile. `faults` gets errors of the page and requests to anywhere else, which do not
  * leave the browser; `refused` gets the answers of the box that are no success, such as `404 GET /api/v1/inbox`.
+ * With a `host` the box is asked by that name, and its certificate has to be one that the browser trusts.
  */
-export async function open(t, browser, index, { width = 1280, theme = "light", language = "en" } = {}) {
+export async function open(t, browser, index, { width = 1280, theme = "light", language = "en", host } = {}) {
+  const at = host === undefined ? origin(index) : `https://${host}:${new URL(origin(index)).port}`;
   const context = await browser.newContext({
     colorScheme: theme,
-    ignoreHTTPSErrors: true,
+    ignoreHTTPSErrors: host === undefined,
     locale: language === "zh" ? "zh-CN" : "en-US",
     viewport: { width, height: width < 600 ? 844 : 900 },
   });
   t.after(() => context.close());
   const [faults, refused] = [[], []];
-  await context.route((url) => url.origin !== origin(index), (route) => {
+  await context.route((url) => url.origin !== at, (route) => {
     faults.push(`request to ${route.request().url()}`);
     return route.abort();
   });
@@ -56,14 +60,23 @@ export async function open(t, browser, index, { width = 1280, theme = "light", l
     if (response.status() < 400) return;
     refused.push(`${response.status()} ${response.request().method()} ${new URL(response.url()).pathname}`);
   });
-  const goto = (path) => page.goto(origin(index) + path);
-  return { index, context, page, faults, refused, goto };
+  const goto = (path) => page.goto(at + path);
+  return { at, context, page, faults, refused, goto };
 }
 
 /** The paths that a box's API describes; the console asks for others, too, which an older box answers "not here". */
-async function described({ context, index }) {
-  const answer = await context.request.get(`${origin(index)}/api/v1/openapi.json`);
+async function described({ page, at }) {
+  const answer = await page.request.get(`${at}/api/v1/openapi.json`, { ignoreHTTPSErrors: true });
   return Object.keys((await answer.json()).paths);
+}
+
+/** What a browser logs where nobody listens, or an answer ends in the middle. */
+export const LOST = /net::ERR_(CONNECTION_REFUSED|CONNECTION_RESET|INCOMPLETE_CHUNKED_ENCODING|EMPTY_RESPONSE)/;
+
+/** Takes away what a page records while its box restarts: it is not there for a while, and then knows no session. */
+export function forgiveRestart({ faults, refused }) {
+  faults.splice(0, Infinity, ...faults.filter((one) => !LOST.test(one)));
+  refused.splice(0, Infinity, ...refused.filter((one) => !one.startsWith("401 ")));
 }
 
 /** Who was not logged in asked for his session first; beyond that nothing was refused, and nothing went wrong. */
@@ -120,6 +133,10 @@ export async function live(page) {
   await page.locator("[role=status]").filter({ hasText: /^(Live|实时)$/ }).first().waitFor({ state: "attached" });
 }
 
+/** What the page tells of something that was done; before it stand words for screen readers. */
+export const notice = (page, text) =>
+  page.locator(".pf-m-toast").getByText(new RegExp(`:\\s*${text}$`)).first().waitFor();
+
 /** A table's rows as texts by its columns' names, once there are any. */
 export async function rows(page, name) {
   const grid = page.getByRole("grid", { name, exact: true });
@@ -143,9 +160,9 @@ export async function facts(page) {
 
 /** What axe calls serious or critical, as lines. */
 export async function axe(page) {
-  // Injected by the debugger, which the page's policy does not bind.
-  await page.evaluate(AXE);
-  const { violations } = await page.evaluate((tags) => window.axe.run(document, { runOnly: tags }), AXE_TAGS);
+  // Injected by the debugger, which the page's policy does not bind; once for a document.
+  if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(AXE);
+  const { violations } = await page.evaluate((options) => window.axe.run(document, options), AXE_OPTIONS);
   const bad = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
   return bad.flatMap(({ id, nodes }) => nodes.slice(0, 3).map(({ html }) => `${id}: ${html.slice(0, 160)}`));
 }

@@ -4,13 +4,11 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { after, before, test } from "node:test";
 import { box, until } from "../lib/devnet.mjs";
-import { above, assertClean, heading, launch, live, open, picture, rows, whole } from "./lib.mjs";
+import { above, assertClean, heading, launch, live, LOST, open, picture, rows, whole } from "./lib.mjs";
 import { enter, keep, logIn } from "./users.mjs";
 
 const { DOLMEN_BIN: program } = process.env;
 const LAST = 3;
-/** What a browser logs where nobody listens, or an answer ends in the middle. */
-const LOST = /net::ERR_(CONNECTION_REFUSED|CONNECTION_RESET|INCOMPLETE_CHUNKED_ENCODING|EMPTY_RESPONSE)/;
 
 let browser;
 before(async () => { browser = await launch(); });
@@ -25,7 +23,7 @@ function exists(pid) {
   }
 }
 
-const health = (page) => page.getByRole("region", { name: "Health and alarms" });
+const health = (page) => page.getByRole("region", { name: "Health and alarms", exact: true });
 const heightOf = async (page) => whole(await page.locator(".dolmen-figures .dolmen-figure").first().textContent());
 const stateOf = (page, name) => rows(page, "Peers").then((all) => all.find((row) => row.Name === name)?.State);
 
@@ -45,7 +43,7 @@ test("without the event stream the page says so, and goes on when asked", async 
   await health(page).getByText("No connection to the box").first().waitFor();
   await health(page).getByText("Check that the box has power").waitFor();
   await page.unroute("**/api/v1/events");
-  await health(page).getByRole("button", { name: "Try now" }).click();
+  await health(page).getByRole("button", { name: "Try now", exact: true }).click();
   await live(page);
   const height = await heightOf(page);
   await above("the height", () => heightOf(page), height);
@@ -67,8 +65,9 @@ test("a box that is down: its page says how old its data is, the others miss it,
   await picture(page, "box-down");
   await until("the end of the killed box", () => !exists(own.pid));
   await until("the peer that is missed", async () => (await stateOf(other.page, own.name)) === "Not connected");
-  await health(other.page).getByText(/Finalizing with no spare validator$/).waitFor();
-  await health(other.page).getByText(`${own.name} (`).waitFor();
+  const alarm = health(other.page).locator(".pf-v6-c-alert").filter({ hasText: "Finalizing with no spare validator" });
+  await alarm.getByText(new RegExp(`Not connected: ${own.name} \\(.*3 of 4 validators are reachable`)).waitFor();
+  await alarm.getByText("If one more is lost, finality stops. Check power and network of the missing boxes.").waitFor();
   const alone = await heightOf(other.page);
   await above("the height without it", () => heightOf(other.page), alone);
   await picture(other.page, "peer-down");

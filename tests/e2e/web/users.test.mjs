@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before, test } from "node:test";
 import { until } from "../lib/devnet.mjs";
-import { assertClean, field, heading, launch, live, open, picture, rows, submit } from "./lib.mjs";
+import { assertClean, field, heading, launch, live, notice, open, picture, rows, submit } from "./lib.mjs";
 import { addAuthenticator, call, enter, logIn } from "./users.mjs";
 
 const MARKUP = "<img src=x onerror=alert(1)>";
@@ -23,10 +23,10 @@ async function officer(t, path) {
 
 /** Adds a user in the dialog; returns the one-time password that it shows. */
 async function addUser(page, name) {
-  await page.getByRole("button", { name: "Add user" }).click();
+  await page.getByRole("button", { name: "Add user", exact: true }).click();
   const dialog = page.getByRole("dialog");
   await field(dialog, "User name").fill(name);
-  await dialog.getByRole("button", { name: "Add user" }).click();
+  await dialog.getByRole("button", { name: "Add user", exact: true }).click();
   return dialog.locator(".dolmen-code-full").textContent();
 }
 
@@ -35,7 +35,7 @@ test("a viewer chooses a password and a second factor, and sees and may what a v
   const of = await officer(t, "/users");
   const oneTime = await addUser(of.page, name);
   await picture(of.page, "one-time-password");
-  await of.page.getByRole("button", { name: "I have stored it" }).click();
+  await of.page.getByRole("button", { name: "I have stored it", exact: true }).click();
   const listed = () => rows(of.page, "Users").then((all) => all.find((row) => row["User name"] === name));
   await until("the new user in the list", async () => (await listed())?.Role === "Viewer");
 
@@ -61,7 +61,7 @@ test("a viewer chooses a password and a second factor, and sees and may what a v
   const user = { name, password: OWN_PASSWORD };
   await addAuthenticator(page, user);
   await live(page);
-  const menu = page.getByRole("navigation", { name: "Main menu" });
+  const menu = page.getByRole("navigation", { name: "Main menu", exact: true });
   const links = await menu.getByRole("link").allTextContents();
   assert.ok(links.includes("Blocks") && links.includes("Keys and certificates"));
   for (const hidden of ["Users and settings", "Audit log", "Logs and support"]) {
@@ -87,15 +87,15 @@ test("a viewer chooses a password and a second factor, and sees and may what a v
   ]);
 
   // Who is kept out is out at once, also where his page is open.
-  await of.page.getByRole("button", { name: `Edit: ${name}` }).click();
+  await of.page.getByRole("button", { name: `Edit: ${name}`, exact: true }).click();
   const dialog = of.page.getByRole("dialog");
   await dialog.locator("label").filter({ hasText: "May log in" }).click();
-  await dialog.getByRole("button", { name: "Save" }).click();
+  await dialog.getByRole("button", { name: "Save", exact: true }).click();
   await dialog.waitFor({ state: "detached" });
   await until("the user who is disabled", async () => (await listed()).State === "Disabled");
   await heading(page, "Log in");
-  await of.page.getByRole("button", { name: `Remove: ${name}` }).click();
-  await of.page.getByRole("dialog").getByRole("button", { name: "Remove" }).click();
+  await of.page.getByRole("button", { name: `Remove: ${name}`, exact: true }).click();
+  await of.page.getByRole("dialog").getByRole("button", { name: "Remove", exact: true }).click();
   await until("the end of the row", async () => (await listed()) === undefined);
   await assertClean(of);
 });
@@ -103,9 +103,9 @@ test("a viewer chooses a password and a second factor, and sees and may what a v
 test("a name that is markup is refused as a name, and shown as text where somebody typed it", async (t) => {
   const opened = await officer(t, "/users");
   const { page, context, goto } = opened;
-  await page.getByRole("button", { name: "Add user" }).click();
+  await page.getByRole("button", { name: "Add user", exact: true }).click();
   await field(page.getByRole("dialog"), "User name").fill(MARKUP);
-  await page.getByRole("dialog").getByRole("button", { name: "Add user" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Add user", exact: true }).click();
   await page.getByRole("dialog").getByText("This is no name that the box takes").waitFor();
   // The audit log keeps what was typed at the door.
   const stranger = await open(t, browser, 0);
@@ -148,7 +148,7 @@ test("an API token is shown once, looks as its role may, and ends", async (t) =>
   const name = `monitor-${randomBytes(3).toString("hex")}`;
   const opened = await officer(t, "/users?tab=tokens");
   const { page } = opened;
-  await page.getByRole("button", { name: "Add token" }).click();
+  await page.getByRole("button", { name: "Add token", exact: true }).click();
   await field(page.getByRole("dialog"), "Name").fill(name);
   await page.getByRole("dialog").locator("button[type=submit]").click();
   const token = await page.getByRole("dialog").locator(".dolmen-code-full").textContent();
@@ -158,7 +158,7 @@ test("an API token is shown once, looks as its role may, and ends", async (t) =>
   assert.equal((await call(program.context, 0, "GET", "/status", { headers })).status, 200);
   assert.equal((await call(program.context, 0, "GET", "/users", { headers })).body.code, "role-too-low");
   assert.equal((await call(program.context, 0, "GET", "/session", { headers })).body.code, "session-needed");
-  await page.getByRole("button", { name: "I have stored it" }).click();
+  await page.getByRole("button", { name: "I have stored it", exact: true }).click();
   await page.getByRole("button", { name: new RegExp(`: ${name}$`) }).click();
   await page.getByRole("dialog").locator("button[type=submit]").click();
   await page.getByRole("dialog").waitFor({ state: "detached" });
@@ -186,16 +186,16 @@ test("a changed password is the one that counts, and the page goes on in the ses
   user.password = "eight loud lanterns";
   await field(page, "New password").fill(user.password);
   await field(page, "New password again").fill(user.password);
-  await page.getByRole("button", { name: "Change password" }).click();
-  await page.getByText("changed", { exact: false }).first().waitFor();
+  await page.getByRole("button", { name: "Change password", exact: true }).click();
+  await notice(page, "The password was changed");
   // Something that changes the box goes through with the new session's CSRF token, and the stream begins again.
   const saved = page.waitForResponse((answer) => answer.url().endsWith("/me/language"));
-  await page.getByLabel("简体中文").click();
+  await page.getByLabel("简体中文", { exact: true }).click();
   assert.equal((await saved).status(), 204);
-  await page.getByLabel("English").click();
+  await page.getByLabel("English", { exact: true }).click();
   await page.locator("[role=status]").filter({ hasText: /^Live$/ }).first().waitFor();
-  await page.getByRole("button", { name: `${name}, Viewer` }).click();
-  await page.getByRole("menuitem", { name: "Log out" }).click();
+  await page.getByRole("button", { name: `${name}, Viewer`, exact: true }).click();
+  await page.getByRole("menuitem", { name: "Log out", exact: true }).click();
   await heading(page, "Log in");
   await logIn(page, user);
   await heading(page, "My account");

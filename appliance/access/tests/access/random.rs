@@ -140,7 +140,7 @@ impl Machine {
             1 => {
                 self.access().screen_shows(ClaimCode::of(&code));
                 let request = RecoveryRequest { claim_code: secret(&code), name: name.to_owned() };
-                if let Ok((_, grant)) = self.access().recover(address(1), &request, now) {
+                if let Ok(grant) = self.access().recover(address(1), &request, now) {
                     prop_assert_eq!(grant.session.pending, Some(Pending::Password));
                     self.grants.push(grant);
                 }

@@ -18,7 +18,15 @@ export function totp(secret) {
   return String((digest.readUInt32BE(digest.at(-1) & 15) & 0x7fffffff) % 1_000_000).padStart(6, "0");
 }
 
-async function wizardTo(page, step) {
+/** The steps behind the login, with what shows that one is there. */
+const AFTER_CODES = [
+  ["box", "main .dolmen-form input, main .dolmen-facts"],
+  ["network", "#mode-dhcp"],
+  ["organisation", "main .dolmen-facts"],
+  ["summary", "main .pf-v6-c-alert.pf-m-success"],
+];
+
+export async function wizardTo(page, step) {
   await page.goto(ORIGIN);
   await heading(page);
   if (step === "language") return;
@@ -42,12 +50,17 @@ async function wizardTo(page, step) {
   if (step === "codes") return;
   await page.locator("#codes-kept").check();
   await submit(page);
+  for (const [name, ready] of AFTER_CODES) {
+    await page.locator(ready).first().waitFor();
+    if (step === name) return;
+    await submit(page);
+  }
 }
 
-const wizard = (step) => ({
-  name: `01-wizard-${step}`,
+const wizard = (step, name = step, options = {}) => ({
+  name: `01-wizard-${name}`,
   login: false,
-  options: { claimed: "no" },
+  options: { claimed: "no", ...options },
   go: (page) => wizardTo(page, step),
 });
 
@@ -68,7 +81,12 @@ const at = (name, path, ready, options = {}) => ({
 });
 
 export const SCREENS = [
-  ...["language", "claim", "admin", "factor", "totp", "codes", "summary"].map(wizard),
+  ...["language", "claim", "admin", "factor", "totp", "codes", "box", "network", "organisation", "summary"].map(
+    (step) => wizard(step),
+  ),
+  wizard("box", "box-fixed", { settings: "read-only" }),
+  wizard("organisation", "organisation-files", { provisioning: "no" }),
+  wizard("summary", "summary-waits", { waits: "yes" }),
   {
     name: "02-login",
     login: false,
@@ -177,6 +195,44 @@ export const SCREENS = [
   },
   at("05-consortium-no-registrar", "/consortium?tab=inbox", "#main .pf-v6-c-empty-state", { registrar: "no" }),
   at("06-keys", "/keys", "#main .dolmen-cards"),
+  at("06-keys-refused", "/keys", "#main .dolmen-cards", { trouble: "all" }),
+  {
+    name: "06-keys-rotate",
+    go: async (page) => {
+      await page.goto(`${ORIGIN}/keys`);
+      await page.locator("#main .dolmen-cards button.pf-m-secondary").first().click();
+      await page.locator("[role=dialog]").waitFor();
+    },
+  },
+  {
+    name: "06-keys-rotated",
+    go: async (page) => {
+      await page.goto(`${ORIGIN}/keys`);
+      await page.locator("#main .dolmen-cards button.pf-m-secondary").first().click();
+      await page.locator("[role=dialog] button[type=submit]").click();
+      await page.locator("#main .pf-v6-c-alert .dolmen-code-full").waitFor();
+    },
+  },
+  {
+    name: "06-restart",
+    options: { waits: "yes" },
+    go: async (page) => {
+      await page.goto(`${ORIGIN}/keys`);
+      await page.locator("#main .pf-v6-c-alert button.pf-m-link").click();
+      await page.locator("[role=dialog] .pf-v6-c-alert").waitFor();
+    },
+  },
+  {
+    name: "06-restart-waits",
+    options: { waits: "yes" },
+    go: async (page) => {
+      await page.route("**/api/v1/restart", (route) => route.fulfill({ status: 202 }));
+      await page.goto(`${ORIGIN}/keys`);
+      await page.locator("#main .pf-v6-c-alert button.pf-m-link").click();
+      await page.locator("[role=dialog] button[type=submit]").click();
+      await page.locator("[role=dialog] .dolmen-waits").waitFor();
+    },
+  },
   at("07-acceleration", "/acceleration", "#main table"),
   {
     name: "07-acceleration-result",
@@ -187,9 +243,35 @@ export const SCREENS = [
     },
   },
   at("08-network", "/network", "#main form"),
+  at("08-network-waits", "/network", "#main form", { waits: "yes" }),
+  at("08-network-not-image", "/network", "#main .pf-v6-c-empty-state", { image: "no" }),
   at("09-updates", "/updates", "#main form"),
   at("09-updates-not-here", "/updates", "#main .pf-v6-c-empty-state", { features: "no" }),
   at("10-backup", "/backup", "#main table"),
+  at("10-backup-waits", "/backup", "#main .pf-v6-c-alert", { waits: "yes" }),
+  {
+    name: "10-backup-put",
+    go: async (page) => {
+      await page.goto(`${ORIGIN}/backup`);
+      await page.locator("#main table").first().waitFor();
+      const files = ["manifest.json", "000009-blocks.zst.age", "holiday.jpg"];
+      await page
+        .locator("input[type=file]")
+        .setInputFiles(
+          files.map((name) => ({ name, mimeType: "application/octet-stream", buffer: Buffer.alloc(2_000) })),
+        );
+      await page.locator("#main .pf-v6-c-card").nth(1).locator("button.pf-m-primary").click();
+      await page.locator("#main [role=alert]").waitFor();
+    },
+  },
+  {
+    name: "10-backup-restore",
+    go: async (page) => {
+      await page.goto(`${ORIGIN}/backup`);
+      await page.locator("#main .pf-v6-c-card").nth(2).locator("button.pf-m-secondary").click();
+      await page.locator("[role=dialog] input").fill("AGE-SECRET-KEY-1");
+    },
+  },
   at("11-logs", "/logs", "#main table"),
   at("12-users", "/users", "#main table"),
   {
@@ -204,6 +286,8 @@ export const SCREENS = [
   },
   at("12-tokens", "/users?tab=tokens", "#main table"),
   at("12-settings", "/users?tab=settings", "#main .dolmen-facts"),
+  at("12-settings-waits", "/users?tab=settings", "#main form", { waits: "yes" }),
+  at("12-settings-read-only", "/users?tab=settings", "#main form", { settings: "read-only" }),
   at("13-audit", "/audit", "#main table"),
   at("14-account", "/account", "#main form"),
   at("15-viewer", "/network", "#main form", { role: "viewer" }),

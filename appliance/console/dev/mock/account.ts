@@ -49,7 +49,7 @@ export const accountRoutes: Route[] = [
     method: "GET",
     path: "/box",
     handle: ({ state }) => ({
-      name: "alpha-1",
+      name: state.settings.name,
       version: "0.9.3",
       claimed: state.claimed,
       host_names: ["alpha-1.box.example", "alpha-1.local"],
@@ -99,13 +99,12 @@ export const accountRoutes: Route[] = [
     method: "POST",
     path: "/recovery",
     handle: (context) => {
-      const { state, body, response } = context;
+      const { state, body } = context;
       checkClaim(body.claim_code);
       const user = state.users.get(text(body.name));
       if (!user) throw new Refusal(404, "unknown-user", "there is no such user");
       Object.assign(user, { secret: null, passkeys: [], recoveryCodes: [], oneTime: true, password: "" });
-      setSessionCookie(response, state.open(user, "password").id);
-      return { password_reset: true };
+      return enter(context, user, "password");
     },
   },
   {

@@ -4,7 +4,7 @@ import type { Api, Role } from "../../src/api/types.ts";
 import { Answer, Refusal, type Context, type Route } from "./http.ts";
 import { token, type MockUser } from "./state.ts";
 
-function view(user: MockUser): Api<"User"> {
+function view(user: MockUser): Api<"UserView"> {
   return {
     name: user.name,
     role: user.role,

@@ -1,14 +1,25 @@
-// The machine: hardware, keys, consortium, acceleration, network, updates, backups, logs.
+// The machine: hardware, keys, consortium, acceleration, network, updates, logs.
 
 import type { Api, LogLevel } from "../../src/api/types.ts";
 import { addressOf, hashOf } from "./chain.ts";
 import { Answer, Refusal, STREAMED, type Context, type Route } from "./http.ts";
+import type { MockState } from "./state.ts";
 
 const GIB = 2 ** 30;
 const day = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString();
 const hex = (name: string) => hashOf("key", name).slice(2);
 
-export function keys(): Api<"Key">[] {
+/** Of the certificate of a key that was made so often. */
+export const nextFingerprint = (times: number) =>
+  (hashOf("tls", times).slice(2).toUpperCase().match(/../g) ?? []).join(":");
+
+export function keys({ next, rotations, renewals }: MockState): Api<"Key">[] {
+  // What waits is not what runs.
+  const made = (use: string) => (rotations.get(use) ?? 0) - Number(next.rotated.has(use));
+  const rotated = (use: string) => ({
+    rotated: next.rotated.has(use),
+    ...(use === "tls" && next.rotated.has(use) ? { next_fingerprint: nextFingerprint(rotations.get(use) ?? 0) } : {}),
+  });
   return [
     {
       use: "consensus",
@@ -16,19 +27,21 @@ export function keys(): Api<"Key">[] {
       algorithm: "ed25519",
       in: "device",
       public_key: hex("alpha-1"),
+      ...rotated("consensus"),
     },
     {
       use: "tls",
       uri: "tpm:owner;object=81010011",
       algorithm: "ecdsa-p256",
       in: "device",
-      public_key: `04${hex("tls")}${hex("tls2")}`,
+      public_key: `04${hex(`tls${made("tls")}`)}${hex("tls2")}`,
+      ...rotated("tls"),
       certificate: {
         subject: "CN=alpha-1.box.example, O=Alpha Bank",
         issuer: "CN=Alpha Bank Boxes CA, O=Alpha Bank",
         not_before: day(-83),
-        not_after: day(6),
-        standing: "7-days",
+        not_after: day(renewals > 0 ? 90 : 6),
+        standing: renewals > 0 ? "good" : "7-days",
       },
     },
     {
@@ -36,7 +49,8 @@ export function keys(): Api<"Key">[] {
       uri: "pkcs11:token=box;object=api",
       algorithm: "sm2",
       in: "device",
-      public_key: `04${hex("api")}${hex("api2")}`,
+      public_key: `04${hex(`api${made("api")}`)}${hex("api2")}`,
+      ...rotated("api"),
       certificate: {
         subject: "CN=alpha-1 API, O=Alpha Bank",
         issuer: "CN=Alpha Bank Boxes CA, O=Alpha Bank",
@@ -54,7 +68,7 @@ function consortium(height: number): Api<"Consortium"> {
     name: string,
     organisation: number,
     role: "validator" | "follower",
-    standing: string,
+    standing: Api<"Standing">,
     appraisal: string,
   ) => ({
     name,
@@ -152,7 +166,7 @@ function benchmark(): Api<"BenchmarkResult"> {
 
 const LEVELS: LogLevel[] = ["error", "warn", "info", "debug", "trace"];
 
-function logs(level: LogLevel, limit: number): Api<"Logs"> {
+function logs(level: LogLevel, limit: number): Api<"LogPart"> {
   const messages: [LogLevel, string, string, Record<string, string>][] = [
     ["info", "dolmen_node::commit", "block committed", { height: "1728400", elapsed_us: "812" }],
     ["warn", "dolmen_net::peer", "peer is silent", { peer: "gamma-1", silent_ms: "4100" }],
@@ -168,7 +182,8 @@ function logs(level: LogLevel, limit: number): Api<"Logs"> {
   return { lines, next: 300, first: 1 };
 }
 
-function present({ state }: Context): void {
+/** Refuses what a box without the feature has not. */
+export function present({ state }: Context): void {
   if (state.options.features === "no") {
     throw new Refusal(404, "not-here", "this box is not one of the image", {
       next: "update its program as you installed it",
@@ -198,7 +213,7 @@ export const boxRoutes: Route[] = [
       machine_uptime_s: 3 * 86_400,
     }),
   },
-  { method: "GET", path: "/keys", needs: "viewer", handle: keys },
+  { method: "GET", path: "/keys", needs: "viewer", handle: ({ state }) => keys(state) },
   { method: "GET", path: "/consortium", needs: "viewer", handle: ({ state }) => consortium(state.chain.height) },
   {
     method: "GET",
@@ -239,8 +254,8 @@ export const boxRoutes: Route[] = [
         },
         { name: "eth1", mac: "3c:ec:ef:10:22:02", up: false, addresses: [], wired: true },
       ],
-      config: state.network,
-      pending: false,
+      ...(state.options.image === "no" ? {} : { config: state.network }),
+      pending: state.networkPending,
       other_files: [],
       tier: "af_xdp",
       tier_why: "the driver mlx5_core supports zero copy",
@@ -252,6 +267,7 @@ export const boxRoutes: Route[] = [
     needs: "security-officer",
     handle: ({ state, body }) => {
       state.network = body as unknown as Api<"NetworkConfig">;
+      state.networkPending = true;
       return state.network;
     },
   },
@@ -284,25 +300,6 @@ export const boxRoutes: Route[] = [
     },
   },
   { method: "POST", path: "/update/rollback", needs: "operator", handle: () => new Answer(202) },
-  {
-    method: "GET",
-    path: "/backups",
-    needs: "operator",
-    handle: (context) => {
-      present(context);
-      return {
-        directory: "/mnt/backup",
-        backups: context.state.backups,
-        more: false,
-      };
-    },
-  },
-  {
-    method: "POST",
-    path: "/backups",
-    needs: "operator",
-    handle: ({ state }) => new Answer(202, state.job(3_000, state.backups[0])),
-  },
   {
     method: "GET",
     path: "/logs",

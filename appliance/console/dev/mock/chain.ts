@@ -29,7 +29,7 @@ export class Chain {
     return this.start + number * BLOCK_MS;
   }
 
-  summary(number: number): Api<"BlockSummary"> {
+  summary(number: number): Api<"BlockView"> {
     const transactions = this.count(number);
     return {
       number,

@@ -4,6 +4,7 @@ import { STREAMED, type Context, type Route } from "./http.ts";
 import { BLOCK_MS, CHAIN_ID, hashOf } from "./chain.ts";
 import type { MockState } from "./state.ts";
 import { keys } from "./box.ts";
+import { provisioning } from "./next-start.ts";
 
 const RECENT = 64;
 const STATUS_MS = 2_000;
@@ -22,7 +23,7 @@ function status(state: MockState, withBlocks: boolean) {
     height: connected ? height : height - 4_200,
   });
   return {
-    name: "alpha-1",
+    name: state.settings.name,
     version: "0.9.3",
     chain_id: CHAIN_ID,
     genesis_hash: hashOf("block", 0),
@@ -51,19 +52,18 @@ function status(state: MockState, withBlocks: boolean) {
             severity: "critical",
             cause: "votes up to view 9182 may have been signed by a copy of this box's log of votes",
             next: "look for another box with this key and stop it; this one votes again when the chain has passed that",
-            since: new Date(Date.now() - 600_000).toISOString(),
           },
           {
             id: "certificate",
             severity: "warning",
             cause: "the box's certificate ends in less than 7 days",
             next: "see that the box reaches its registrar and that its clock is right; it renews by itself",
-            since: new Date(Date.now() - 7_200_000).toISOString(),
           },
           { id: "fan", severity: "warning", cause: "<script>alert(1)</script> fan 2 stands still", next: "replace it" },
         ]
       : [],
-    keys: keys(),
+    provisioning: provisioning(state),
+    keys: keys(state),
     ...(withBlocks
       ? {
           recent_blocks: Array.from({ length: RECENT }, (_, i) => chain.summary(height - i)).filter(

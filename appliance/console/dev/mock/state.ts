@@ -46,6 +46,26 @@ export interface Options {
   registrar?: string;
   features?: string;
   factor?: string;
+  /** `read-only` where box.toml belongs to somebody else. */
+  settings?: string;
+  /** `no` for a box that was set up with files. */
+  provisioning?: string;
+  /** `no` where the box does not run from the image. */
+  image?: string;
+  /** `lost` where a restart ends all sessions. */
+  sessions?: string;
+  /** `yes` for a box on which all that can wait for the next start does. */
+  waits?: string;
+}
+
+/** How long the box is away when it restarts. */
+const AWAY_MS = 1_500;
+
+/** What a box has in place of its own with the next start. */
+interface Next {
+  settings: Api<"BoxSettings"> | null;
+  rotated: Set<string>;
+  restored: NonNullable<Api<"Backups">["restored"]> | null;
 }
 
 export const token = (bytes = 24) => randomBytes(bytes).toString("hex");
@@ -58,15 +78,25 @@ export class MockState {
   readonly users = new Map<string, MockUser>();
   readonly sessions = new Map<string, Session>();
   readonly audit: Api<"AuditEntry">[] = [];
-  tokens: Api<"Token">[] = [];
-  inbox: Api<"InboxEntry">[];
+  tokens: Api<"TokenView">[] = [];
+  inbox: Api<"Candidate">[];
   network: Api<"NetworkConfig"> = {
     mode: "static",
     address: "10.20.0.11/24",
     gateway: "10.20.0.1",
     dns: ["10.20.0.1"],
+    ntp: ["ntp1.example"],
   };
-  backups: Api<"Backup">[] = [];
+  networkPending = false;
+  settings: Api<"BoxSettings"> = { name: "alpha-1", syslog: "udp://10.20.0.5:514" };
+  /** How often each key was made anew. */
+  readonly rotations = new Map<string, number>();
+  next: Next = { settings: null, rotated: new Set(), restored: null };
+  awayUntil = 0;
+  renewals = 0;
+  /** Files that were put and that no manifest has named yet. */
+  readonly put = new Set<string>();
+  backups: Api<"BackupView">[] = [];
   readonly jobs = new Map<number, { started: number; ms: number; result: unknown }>();
   readonly streams = new Set<() => void>();
   attempts = 0;
@@ -124,8 +154,36 @@ export class MockState {
       created_at: daysAgo(day),
       bytes: day === 3 ? 5_800_000_000 : 412_000_000,
       recipients: ["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"],
-      files: [],
+      files: (day === 3 ? ["blocks", "state"] : ["blocks"]).map((content) => ({
+        name: `00000${4 - day}-${content}.zst.age`,
+        bytes: day === 3 ? 2_900_000_000 : 412_000_000,
+        sha256: token(32),
+      })),
     }));
+    if (options.waits === "yes") {
+      this.next.settings = { name: "alpha-one", traces: "https://collector.example:4318" };
+      this.rotate("tls");
+      this.rotate("api");
+      this.next.restored = { head: 4_799_999, hash: `0x${"5e".repeat(32)}` };
+      this.networkPending = true;
+    }
+  }
+
+  /** Makes another key, for the next start. */
+  rotate(use: string): number {
+    const times = (this.rotations.get(use) ?? 0) + 1;
+    this.rotations.set(use, times);
+    this.next.rotated.add(use);
+    return times;
+  }
+
+  /** Goes away for a while, and comes back with what waited for it. */
+  restart(): void {
+    this.awayUntil = Date.now() + AWAY_MS;
+    this.settings = this.next.settings ?? this.settings;
+    this.next = { settings: null, rotated: new Set(), restored: null };
+    if (this.options.sessions === "lost") this.sessions.clear();
+    this.stop();
   }
 
   addUser(name: string, role: Role, password: string): MockUser {
@@ -168,7 +226,7 @@ export class MockState {
     return session;
   }
 
-  view(session: Session): Api<"Session"> {
+  view(session: Session): Api<"SessionView"> {
     const user = this.users.get(session.name);
     if (!user) throw new Error("a session without a user");
     return {

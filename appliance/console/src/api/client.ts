@@ -6,6 +6,18 @@ import { ApiError, problemOf, UNREACHABLE, UNREADABLE } from "./problem";
 const BASE = "/api/v1";
 const ANSWER_WAIT_MS = 30_000;
 
+/** After this long without a key or a pointer, what the page asks is not its user's doing. */
+const AWAY_MS = 60_000;
+
+let usedAt = Date.now();
+
+// A test has no page.
+if ("addEventListener" in globalThis) {
+  for (const event of ["keydown", "pointerdown", "wheel"]) {
+    globalThis.addEventListener(event, () => (usedAt = Date.now()), { capture: true, passive: true });
+  }
+}
+
 type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
 let csrfToken: string | null = null;
@@ -32,11 +44,24 @@ interface Options {
   signal?: AbortSignal;
 }
 
-async function send(method: Method, path: string, options: Options): Promise<Response> {
+function headersOf(method: Method, options: Options): Headers {
   const headers = new Headers({ Accept: "application/json, application/problem+json" });
   if (options.body !== undefined) headers.set("Content-Type", "application/json");
   if (options.file !== undefined) headers.set("Content-Type", "application/octet-stream");
+  // The box lets a session end that nobody uses, whatever an open page goes on to ask.
+  if (Date.now() - usedAt > AWAY_MS) headers.set("X-Dolmen-Background", "1");
   if (method !== "GET" && csrfToken !== null) headers.set("X-CSRF-Token", csrfToken);
+  return headers;
+}
+
+/** What a refusal says. */
+function refusal(path: string, status: number, text: string): ApiError {
+  if (status === 401 && !LOGIN_PATHS.test(path)) onUnauthenticated();
+  return new ApiError(problemOf(status, parse(text)));
+}
+
+async function send(method: Method, path: string, options: Options): Promise<Response> {
+  const headers = headersOf(method, options);
   const timeout = AbortSignal.timeout(options.waitMs ?? ANSWER_WAIT_MS);
   let response: Response;
   try {
@@ -54,9 +79,7 @@ async function send(method: Method, path: string, options: Options): Promise<Res
     throw new ApiError({ status: 0, code: UNREACHABLE }, error);
   }
   if (response.ok) return response;
-  const problem = problemOf(response.status, parse(await response.text()));
-  if (response.status === 401 && !LOGIN_PATHS.test(path)) onUnauthenticated();
-  throw new ApiError(problem);
+  throw refusal(path, response.status, await response.text());
 }
 
 /** JSON, or the text where it is none. */
@@ -82,6 +105,38 @@ export async function request<T>(method: Method, path: string, options: Options 
 
 export const get = <T>(path: string, signal?: AbortSignal) => request<T>("GET", path, signal ? { signal } : {});
 export const post = <T = undefined>(path: string, body?: unknown) => request<T>("POST", path, { body });
+
+/** Sends a file and tells how much of it has gone, which `fetch` does not. It may take as long as it takes. */
+export function upload(path: string, file: Blob, told: (bytes: number) => void, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const sending = new XMLHttpRequest();
+    sending.open("PUT", BASE + path);
+    headersOf("PUT", { file }).forEach((value, name) => {
+      sending.setRequestHeader(name, value);
+    });
+    sending.upload.onprogress = ({ loaded }) => {
+      told(Math.min(loaded, file.size));
+    };
+    sending.onload = () => {
+      if (sending.status >= 200 && sending.status < 300) resolve();
+      else reject(refusal(path, sending.status, sending.responseText));
+    };
+    sending.onerror = () => {
+      reject(new ApiError({ status: 0, code: UNREACHABLE }));
+    };
+    const stop = () => {
+      sending.abort();
+    };
+    sending.onabort = () => {
+      reject(new DOMException("the upload was stopped", "AbortError"));
+    };
+    signal.addEventListener("abort", stop);
+    sending.onloadend = () => {
+      signal.removeEventListener("abort", stop);
+    };
+    sending.send(file);
+  });
+}
 
 /** Sends a request whose answer is a file, and has the browser keep that. */
 export async function download(method: Method, path: string, name: string, waitMs: number): Promise<void> {

@@ -3,7 +3,7 @@
 
 import type { Api } from "./types";
 
-export type Block = Api<"BlockSummary">;
+export type Block = Api<"BlockView">;
 export type Status = Api<"Status">;
 
 export const BLOCKS_KEPT = 256;

@@ -2,7 +2,11 @@
 
 import type { Api } from "./types";
 
-export type Problem = Api<"Problem">;
+type Sent = Api<"Problem">;
+
+/** What is known of a problem, which a box need not have sent. */
+export type Problem = Pick<Sent, "status" | "code"> &
+  Partial<Pick<Sent, "title" | "detail" | "next">> & { retry_after_s?: number };
 
 /** Codes of what this computer noticed itself. */
 export const UNREACHABLE = "unreachable";

@@ -6,7 +6,7 @@ import { get, request, setCsrfToken, whenUnauthenticated } from "./client";
 import { ApiError, problemIn } from "./problem";
 import type { Api, Role } from "./types";
 
-export type Session = Api<"Session">;
+export type Session = Api<"SessionView">;
 
 const SESSION = ["session"] as const;
 const RANK: Record<Role, number> = { viewer: 0, operator: 1, "security-officer": 2 };

@@ -28,21 +28,24 @@ async function ask(work: () => Promise<Credential | null>): Promise<unknown> {
 }
 
 /** Logs in with a passkey. */
-export async function logInWithPasskey(name: string): Promise<Api<"Session">> {
-  const start = await post<Api<"PasskeyRequest">>("/session/passkey/start", name === "" ? {} : { name });
+export async function logInWithPasskey(name: string): Promise<Api<"SessionView">> {
+  const start = await post<Api<"PasskeyChallenge">>("/session/passkey/start", name === "" ? {} : { name });
   const credential = await ask(() => {
-    const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(start.publicKey);
+    // The box's description leaves what is in it to WebAuthn.
+    const given = start.publicKey as unknown as PublicKeyCredentialRequestOptionsJSON;
+    const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(given);
     return navigator.credentials.get({ publicKey });
   });
-  return post<Api<"Session">>("/session/passkey/finish", { request_id: start.request_id, credential });
+  return post<Api<"SessionView">>("/session/passkey/finish", { request_id: start.request_id, credential });
 }
 
 /** Makes a passkey and stores its public half at the box, which gives another session for it. */
-export async function addPasskey(name: string): Promise<Api<"Session">> {
-  const start = await post<Api<"PasskeyCreation">>("/me/passkeys/start", { name });
+export async function addPasskey(name: string): Promise<Api<"SessionView">> {
+  const start = await post<Api<"PasskeyChallenge">>("/me/passkeys/start", { name });
   const credential = await ask(() => {
-    const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(start.publicKey);
+    const given = start.publicKey as unknown as PublicKeyCredentialCreationOptionsJSON;
+    const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(given);
     return navigator.credentials.create({ publicKey });
   });
-  return post<Api<"Session">>("/me/passkeys/finish", { request_id: start.request_id, credential });
+  return post<Api<"SessionView">>("/me/passkeys/finish", { request_id: start.request_id, credential });
 }

@@ -23,7 +23,7 @@ export function TotpSetup({ confirmed, back }: Props) {
   // One secret for each time that this is shown.
   const start = useQuery({
     queryKey: ["totp-start"],
-    queryFn: () => post<Api<"TotpStart">>("/me/totp"),
+    queryFn: () => post<Api<"TotpEnrolment">>("/me/totp"),
     staleTime: Infinity,
     gcTime: 0,
     retry: false,

@@ -68,7 +68,7 @@ export function Audit() {
                     <>
                       <Label status={outcome === "done" ? "success" : "danger"}>{t(`audit.${outcome}`)}</Label>{" "}
                       <span className="dolmen-note">
-                        {detail ?? (code === undefined ? "" : wordOr("problem", `${code}.title`, code))}
+                        {detail ?? (code == null ? "" : wordOr("problem", `${code}.title`, code))}
                       </span>
                     </>
                   ),

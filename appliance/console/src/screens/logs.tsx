@@ -69,7 +69,7 @@ function Entries() {
   const [follow, setFollow] = useState(false);
   const query = useQuery({
     queryKey: ["logs", level],
-    queryFn: ({ signal }) => get<Api<"Logs">>(`/logs?level=${level}&limit=${ENTRIES_MAX}`, signal),
+    queryFn: ({ signal }) => get<Api<"LogPart">>(`/logs?level=${level}&limit=${ENTRIES_MAX}`, signal),
     refetchInterval: follow ? FOLLOW_MS : false,
   });
   return (

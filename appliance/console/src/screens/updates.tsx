@@ -22,7 +22,7 @@ export function Updates() {
   const { t } = useWords();
   const query = useQuery({
     queryKey: ["update"],
-    queryFn: ({ signal }) => get<Api<"Update">>("/update", signal),
+    queryFn: ({ signal }) => get<Api<"Slots">>("/update", signal),
     refetchInterval: REFRESH_MS,
   });
   return (
@@ -39,16 +39,17 @@ export function Updates() {
   );
 }
 
-function Slots({ update }: { update: Api<"Update"> }) {
+function Slots({ update }: { update: Api<"Slots"> }) {
   const { t } = useWords();
   const say = useNotice();
   const [asks, setAsks] = useState(false);
-  const left = (tries: number | null) => (tries === null ? "" : ` (${t("updates.tries", { count: tries })})`);
+  const left = (tries: number | null | undefined) =>
+    tries == null ? "" : ` (${t("updates.tries", { count: tries })})`;
   return (
     <Card>
       <CardTitle component="h2">{t("updates.slots")}</CardTitle>
       <CardBody>
-        {update.refused !== null && (
+        {update.refused != null && (
           <Alert variant="danger" isInline title={t("updates.refused")} className="dolmen-gap">
             <p className="dolmen-sentence">{update.refused}</p>
           </Alert>
@@ -56,14 +57,14 @@ function Slots({ update }: { update: Api<"Update"> }) {
         <Facts>
           <Fact term={t("updates.running")}>{update.running + left(update.tries_left)}</Fact>
           <Fact term={t("updates.other")}>
-            {update.other === null ? t("updates.no_other") : update.other + left(update.other_tries_left)}
+            {update.other == null ? t("updates.no_other") : update.other + left(update.other_tries_left)}
           </Fact>
         </Facts>
         <RoleButton
           needs="operator"
           variant="secondary"
           className="dolmen-gap-above"
-          isDisabled={update.other === null}
+          isDisabled={update.other == null}
           onClick={() => {
             setAsks(true);
           }}

@@ -99,7 +99,8 @@ fn algorithms(capabilities: &Capabilities) -> Vec<&'static str> {
 /// The engines that check signatures, and which one runs.
 #[utoipa::path(get, path = "/api/v1/acceleration", tag = super::BOX, operation_id = "acceleration",
     security(("session" = ["viewer"]), ("token" = ["viewer"])),
-    responses((status = OK, body = Acceleration), (status = "default", body = dolmen_access::Problem)))]
+    responses((status = OK, body = Acceleration),
+        (status = "default", body = dolmen_access::Problem, content_type = "application/problem+json")))]
 pub(super) async fn acceleration(State(api): State<Api>) -> Result<Json<Acceleration>, Problem> {
     let (selected, at) = (api.page.engine.backend, Timestamp(api.page.started_at));
     let looked = tokio::task::spawn_blocking(move || api.home.engines.look(selected, &api.page.engine.capabilities));
@@ -113,7 +114,8 @@ pub(super) async fn acceleration(State(api): State<Api>) -> Result<Json<Accelera
 /// The job's result is a `Curve`.
 #[utoipa::path(post, path = "/api/v1/acceleration/benchmark", tag = super::BOX, operation_id = "benchmark",
     security(("session" = ["operator"]), ("token" = ["operator"])),
-    responses((status = ACCEPTED, body = JobStarted), (status = "default", body = dolmen_access::Problem)))]
+    responses((status = ACCEPTED, body = JobStarted),
+        (status = "default", body = dolmen_access::Problem, content_type = "application/problem+json")))]
 pub(super) async fn benchmark(State(api): State<Api>) -> Result<(StatusCode, Json<JobStarted>), Problem> {
     api.home
         .jobs

@@ -2,7 +2,7 @@
 
 use axum::{
     Extension, Json,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, StatusCode},
 };
 use dolmen_access::{
@@ -12,7 +12,7 @@ use dolmen_access::{
 
 use super::{
     Api,
-    body::Body,
+    body::{Body, Named},
     now,
     problem::Problem,
     session::{WithCookie, host},
@@ -20,7 +20,8 @@ use super::{
 
 /// Change the own password. All other sessions of the user end, and this one gets another cookie.
 #[utoipa::path(put, path = "/api/v1/me/password", tag = super::ACCESS, operation_id = "change-password",
-    request_body = PasswordChange, security(("session" = [])), responses((status = OK, body = SessionView), (status = "default", body = dolmen_access::Problem)))]
+    request_body = PasswordChange, security(("session" = [])), responses((status = OK, body = SessionView),
+        (status = "default", body = dolmen_access::Problem, content_type = "application/problem+json")))]
 pub(super) async fn change_password(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
@@ -32,8 +33,9 @@ pub(super) async fn change_password(
 }
 
 /// Choose the page's language.
-#[utoipa::path(put, path = "/api/v1/me/language", tag = super::ACCESS, operation_id = "change-language",
-    request_body = LanguageChange, security(("session" = [])), responses((status = NO_CONTENT), (status = "default", body = dolmen_access::Problem)))]
+#[utoipa::path(put, path = "/api/v1/me/language", tag = super::ACCESS, operation_id = "set-language",
+    request_body = LanguageChange, security(("session" = [])), responses((status = NO_CONTENT),
+        (status = "default", body = dolmen_access::Problem, content_type = "application/problem+json")))]
 pub(super) async fn change_language(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
@@ -45,7 +47,8 @@ pub(super) async fn change_language(
 
 /// The own second factors.
 #[utoipa::path(get, path = "/api/v1/me/factors", tag = super::ACCESS, operation_id = "factors",
-    security(("session" = [])), responses((status = OK, body = Factors), (status = "default", body = dolmen_access::Problem)))]
+    security(("session" = [])), responses((status = OK, body = Factors),
+        (status = "default", body = dolmen_access::Problem, content_type = "application/problem+json")))]
 pub(super) async fn factors(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
@@ -54,8 +57,9 @@ pub(super) async fn factors(
 }
 
 /// Make a TOTP secret (RFC 6238). It counts once a code of it was shown.
-#[utoipa::path(post, path = "/api/v1/me/totp", tag = super::ACCESS, operation_id = "set-up-totp",
-    security(("session" = [])), responses((status = OK, body = TotpEnrolment), (status = "default", body = dolmen_access::Problem)))]
+#[utoipa::path(post, path = "/api/v1/me/totp", tag = super::ACCESS, operation_id = "start-totp",
+    security(("session" = [])), responses((status = OK, body = TotpEnrolment),
+        (status = "default", body = dolmen_access::Problem, content_type = "application/problem+json")))]
 pub(super) async fn set_up_totp(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
@@ -65,7 +69,8 @@ pub(super) async fn set_up_totp(
 
 /// Show a code of the new TOTP secret. The session gets another cookie.
 #[utoipa::path(post, path = "/api/v1/me/totp/confirm", tag = super::ACCESS, operation_id = "confirm-totp",
-    request_body = TotpConfirm, security(("session" = [])), responses((status = OK, body = RecoveryCodes), (status = "default", body = dolmen_access::Problem)))]
+    request_body = TotpConfirm, security(("session" = [])), responses((status = OK, body = RecoveryCodes),
+        (status = "default", body = dolmen_access::Problem, content_type = "application/problem+json")))]
 pub(super) async fn confirm_totp(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
@@ -76,8 +81,9 @@ pub(super) async fn confirm_totp(
 }
 
 /// Remove the TOTP secret, where a passkey is left.
-#[utoipa::path(delete, path = "/api/v1/me/totp", tag = super::ACCESS, operation_id = "remove-totp",
-    security(("session" = [])), responses((status = NO_CONTENT), (status = "default", body = dolmen_access::Problem)))]
+#[utoipa::path(delete, path = "/api/v1/me/totp", tag = super::ACCESS, operation_id = "delete-totp",
+    security(("session" = [])), responses((status = NO_CONTENT),
+        (status = "default", body = dolmen_access::Problem, content_type = "application/problem+json")))]
 pub(super) async fn remove_totp(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
@@ -88,7 +94,8 @@ pub(super) async fn remove_totp(
 
 /// Begin to add a passkey.
 #[utoipa::path(post, path = "/api/v1/me/passkeys/start", tag = super::ACCESS, operation_id = "add-passkey-start",
-    request_body = PasskeyStart, security(("session" = [])), responses((status = OK, body = PasskeyChallenge), (status = "default", body = dolmen_access::Problem)))]
+    request_body = PasskeyStart, security(("session" = [])), responses((status = OK, body = PasskeyChallenge),
+        (status = "default", body = dolmen_access::Problem, content_type = "application/problem+json")))]
 pub(super) async fn add_passkey_start(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
@@ -100,8 +107,9 @@ pub(super) async fn add_passkey_start(
 }
 
 /// Add a passkey. The session gets another cookie.
-#[utoipa::path(post, path = "/api/v1/me/passkeys/finish", tag = super::ACCESS, operation_id = "add-passkey-finish",
-    request_body = PasskeyFinish, security(("session" = [])), responses((status = CREATED, body = SessionView), (status = "default", body = dolmen_access::Problem)))]
+#[utoipa::path(post, path = "/api/v1/me/passkeys/finish", tag = super::ACCESS, operation_id = "add-passkey",
+    request_body = PasskeyFinish, security(("session" = [])), responses((status = CREATED, body = SessionView),
+        (status = "default", body = dolmen_access::Problem, content_type = "application/problem+json")))]
 pub(super) async fn add_passkey_finish(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
@@ -113,13 +121,14 @@ pub(super) async fn add_passkey_finish(
 }
 
 /// Remove a passkey, where another factor is left.
-#[utoipa::path(delete, path = "/api/v1/me/passkeys/{id}", tag = super::ACCESS, operation_id = "remove-passkey",
+#[utoipa::path(delete, path = "/api/v1/me/passkeys/{id}", tag = super::ACCESS, operation_id = "delete-passkey",
     params(("id" = String, Path)), security(("session" = [])),
-    responses((status = NO_CONTENT), (status = "default", body = dolmen_access::Problem)))]
+    responses((status = NO_CONTENT),
+        (status = "default", body = dolmen_access::Problem, content_type = "application/problem+json")))]
 pub(super) async fn remove_passkey(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    Named(id): Named<String>,
 ) -> Result<StatusCode, Problem> {
     api.access(move |access| access.delete_passkey(&caller, &id, now())).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -1,33 +1,18 @@
-//! Encrypted copies of the chain, made here and fetched from here: what `dolmen backup` does.
+//! Encrypted copies of the chain, made here: what `dolmen backup` does.
 
-use std::path::Path as FilePath;
-
-use anyhow::Context as _;
-use axum::{
-    Json,
-    body::Body as Content,
-    extract::{Path, State},
-    http::{HeaderValue, StatusCode, header},
-    response::{IntoResponse as _, Response},
-};
+use axum::{Json, extract::State, http::StatusCode};
 use dolmen_access::Timestamp;
 use dolmen_archive::{Backup, BackupKind, Manifest, Recipients};
-use futures::stream;
 use serde::{Deserialize, Serialize};
-use tokio::io::AsyncReadExt as _;
 use utoipa::ToSchema;
 
-use super::{Api, body::Body, jobs::JobStarted, problem::Problem};
-use crate::archive;
+use super::{Api, body::Body, jobs::JobStarted, problem::Problem, restore::RestoredView};
+use crate::{archive, restored::Place};
 
 /// Backups in an answer, the latest.
 const BACKUPS_MAX: usize = 256;
 /// Who may open one.
 const RECIPIENTS_MAX: usize = 16;
-/// What is read of a file at once.
-const PIECE_BYTES: usize = 256 << 10;
-/// The file that names the others, which has no secrets.
-const MANIFEST: &str = "manifest.json";
 
 /// The backups that are on this box.
 #[derive(Serialize, ToSchema)]
@@ -38,6 +23,9 @@ pub(super) struct Backups {
     backups: Vec<BackupView>,
     /// Whether there are earlier ones.
     more: bool,
+    /// What was restored from them and waits for the next start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    restored: Option<RestoredView>,
 }
 
 /// A backup.
@@ -78,6 +66,7 @@ struct BackupFile {
 pub(super) struct NewBackup {
     /// Public keys of `age-keygen`, `age1…`; those of the backup before where there are none.
     #[serde(default)]
+    #[schema(example = json!(["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"]))]
     recipients: Vec<String>,
     /// Back up everything, and not the blocks since the last one alone.
     #[serde(default)]
@@ -110,14 +99,20 @@ impl From<&Backup> for BackupView {
 /// The backups of the chain that are on this box.
 #[utoipa::path(get, path = "/api/v1/backups", tag = super::BOX, operation_id = "backups",
     security(("session" = ["operator"]), ("token" = ["operator"])),
-    responses((status = OK, body = Backups), (status = "default", body = dolmen_access::Problem)))]
+    responses((status = OK, body = Backups),
+        (status = "default", body = dolmen_access::Problem, content_type = "application/problem+json")))]
 pub(super) async fn backups(State(api): State<Api>) -> Result<Json<Backups>, Problem> {
     let manifest = manifest(&api).await?;
+    let place = Place::beside(&api.home.config.data_dir);
+    let restored = tokio::task::spawn_blocking(move || place.waiting()).await;
+    let restored = restored.map_err(anyhow::Error::from).and_then(|restored| restored);
+    let restored = restored.map_err(|error| Problem::failed(&error))?;
     let made = manifest.as_ref().map(|manifest| manifest.backups.as_slice()).unwrap_or_default();
     Ok(Json(Backups {
         directory: api.home.backups().display().to_string(),
         backups: made.iter().rev().take(BACKUPS_MAX).map(BackupView::from).collect(),
         more: made.len() > BACKUPS_MAX,
+        restored: restored.map(RestoredView::from),
     }))
 }
 
@@ -125,7 +120,8 @@ pub(super) async fn backups(State(api): State<Api>) -> Result<Json<Backups>, Pro
 /// proven since the last one. Neither keys nor settings are in it.
 #[utoipa::path(post, path = "/api/v1/backups", tag = super::BOX, operation_id = "make-backup",
     security(("session" = ["operator"]), ("token" = ["operator"])), request_body = NewBackup,
-    responses((status = ACCEPTED, body = JobStarted), (status = "default", body = dolmen_access::Problem)))]
+    responses((status = ACCEPTED, body = JobStarted),
+        (status = "default", body = dolmen_access::Problem, content_type = "application/problem+json")))]
 pub(super) async fn make_backup(
     State(api): State<Api>,
     Body(NewBackup { recipients, full }): Body<NewBackup>,
@@ -140,51 +136,17 @@ pub(super) async fn make_backup(
     let home = api.home.clone();
     api.home.jobs.start("make-backup", move |progress| {
         let (chain, database) = (archive::chain(&home.config)?, archive::database(&home.config));
-        let watch = &mut |at: dolmen_archive::Progress| {
-            if at.total > 0 {
-                progress.at(at.done as f64 / at.total as f64);
-            }
-        };
+        let watch = &mut |at: dolmen_archive::Progress| progress.of_steps(at);
         let made = dolmen_archive::backup(&chain, &database, &home.backups(), &recipients, full, watch)?;
         Ok(made.as_ref().map(BackupView::from))
     })
 }
 
-/// A file of a backup, or the manifest, to be kept elsewhere.
-#[utoipa::path(get, path = "/api/v1/backups/{file}", tag = super::BOX, operation_id = "backup-file",
-    params(("file" = String, Path)),
-    security(("session" = ["operator"]), ("token" = ["operator"])),
-    responses((status = OK, content(("application/octet-stream"))),
-        (status = "default", body = dolmen_access::Problem)))]
-pub(super) async fn backup_file(State(api): State<Api>, Path(name): Path<String>) -> Result<Response, Problem> {
-    let known = manifest(&api).await?.is_some_and(|manifest| is_file_of(&manifest, &name));
-    if !known {
-        return Err(Problem::not_here("there is no such file of a backup", "take its name from the list of backups"));
-    }
-    let path = api.home.backups().join(&name);
-    let opened = tokio::fs::File::open(&path).await.with_context(|| format!("cannot read {}", path.display()));
-    let file = opened.map_err(|error| Problem::failed(&error))?;
-    let pieces = stream::try_unfold(file, |mut file| async move {
-        let mut piece = Vec::with_capacity(PIECE_BYTES);
-        let read = file.read_buf(&mut piece).await?;
-        Ok::<_, std::io::Error>((read > 0).then_some((piece, file)))
-    });
-    let headers = [(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"))];
-    Ok((headers, Content::from_stream(pieces)).into_response())
-}
-
-async fn manifest(api: &Api) -> Result<Option<Manifest>, Problem> {
+/// What the box's directory of backups holds.
+pub(super) async fn manifest(api: &Api) -> Result<Option<Manifest>, Problem> {
     let directory = api.home.backups();
     let loaded = tokio::task::spawn_blocking(move || anyhow::Ok(Manifest::load(&directory)?)).await;
     loaded.map_err(anyhow::Error::from).and_then(|loaded| loaded).map_err(|error| Problem::failed(&error))
-}
-
-/// Whether a request may have a file of this name.
-fn is_file_of(manifest: &Manifest, name: &str) -> bool {
-    let listed = manifest.backups.iter().flat_map(|backup| &backup.files).any(|file| file.name == name);
-    // What the manifest names has no path, but whoever can write to the directory could make it say so.
-    let plain = FilePath::new(name).file_name().is_some_and(|only| only == name);
-    plain && (listed || name == MANIFEST)
 }
 
 fn parse(recipients: &[String]) -> Result<Recipients, Problem> {
@@ -216,16 +178,6 @@ mod tests {
             created: 1_790_000_000,
             recipients: vec!["age1".to_owned()],
             files: vec![file.clone(), DataFile { bytes: 6, ..file }],
-        }
-    }
-
-    #[test]
-    fn only_files_of_backups_are_given_out() {
-        let backups = vec![backup(1, "000001-blocks.zst.age"), backup(2, "../box.toml")];
-        let manifest = Manifest { format: 1, chain_id: 1, genesis_hash: Default::default(), backups };
-        assert!(is_file_of(&manifest, "000001-blocks.zst.age") && is_file_of(&manifest, "manifest.json"));
-        for other in ["000002-blocks.zst.age", "../box.toml", "..", "", "/etc/passwd", "./manifest.json", "lock"] {
-            assert!(!is_file_of(&manifest, other), "{other}");
         }
     }
 

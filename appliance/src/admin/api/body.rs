@@ -1,17 +1,19 @@
-//! Bodies and queries of requests, whose mistakes are told as every other.
+//! Bodies, queries and paths of requests, whose mistakes are told as every other.
 
 use std::time::Duration;
 
 use axum::{
     Json,
     body::Bytes,
-    extract::{FromRequest, FromRequestParts, Query, Request, rejection::JsonRejection},
+    extract::{FromRequest, FromRequestParts, Path, Query, Request, rejection::JsonRejection},
     http::{StatusCode, request::Parts},
 };
 use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
 
+/// What somebody does whose request is none of the description's.
+const NEXT: &str = "ask as the API's description says, /api/v1/openapi.json";
 /// How long a body may take: some megabytes over a slow line.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
@@ -69,9 +71,22 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let asked = Query::from_request_parts(parts, state).await;
-        asked.map(|Query(asked)| Self(asked)).map_err(|rejection| {
-            let next = "ask as the API's description says, /api/v1/openapi.json";
-            Problem::new(rejection.status(), "query-damaged", rejection.body_text(), next)
-        })
+        asked
+            .map(|Query(asked)| Self(asked))
+            .map_err(|rejection| Problem::new(rejection.status(), "query-damaged", rejection.body_text(), NEXT))
+    }
+}
+
+/// What a path names.
+pub(super) struct Named<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Named<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let named = Path::from_request_parts(parts, state).await;
+        named
+            .map(|Path(named)| Self(named))
+            .map_err(|rejection| Problem::new(rejection.status(), "path-damaged", rejection.body_text(), NEXT))
     }
 }

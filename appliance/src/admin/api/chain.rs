@@ -12,8 +12,11 @@ use super::{Api, body::Raw, problem::Problem};
 /// Ask the chain (Ethereum JSON-RPC 2.0), as at the box's own RPC port. A transaction that is sent has its own signature.
 #[utoipa::path(post, path = "/api/v1/rpc", tag = "chain", operation_id = "rpc",
     security(("session" = ["viewer"]), ("token" = ["viewer"])),
-    request_body(content = Object, content_type = "application/json"),
-    responses((status = OK, body = Object), (status = "default", body = dolmen_access::Problem)))]
+    request_body(content = serde_json::Value, content_type = "application/json"),
+    responses((status = OK, body = serde_json::Value),
+        (status = BAD_REQUEST, description = "What the port says to what is no question, or a body that does not come",
+            content((serde_json::Value = "application/json"), (dolmen_access::Problem = "application/problem+json"))),
+        (status = "default", body = dolmen_access::Problem, content_type = "application/problem+json")))]
 pub(super) async fn rpc(State(api): State<Api>, Raw(question): Raw) -> Result<Response, Problem> {
     let url = format!("http://{}", api.page.node.rpc_address());
     let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];

@@ -9,7 +9,8 @@ use crate::gov::Consortium;
 /// which this box does not have.
 #[utoipa::path(get, path = "/api/v1/consortium", tag = "chain", operation_id = "consortium",
     security(("session" = ["viewer"]), ("token" = ["viewer"])),
-    responses((status = OK, body = Consortium), (status = "default", body = dolmen_access::Problem)))]
+    responses((status = OK, body = Consortium),
+        (status = "default", body = dolmen_access::Problem, content_type = "application/problem+json")))]
 pub(super) async fn consortium(State(api): State<Api>) -> Result<Json<Consortium>, Problem> {
     let loaded = Consortium::load(&format!("http://{}", api.page.node.rpc_address())).await;
     loaded.map(Json).map_err(|error| {

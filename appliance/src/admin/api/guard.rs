@@ -26,6 +26,9 @@ pub(super) const COOKIE: &str = "__Host-dolmen-session";
 /// The header that a page of another origin cannot send.
 const CSRF_HEADER: &str = "x-csrf-token";
 
+/// What a page sends with what it asks by itself, while nobody uses it: the session lasts no longer by that.
+const BACKGROUND_HEADER: &str = "x-dolmen-background";
+
 /// What all operations need.
 pub(super) struct Rules(HashMap<(Method, String), Rule>);
 
@@ -107,17 +110,16 @@ pub(super) async fn admit(
     let from = from.map_err(|error| Problem::failed(&error))?.0.ip();
     let shown = Shown::of(headers)?;
     let target = request.uri().path().strip_prefix(super::PREFIX).unwrap_or_default().to_owned();
-    let caller = api
+    let (caller, target) = api
         .access(move |access| {
             let caller = Caller { who: shown.principal(access, safe)?, from };
             access.require(&caller, needs, rule.action, now())?;
             if rule.recorded {
                 access.record(&caller, rule.action, Some(&target), None, None, now())?;
             }
-            Ok(caller)
+            Ok((caller, target))
         })
         .await?;
-    let target = request.uri().path().strip_prefix(super::PREFIX).unwrap_or_default().to_owned();
     request.extensions_mut().insert(caller.clone());
     let response = next.run(request).await;
     if rule.recorded && !response.status().is_success() {
@@ -158,7 +160,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 /// How somebody shows who he is.
 enum Shown {
     Token(String),
-    Session { cookie: String, csrf: Option<String> },
+    Session { cookie: String, csrf: Option<String>, is_background: bool },
 }
 
 impl Shown {
@@ -168,14 +170,15 @@ impl Shown {
         }
         let csrf = headers.get(CSRF_HEADER).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let cookie = cookie(headers).ok_or(Refusal::NoSession)?;
-        Ok(Self::Session { cookie, csrf })
+        Ok(Self::Session { cookie, csrf, is_background: headers.contains_key(BACKGROUND_HEADER) })
     }
 
     fn principal(&self, access: &Access, safe: bool) -> Result<Principal, Refusal> {
         match self {
             Self::Token(token) => access.bearer(token, now()),
+            Self::Session { cookie, is_background: true, .. } if safe => access.session_unused(cookie, now()),
             Self::Session { cookie, .. } if safe => access.session(cookie, Csrf::SafeMethod, now()),
-            Self::Session { cookie, csrf } => access.session(cookie, Csrf::Header(csrf.as_deref()), now()),
+            Self::Session { cookie, csrf, .. } => access.session(cookie, Csrf::Header(csrf.as_deref()), now()),
         }
     }
 }

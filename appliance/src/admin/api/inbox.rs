@@ -1,19 +1,20 @@
 //! Boxes that want to join the organisation, where this box's page is told of its registrar.
 
-use std::path::Path as FilePath;
+use std::path::Path;
 
-use axum::{
-    Extension, Json,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Extension, Json, extract::State, http::StatusCode};
 use dolmen_access::{Caller, Timestamp};
 use dolmen_provisioning_appraisal::Serial;
 use dolmen_provisioning_link::local::LocalError;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Api, body::Body, now, problem::Problem};
+use super::{
+    Api,
+    body::{Body, Named},
+    now,
+    problem::Problem,
+};
 use crate::registrar::{self, BoxView};
 
 /// Boxes in an answer, those that wait first; a registrar has as many waiting at most.
@@ -90,7 +91,8 @@ impl From<BoxView> for Candidate {
 /// The boxes that came to the organisation's registrar, those that wait first.
 #[utoipa::path(get, path = "/api/v1/inbox", tag = super::BOX, operation_id = "inbox",
     security(("session" = ["viewer"]), ("token" = ["viewer"])),
-    responses((status = OK, body = Vec<Candidate>), (status = "default", body = dolmen_access::Problem)))]
+    responses((status = OK, body = Vec<Candidate>),
+        (status = "default", body = dolmen_access::Problem, content_type = "application/problem+json")))]
 pub(super) async fn inbox(State(api): State<Api>) -> Result<Json<Vec<Candidate>>, Problem> {
     let boxes = registrar::boxes(directory(&api)?).await.map_err(|error| unanswered(&error))?;
     Ok(Json(in_order(boxes)))
@@ -100,11 +102,12 @@ pub(super) async fn inbox(State(api): State<Api>) -> Result<Json<Vec<Candidate>>
 #[utoipa::path(post, path = "/api/v1/inbox/{serial}/approve", tag = super::BOX, operation_id = "approve-box",
     params(("serial" = String, Path)),
     security(("session" = ["security-officer"]), ("token" = ["security-officer"])),
-    responses((status = NO_CONTENT), (status = "default", body = dolmen_access::Problem)))]
+    responses((status = NO_CONTENT),
+        (status = "default", body = dolmen_access::Problem, content_type = "application/problem+json")))]
 pub(super) async fn approve_box(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
-    Path(serial): Path<String>,
+    Named(serial): Named<String>,
 ) -> Result<StatusCode, Problem> {
     let (directory, serial) = (directory(&api)?, serial_of(serial)?);
     let by = by(&api, caller).await?;
@@ -116,11 +119,12 @@ pub(super) async fn approve_box(
 #[utoipa::path(post, path = "/api/v1/inbox/{serial}/decline", tag = super::BOX, operation_id = "decline-box",
     params(("serial" = String, Path)), request_body = Decline,
     security(("session" = ["security-officer"]), ("token" = ["security-officer"])),
-    responses((status = NO_CONTENT), (status = "default", body = dolmen_access::Problem)))]
+    responses((status = NO_CONTENT),
+        (status = "default", body = dolmen_access::Problem, content_type = "application/problem+json")))]
 pub(super) async fn decline_box(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
-    Path(serial): Path<String>,
+    Named(serial): Named<String>,
     Body(Decline { reason }): Body<Decline>,
 ) -> Result<StatusCode, Problem> {
     let (directory, serial) = (directory(&api)?, serial_of(serial)?);
@@ -133,7 +137,7 @@ pub(super) async fn decline_box(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn directory(api: &Api) -> Result<&FilePath, Problem> {
+fn directory(api: &Api) -> Result<&Path, Problem> {
     api.home.config.admin.registrar.as_deref().ok_or_else(|| {
         let detail = "this box's page is told of no registrar";
         let next =

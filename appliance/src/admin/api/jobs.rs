@@ -6,17 +6,13 @@ use std::{
 };
 
 use anyhow::Context as _;
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 use dolmen_access::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{Api, now, problem::Problem};
+use super::{Api, body::Named, now, problem::Problem};
 
 /// Jobs that are remembered.
 const JOBS_MAX: usize = 16;
@@ -110,6 +106,11 @@ impl Jobs {
         Ok(Progress { jobs: self.clone(), id })
     }
 
+    /// Whether one runs.
+    pub(super) fn busy(&self) -> bool {
+        self.lock().iter().any(|job| job.state == JobState::Running)
+    }
+
     fn get(&self, id: u64) -> Option<Job> {
         self.lock().iter().find(|job| job.id == id).cloned()
     }
@@ -119,6 +120,13 @@ impl Progress {
     /// What part of it is done, from 0 to 1.
     pub(super) fn at(&self, part: f64) {
         self.change(|job| job.progress = part.clamp(job.progress, 1.0));
+    }
+
+    /// The same of a task on a chain's files, which tells of one step after the other.
+    pub(super) fn of_steps(&self, at: dolmen_archive::Progress) {
+        if at.total > 0 {
+            self.at(at.done as f64 / at.total as f64);
+        }
     }
 
     fn end(&self, result: Result<Value, String>) {
@@ -153,8 +161,9 @@ impl Drop for Progress {
 /// How a job is, and what came of it.
 #[utoipa::path(get, path = "/api/v1/jobs/{id}", tag = super::BOX, operation_id = "job", params(("id" = u64, Path)),
     security(("session" = ["viewer"]), ("token" = ["viewer"])),
-    responses((status = OK, body = Job), (status = "default", body = dolmen_access::Problem)))]
-pub(super) async fn job(State(api): State<Api>, Path(id): Path<u64>) -> Result<Json<Job>, Problem> {
+    responses((status = OK, body = Job),
+        (status = "default", body = dolmen_access::Problem, content_type = "application/problem+json")))]
+pub(super) async fn job(State(api): State<Api>, Named(id): Named<u64>) -> Result<Json<Job>, Problem> {
     let next = "begin it anew: the last jobs alone are remembered, until the box stops";
     api.home.jobs.get(id).map(Json).ok_or_else(|| Problem::not_here(format!("there is no job {id}"), next))
 }

@@ -29,7 +29,8 @@ pub(super) struct WhichLines {
 /// The latest lines of the log of this start of the box, the latest last.
 #[utoipa::path(get, path = "/api/v1/logs", tag = super::BOX, operation_id = "logs", params(WhichLines),
     security(("session" = ["operator"]), ("token" = ["operator"])),
-    responses((status = OK, body = LogPart), (status = "default", body = dolmen_access::Problem)))]
+    responses((status = OK, body = LogPart),
+        (status = "default", body = dolmen_access::Problem, content_type = "application/problem+json")))]
 pub(super) async fn logs(Asked(WhichLines { level, since, limit }): Asked<WhichLines>) -> Json<LogPart> {
     let count = limit.unwrap_or(LINES_DEFAULT).min(LINES_MAX);
     Json(logging::part(level.unwrap_or(LogLevel::Trace), since.unwrap_or(0), count))

@@ -12,7 +12,7 @@ use std::{
 use anyhow::Context as _;
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request, State},
+    extract::{DefaultBodyLimit, MatchedPath, Request, State},
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
     routing::get,
@@ -20,6 +20,7 @@ use axum::{
 use dolmen_access::{Access, Refusal};
 use dolmen_hsm_api::KeyUri;
 use tokio::sync::Semaphore;
+use tracing::Instrument as _;
 use utoipa::{
     OpenApi as _,
     openapi::{
@@ -34,24 +35,35 @@ use self::{
     backup::BackupView,
     guard::{Local, Rules},
     jobs::Jobs,
+    keys::Rotated,
     problem::Problem,
 };
-use super::Page;
-use crate::{bench::crypto::Curve, config::BoxConfig, update::SPOOL};
+use super::{Around, Page};
+use crate::{
+    bench::crypto::Curve,
+    claim,
+    config::{self, BoxConfig},
+    update::SPOOL,
+};
 
 mod acceleration;
 mod account;
 mod backup;
+mod backup_file;
 mod body;
 mod chain;
 mod consortium;
 mod guard;
 mod inbox;
 mod jobs;
+mod keys;
 mod logs;
 mod network;
 pub(super) mod problem;
+mod restart;
+mod restore;
 mod session;
+mod settings;
 mod status;
 mod support;
 mod system;
@@ -91,15 +103,20 @@ pub(super) struct Home {
     pub(super) hosts: Vec<String>,
     /// Settings of its network; none where it does not run from the image.
     pub(super) networks: Option<PathBuf>,
+    /// The settings that it runs with.
     config: BoxConfig,
-    /// Where its settings are.
-    directory: PathBuf,
+    around: Around,
     jobs: Arc<Jobs>,
     engines: Engines,
+    rotated: Rotated,
+    /// Held by whoever brings a file of a backup.
+    bringing: tokio::sync::Mutex<()>,
+    /// Held by whoever changes the settings.
+    settings: std::sync::Mutex<()>,
 }
 
 impl Home {
-    pub(super) fn of(config: &BoxConfig, directory: &Path) -> Self {
+    pub(super) fn of(config: &BoxConfig, around: Around) -> Self {
         let keys = [Some(&config.keys.consensus), Some(&config.keys.tls), config.keys.api.as_ref()];
         let in_tpm = keys.into_iter().flatten().any(|uri| matches!(uri, KeyUri::Tpm(_)));
         let tcti = config.keys.devices.tcti.clone().unwrap_or_else(|| "device:/dev/tpmrm0".to_owned());
@@ -110,15 +127,30 @@ impl Home {
             hosts: config.admin.hosts.clone(),
             networks: of_image.then(|| network::DIRECTORY.into()),
             config: config.clone(),
-            directory: directory.to_owned(),
+            around,
             jobs: Arc::default(),
             engines: Engines::default(),
+            rotated: Rotated::default(),
+            bringing: tokio::sync::Mutex::default(),
+            settings: std::sync::Mutex::default(),
         }
+    }
+
+    /// Where the box's files are.
+    fn directory(&self) -> &Path {
+        config::directory(&self.around.settings)
     }
 
     /// Where backups are made.
     fn backups(&self) -> PathBuf {
-        self.config.admin.backups.clone().unwrap_or_else(|| self.directory.join("backups"))
+        self.config.admin.backups.clone().unwrap_or_else(|| self.directory().join("backups"))
+    }
+
+    /// The screen shows a code no more that was used.
+    async fn code_was_used(&self) {
+        let directory = self.directory().to_owned();
+        // A panic has been logged.
+        let _ = tokio::task::spawn_blocking(move || claim::used(&directory)).await;
     }
 }
 
@@ -185,7 +217,9 @@ fn operations() -> OpenApiRouter<Api> {
         .routes(routes!(users::remove_token))
         .routes(routes!(users::audit))
         .routes(routes!(status::status))
-        .routes(routes!(status::keys))
+        .routes(routes!(keys::keys))
+        .routes(routes!(keys::rotate_key))
+        .routes(routes!(keys::renew_certificate))
         .routes(routes!(status::events))
         .routes(routes!(system::system))
         .routes(routes!(network::network, network::set_network))
@@ -198,7 +232,10 @@ fn operations() -> OpenApiRouter<Api> {
         .routes(routes!(logs::logs))
         .routes(routes!(support::support_bundle))
         .routes(routes!(backup::backups, backup::make_backup))
-        .routes(routes!(backup::backup_file))
+        .routes(routes!(backup_file::backup_file, backup_file::put_backup_file))
+        .routes(routes!(restore::restore, restore::drop_restored))
+        .routes(routes!(restart::restart))
+        .routes(routes!(settings::settings, settings::change_settings))
         .routes(routes!(inbox::inbox))
         .routes(routes!(inbox::approve_box))
         .routes(routes!(inbox::decline_box))
@@ -230,6 +267,7 @@ pub(super) fn router(page: Arc<Page>, access: Arc<Access>, local_token: &[u8], h
     });
     Ok(router
         .route_layer(middleware::from_fn_with_state(api.clone(), guard::admit))
+        .route_layer(middleware::from_fn(traced))
         .route("/api/v1/openapi.json", described)
         .route("/api/v1/{*rest}", axum::routing::any(unknown))
         .method_not_allowed_fallback(not_allowed)
@@ -245,6 +283,22 @@ async fn unknown(State(_): State<Api>) -> Problem {
 async fn not_allowed(State(_): State<Api>) -> Problem {
     let status = axum::http::StatusCode::METHOD_NOT_ALLOWED;
     Problem::new(status, "method", "the path has no such method", "see the API's description, /api/v1/openapi.json")
+}
+
+/// Makes an operation a part of a trace, as OpenTelemetry names it (semantic conventions of HTTP).
+async fn traced(path: MatchedPath, request: Request, next: Next) -> Response {
+    let (method, route) = (request.method().clone(), path.as_str());
+    let span = tracing::debug_span!(
+        "http",
+        otel.name = format!("{method} {route}"),
+        otel.kind = "server",
+        http.request.method = %method,
+        http.route = route,
+        http.response.status_code = tracing::field::Empty
+    );
+    let response = next.run(request).instrument(span.clone()).await;
+    span.record("http.response.status_code", response.status().as_u16());
+    response
 }
 
 /// What every answer says to browsers: nobody keeps it, and nothing in it is a page.

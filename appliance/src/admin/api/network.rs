@@ -73,7 +73,8 @@ pub(super) struct Interface {
 /// The network interfaces, and the settings of the box's addresses.
 #[utoipa::path(get, path = "/api/v1/network", tag = super::BOX, operation_id = "network",
     security(("session" = ["viewer"]), ("token" = ["viewer"])),
-    responses((status = OK, body = Network), (status = "default", body = dolmen_access::Problem)))]
+    responses((status = OK, body = Network),
+        (status = "default", body = dolmen_access::Problem, content_type = "application/problem+json")))]
 pub(super) async fn network(State(api): State<Api>) -> Result<Json<Network>, Problem> {
     on_a_thread(move || look(api.home.networks.as_deref())).await.map(Json)
 }
@@ -81,7 +82,8 @@ pub(super) async fn network(State(api): State<Api>) -> Result<Json<Network>, Pro
 /// Set where the box's address comes from. It is in effect with the box's next start.
 #[utoipa::path(put, path = "/api/v1/network", tag = super::BOX, operation_id = "set-network",
     security(("session" = ["security-officer"]), ("token" = ["security-officer"])), request_body = NetworkConfig,
-    responses((status = OK, body = Network), (status = "default", body = dolmen_access::Problem)))]
+    responses((status = OK, body = Network),
+        (status = "default", body = dolmen_access::Problem, content_type = "application/problem+json")))]
 pub(super) async fn set_network(
     State(api): State<Api>,
     Body(config): Body<NetworkConfig>,

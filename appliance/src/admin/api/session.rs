@@ -7,8 +7,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use dolmen_access::{
-    Caller, ClaimRequest, Grant, LoginRequest, PasskeyChallenge, PasskeyFinish, PasskeyLoginStart, Recovered,
-    RecoveryRequest, SessionView,
+    Caller, ClaimRequest, Grant, LoginRequest, PasskeyChallenge, PasskeyFinish, PasskeyLoginStart, RecoveryRequest,
+    SessionView,
 };
 use dolmen_provisioning_link::PeerAddress;
 use serde::Serialize;
@@ -69,7 +69,8 @@ pub(super) fn host(headers: &HeaderMap) -> String {
 
 /// What anybody may know of the box.
 #[utoipa::path(get, path = "/api/v1/box", tag = super::ACCESS, operation_id = "box", security(()),
-    responses((status = OK, body = Identity), (status = "default", body = dolmen_access::Problem)))]
+    responses((status = OK, body = Identity),
+        (status = "default", body = dolmen_access::Problem, content_type = "application/problem+json")))]
 pub(super) async fn box_identity(State(api): State<Api>, headers: HeaderMap) -> Json<Identity> {
     Json(Identity {
         name: api.page.name.clone(),
@@ -82,31 +83,36 @@ pub(super) async fn box_identity(State(api): State<Api>, headers: HeaderMap) -> 
 
 /// Make the first user, who shows the claim code of the box's screen. The session has a second factor to set up.
 #[utoipa::path(post, path = "/api/v1/claim", tag = super::ACCESS, operation_id = "claim", request_body = ClaimRequest, security(()),
-    responses((status = CREATED, body = SessionView), (status = "default", body = dolmen_access::Problem)))]
+    responses((status = CREATED, body = SessionView),
+        (status = "default", body = dolmen_access::Problem, content_type = "application/problem+json")))]
 pub(super) async fn claim(
     State(api): State<Api>,
     Extension(from): Extension<PeerAddress>,
     Body(request): Body<ClaimRequest>,
 ) -> Result<WithCookie<SessionView>, Problem> {
     let grant = api.access(move |access| access.claim(from.0.ip(), &request, now())).await?;
+    api.home.code_was_used().await;
     Ok(entered(StatusCode::CREATED, grant))
 }
 
 /// Reset a user's password and second factors by a new claim code of the box's screen.
 #[utoipa::path(post, path = "/api/v1/recovery", tag = super::ACCESS, operation_id = "recover", request_body = RecoveryRequest, security(()),
-    responses((status = OK, body = Recovered), (status = "default", body = dolmen_access::Problem)))]
+    responses((status = OK, body = SessionView),
+        (status = "default", body = dolmen_access::Problem, content_type = "application/problem+json")))]
 pub(super) async fn recover(
     State(api): State<Api>,
     Extension(from): Extension<PeerAddress>,
     Body(request): Body<RecoveryRequest>,
-) -> Result<WithCookie<Recovered>, Problem> {
-    let (recovered, grant) = api.access(move |access| access.recover(from.0.ip(), &request, now())).await?;
-    Ok(WithCookie(StatusCode::OK, Some(grant), recovered))
+) -> Result<WithCookie<SessionView>, Problem> {
+    let grant = api.access(move |access| access.recover(from.0.ip(), &request, now())).await?;
+    api.home.code_was_used().await;
+    Ok(entered(StatusCode::OK, grant))
 }
 
 /// Log in with a password and the second factor.
-#[utoipa::path(post, path = "/api/v1/session", tag = super::ACCESS, operation_id = "log-in", request_body = LoginRequest, security(()),
-    responses((status = OK, body = SessionView), (status = "default", body = dolmen_access::Problem)))]
+#[utoipa::path(post, path = "/api/v1/session", tag = super::ACCESS, operation_id = "login", request_body = LoginRequest, security(()),
+    responses((status = OK, body = SessionView),
+        (status = "default", body = dolmen_access::Problem, content_type = "application/problem+json")))]
 pub(super) async fn log_in(
     State(api): State<Api>,
     Extension(from): Extension<PeerAddress>,
@@ -117,8 +123,9 @@ pub(super) async fn log_in(
 }
 
 /// Begin to log in with a passkey.
-#[utoipa::path(post, path = "/api/v1/session/passkey/start", tag = super::ACCESS, operation_id = "passkey-log-in-start",
-    request_body = PasskeyLoginStart, security(()), responses((status = OK, body = PasskeyChallenge), (status = "default", body = dolmen_access::Problem)))]
+#[utoipa::path(post, path = "/api/v1/session/passkey/start", tag = super::ACCESS, operation_id = "passkey-login-start",
+    request_body = PasskeyLoginStart, security(()), responses((status = OK, body = PasskeyChallenge),
+        (status = "default", body = dolmen_access::Problem, content_type = "application/problem+json")))]
 pub(super) async fn passkey_start(
     State(api): State<Api>,
     Extension(from): Extension<PeerAddress>,
@@ -131,8 +138,9 @@ pub(super) async fn passkey_start(
 
 /// Log in with a passkey.
 #[utoipa::path(post, path = "/api/v1/session/passkey/finish", tag = super::ACCESS,
-    operation_id = "passkey-log-in-finish", request_body = PasskeyFinish, security(()),
-    responses((status = OK, body = SessionView), (status = "default", body = dolmen_access::Problem)))]
+    operation_id = "passkey-login", request_body = PasskeyFinish, security(()),
+    responses((status = OK, body = SessionView),
+        (status = "default", body = dolmen_access::Problem, content_type = "application/problem+json")))]
 pub(super) async fn passkey_finish(
     State(api): State<Api>,
     Extension(from): Extension<PeerAddress>,
@@ -144,7 +152,8 @@ pub(super) async fn passkey_finish(
 
 /// The session.
 #[utoipa::path(get, path = "/api/v1/session", tag = super::ACCESS, operation_id = "session", security(("session" = [])),
-    responses((status = OK, body = SessionView), (status = "default", body = dolmen_access::Problem)))]
+    responses((status = OK, body = SessionView),
+        (status = "default", body = dolmen_access::Problem, content_type = "application/problem+json")))]
 pub(super) async fn session(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
@@ -153,8 +162,9 @@ pub(super) async fn session(
 }
 
 /// Log out.
-#[utoipa::path(delete, path = "/api/v1/session", tag = super::ACCESS, operation_id = "log-out",
-    security(("session" = [])), responses((status = NO_CONTENT), (status = "default", body = dolmen_access::Problem)))]
+#[utoipa::path(delete, path = "/api/v1/session", tag = super::ACCESS, operation_id = "logout",
+    security(("session" = [])), responses((status = NO_CONTENT),
+        (status = "default", body = dolmen_access::Problem, content_type = "application/problem+json")))]
 pub(super) async fn log_out(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,

@@ -15,7 +15,7 @@ use dolmen_image_installer::support::archive;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Api, Home, network, now, problem::Problem, status, system};
+use super::{Api, Home, keys, network, now, problem::Problem, system};
 use crate::{
     admin::update::Updates,
     config::{BoxConfig, KeySettings},
@@ -60,7 +60,7 @@ impl Facts {
 #[utoipa::path(post, path = "/api/v1/support-bundle", tag = super::BOX, operation_id = "support-bundle",
     security(("session" = ["operator"]), ("token" = ["operator"])),
     responses((status = OK, content(("application/zstd"))),
-        (status = "default", body = dolmen_access::Problem)))]
+        (status = "default", body = dolmen_access::Problem, content_type = "application/problem+json")))]
 pub(super) async fn support_bundle(State(api): State<Api>) -> Result<Response, Problem> {
     let at = now();
     let facts = gather(&api).await;
@@ -77,7 +77,7 @@ pub(super) async fn support_bundle(State(api): State<Api>) -> Result<Response, P
 async fn gather(api: &Api) -> Facts {
     let mut facts = of_home(&api.home);
     facts.take("status.json", Ok(api.page.status(true)));
-    facts.take("keys.json", Ok(status::keys(State(api.clone())).await.0));
+    facts.take("keys.json", keys::keys(State(api.clone())).await.map(|keys| keys.0));
     facts.take("system.json", system::system(State(api.clone())).await.map(|machine| machine.0));
     facts.take("network.json", network::network(State(api.clone())).await.map(|network| network.0));
     facts.take("update.json", Ok(api.page.updates.as_ref().and_then(Updates::report)));
@@ -98,7 +98,7 @@ fn of_home(home: &Arc<Home>) -> Facts {
 
 /// The settings, without what leads to secrets.
 fn settings(config: &BoxConfig) -> Value {
-    let BoxConfig { name, genesis, data_dir, keys, p2p, rpc, admin, sync, history, update, log, .. } = config;
+    let BoxConfig { name, genesis, data_dir, keys, p2p, rpc, admin, sync, history, update, log, traces } = config;
     let KeySettings { consensus, tls, api, vote_counter, devices } = keys;
     let uri = |uri: &dolmen_hsm_api::KeyUri| uri.to_string().split('?').next().unwrap_or_default().to_owned();
     json!({
@@ -111,6 +111,7 @@ fn settings(config: &BoxConfig) -> Value {
         "sync": sync,
         "history": history,
         "log": log,
+        "traces": traces,
         "update": update.as_ref().map(|update| json!({ "spool": update.spool, "report": update.report })),
         "keys": {
             "consensus": uri(consensus),
@@ -141,6 +142,7 @@ mod tests {
     use std::{fs, path::Path};
 
     use super::*;
+    use crate::{admin::Around, backends::keys::Keys, restart::Restart};
 
     const SECRETS: [&str; 4] = ["hunter2-passphrase", "hunter2-pin", "AAAA-hunter2-CODE", "hunter2-key"];
 
@@ -162,9 +164,12 @@ mod tests {
                     [keys]\nconsensus = \"soft:consensus\"\n\
                     tls = \"pkcs11:token=T;object=page?module-path=/lib.so&pin-source=file:/etc/hunter2-pin\"\n\
                     [keys.devices]\npassphrase_file = \"keys/passphrase\"\n\
-                    [update]\nspool = \"spool\"\nrelease_keys = \"k\"\nreport = \"r\"\nclaim_code = \"claim-code\"\n";
+                    [update]\nspool = \"spool\"\nrelease_keys = \"k\"\nreport = \"r\"\n";
         fs::write(&path, text).unwrap();
-        Arc::new(Home::of(&BoxConfig::load(&path).unwrap(), dir))
+        let config = BoxConfig::load(&path).unwrap();
+        let keys = Arc::new(Keys::new(config.keys.devices.clone()).unwrap());
+        let around = Around { settings: path, keys, certificate: None, restart: Restart::default() };
+        Arc::new(Home::of(&config, around))
     }
 
     #[test]

@@ -76,7 +76,8 @@ struct Image {
 /// Disk, memory, temperatures, TPM and image.
 #[utoipa::path(get, path = "/api/v1/system", tag = "box", operation_id = "system",
     security(("session" = ["viewer"]), ("token" = ["viewer"])),
-    responses((status = OK, body = Machine), (status = "default", body = dolmen_access::Problem)))]
+    responses((status = OK, body = Machine),
+        (status = "default", body = dolmen_access::Problem, content_type = "application/problem+json")))]
 pub(super) async fn system(State(api): State<Api>) -> Result<Json<Machine>, Problem> {
     let looked = tokio::task::spawn_blocking(move || look(&api.home.data, api.home.tcti.clone())).await;
     looked.map_err(anyhow::Error::from).and_then(|machine| machine).map(Json).map_err(|error| Problem::failed(&error))

@@ -48,7 +48,8 @@ fn updates(api: &Api) -> Result<&Updates, Problem> {
 /// The two slots, and the last update.
 #[utoipa::path(get, path = "/api/v1/update", tag = super::BOX, operation_id = "update",
     security(("session" = ["viewer"]), ("token" = ["viewer"])),
-    responses((status = OK, body = UpdateState), (status = "default", body = dolmen_access::Problem)))]
+    responses((status = OK, body = UpdateState),
+        (status = "default", body = dolmen_access::Problem, content_type = "application/problem+json")))]
 pub(super) async fn update(State(api): State<Api>) -> Result<Json<UpdateState>, Problem> {
     let updates = updates(&api)?;
     let slots = updates.report().ok_or_else(|| {
@@ -63,7 +64,8 @@ pub(super) async fn update(State(api): State<Api>) -> Result<Json<UpdateState>, 
 #[utoipa::path(post, path = "/api/v1/update", tag = super::BOX, operation_id = "take-update",
     security(("session" = ["operator"]), ("token" = ["operator"])),
     request_body(content(("application/octet-stream"), (Fetch = "application/json"))),
-    responses((status = ACCEPTED, body = UpdateTaken), (status = "default", body = dolmen_access::Problem)))]
+    responses((status = ACCEPTED, body = UpdateTaken),
+        (status = "default", body = dolmen_access::Problem, content_type = "application/problem+json")))]
 pub(super) async fn take_update(
     State(api): State<Api>,
     headers: HeaderMap,
@@ -76,7 +78,8 @@ pub(super) async fn take_update(
 /// Go back to the other slot, at once.
 #[utoipa::path(post, path = "/api/v1/update/rollback", tag = super::BOX, operation_id = "roll-back",
     security(("session" = ["operator"]), ("token" = ["operator"])),
-    responses((status = ACCEPTED), (status = "default", body = dolmen_access::Problem)))]
+    responses((status = ACCEPTED),
+        (status = "default", body = dolmen_access::Problem, content_type = "application/problem+json")))]
 pub(super) async fn roll_back(State(api): State<Api>) -> Result<StatusCode, Problem> {
     updates(&api)?.roll_back().await?;
     Ok(StatusCode::ACCEPTED)

@@ -1,10 +1,6 @@
 //! Users, API tokens, and what all of them did.
 
-use axum::{
-    Extension, Json,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Extension, Json, extract::State, http::StatusCode};
 use dolmen_access::{
     AuditPage, Caller, NewToken, NewUser, TokenMade, TokenView, UserChanged, UserMade, UserPatch, UserView,
 };
@@ -13,15 +9,16 @@ use utoipa::IntoParams;
 
 use super::{
     Api,
-    body::{Asked, Body},
+    body::{Asked, Body, Named},
     now,
     problem::Problem,
 };
 
 /// The users.
-#[utoipa::path(get, path = "/api/v1/users", tag = super::ACCESS, operation_id = "users",
+#[utoipa::path(get, path = "/api/v1/users", tag = super::ACCESS, operation_id = "list-users",
     security(("session" = ["security-officer"]), ("token" = ["security-officer"])),
-    responses((status = OK, body = Vec<UserView>), (status = "default", body = dolmen_access::Problem)))]
+    responses((status = OK, body = Vec<UserView>),
+        (status = "default", body = dolmen_access::Problem, content_type = "application/problem+json")))]
 pub(super) async fn users(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
@@ -30,9 +27,10 @@ pub(super) async fn users(
 }
 
 /// Add a user, who gets a password for his first login.
-#[utoipa::path(post, path = "/api/v1/users", tag = super::ACCESS, operation_id = "add-user",
+#[utoipa::path(post, path = "/api/v1/users", tag = super::ACCESS, operation_id = "create-user",
     request_body = NewUser, security(("session" = ["security-officer"]), ("token" = ["security-officer"])),
-    responses((status = CREATED, body = UserMade), (status = "default", body = dolmen_access::Problem)))]
+    responses((status = CREATED, body = UserMade),
+        (status = "default", body = dolmen_access::Problem, content_type = "application/problem+json")))]
 pub(super) async fn add_user(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
@@ -46,34 +44,37 @@ pub(super) async fn add_user(
 #[utoipa::path(patch, path = "/api/v1/users/{name}", tag = super::ACCESS, operation_id = "change-user",
     params(("name" = String, Path)),
     request_body = UserPatch, security(("session" = ["security-officer"]), ("token" = ["security-officer"])),
-    responses((status = OK, body = UserChanged), (status = "default", body = dolmen_access::Problem)))]
+    responses((status = OK, body = UserChanged),
+        (status = "default", body = dolmen_access::Problem, content_type = "application/problem+json")))]
 pub(super) async fn change_user(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
-    Path(name): Path<String>,
+    Named(name): Named<String>,
     Body(request): Body<UserPatch>,
 ) -> Result<Json<UserChanged>, Problem> {
     api.access(move |access| access.change_user(&caller, &name, request, now())).await.map(Json)
 }
 
 /// Remove a user.
-#[utoipa::path(delete, path = "/api/v1/users/{name}", tag = super::ACCESS, operation_id = "remove-user",
+#[utoipa::path(delete, path = "/api/v1/users/{name}", tag = super::ACCESS, operation_id = "delete-user",
     params(("name" = String, Path)),
     security(("session" = ["security-officer"]), ("token" = ["security-officer"])),
-    responses((status = NO_CONTENT), (status = "default", body = dolmen_access::Problem)))]
+    responses((status = NO_CONTENT),
+        (status = "default", body = dolmen_access::Problem, content_type = "application/problem+json")))]
 pub(super) async fn remove_user(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
-    Path(name): Path<String>,
+    Named(name): Named<String>,
 ) -> Result<StatusCode, Problem> {
     api.access(move |access| access.delete_user(&caller, &name, now())).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// The API tokens.
-#[utoipa::path(get, path = "/api/v1/tokens", tag = super::ACCESS, operation_id = "tokens",
+#[utoipa::path(get, path = "/api/v1/tokens", tag = super::ACCESS, operation_id = "list-tokens",
     security(("session" = ["security-officer"]), ("token" = ["security-officer"])),
-    responses((status = OK, body = Vec<TokenView>), (status = "default", body = dolmen_access::Problem)))]
+    responses((status = OK, body = Vec<TokenView>),
+        (status = "default", body = dolmen_access::Problem, content_type = "application/problem+json")))]
 pub(super) async fn tokens(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
@@ -82,9 +83,10 @@ pub(super) async fn tokens(
 }
 
 /// Make an API token, which is shown once.
-#[utoipa::path(post, path = "/api/v1/tokens", tag = super::ACCESS, operation_id = "add-token",
+#[utoipa::path(post, path = "/api/v1/tokens", tag = super::ACCESS, operation_id = "create-token",
     request_body = NewToken, security(("session" = ["security-officer"]), ("token" = ["security-officer"])),
-    responses((status = CREATED, body = TokenMade), (status = "default", body = dolmen_access::Problem)))]
+    responses((status = CREATED, body = TokenMade),
+        (status = "default", body = dolmen_access::Problem, content_type = "application/problem+json")))]
 pub(super) async fn add_token(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
@@ -95,14 +97,15 @@ pub(super) async fn add_token(
 }
 
 /// End an API token.
-#[utoipa::path(delete, path = "/api/v1/tokens/{id}", tag = super::ACCESS, operation_id = "remove-token",
+#[utoipa::path(delete, path = "/api/v1/tokens/{id}", tag = super::ACCESS, operation_id = "delete-token",
     params(("id" = String, Path)),
     security(("session" = ["security-officer"]), ("token" = ["security-officer"])),
-    responses((status = NO_CONTENT), (status = "default", body = dolmen_access::Problem)))]
+    responses((status = NO_CONTENT),
+        (status = "default", body = dolmen_access::Problem, content_type = "application/problem+json")))]
 pub(super) async fn remove_token(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    Named(id): Named<String>,
 ) -> Result<StatusCode, Problem> {
     api.access(move |access| access.delete_token(&caller, &id, now())).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -120,9 +123,10 @@ pub(super) struct Part {
 }
 
 /// The audit log, the latest first: all of it for security officers, their own part for operators.
-#[utoipa::path(get, path = "/api/v1/audit", tag = super::ACCESS, operation_id = "audit", params(Part),
+#[utoipa::path(get, path = "/api/v1/audit", tag = super::ACCESS, operation_id = "read-audit", params(Part),
     security(("session" = ["operator"]), ("token" = ["operator"])),
-    responses((status = OK, body = AuditPage), (status = "default", body = dolmen_access::Problem)))]
+    responses((status = OK, body = AuditPage),
+        (status = "default", body = dolmen_access::Problem, content_type = "application/problem+json")))]
 pub(super) async fn audit(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,

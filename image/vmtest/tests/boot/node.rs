@@ -39,11 +39,11 @@ fn serves(running: &mut Running<'_>, above: u64) -> Result<(Identity, u64)> {
     Ok((Identity { genesis: web::genesis(rpc)?, fingerprint }, height))
 }
 
-/// What the box's screen shows to whoever stands before it.
+/// The page, with the code that the box's screen shows to whoever stands before it.
 fn page(running: &mut Running<'_>) -> Result<Page> {
     // In large letters, which have a space between them here.
     let code = running.wait_for(Pattern::regex("((?:[0-9A-Z] ){4}- (?:[0-9A-Z] ){4}- (?:[0-9A-Z] ){3}[0-9A-Z])")?)?;
-    Ok(Page { port: running.port(PAGE)?, claim_code: code.group(1).replace(' ', "") })
+    Page::claim(running.port(PAGE)?, &code.group(1).replace(' ', ""))
 }
 
 /// Waits until the running image is kept, and this version is in the other slot.
@@ -54,8 +54,8 @@ fn blessed(running: &mut Running<'_>, page: &Page, other: Option<&str>) -> Resul
     })
 }
 
-/// From power-on to a node that answers and finalizes, twice; in between it is switched off in order. The one test of
-/// images that `make test` has.
+/// From power-on to a node that answers and finalizes, twice; in between its node begins again, and it is switched off in
+/// order. The one test of images that `make test` has.
 #[test]
 fn a_box_comes_up_and_comes_back() -> Result<()> {
     let image = Image::find()?;
@@ -68,6 +68,11 @@ fn a_box_comes_up_and_comes_back() -> Result<()> {
     let (identity, height) = serves(&mut running, 3)?;
     let page = page(&mut running)?;
     blessed(&mut running, &page, None)?;
+    let uptime = page.uptime()?;
+    page.restart()?;
+    wait_until(&mut running, "new start", || Ok((page.uptime()? < uptime).then_some(())))?;
+    let (same, height) = serves(&mut running, height)?;
+    assert_eq!(same, identity);
     running.press_power_button()?;
     running.wait_until_off()?;
     drop(running);
@@ -95,10 +100,10 @@ fn an_update_over_the_page_and_back() -> Result<()> {
     let page = page(&mut running)?;
     blessed(&mut running, &page, None)?;
 
-    // Whoever does not have the code changes nothing.
-    let stranger = Page { port: page.port, claim_code: "0000-0000-0000".to_owned() };
+    // Whoever does not have a token changes nothing.
+    let stranger = Page { port: page.port, token: format!("dolmen_{}", "0".repeat(43)) };
     let refusal = stranger.change(Some(&release.bundle)).unwrap_err().to_string();
-    assert!(refusal.contains("claim code"), "{refusal}");
+    assert!(refusal.contains("no-token"), "{refusal}");
     page.change(Some(&release.bundle))?;
     assert_eq!(verified_root(&mut running)?, release.root);
     running.wait_for(UNLOCKED)?;

@@ -1,8 +1,9 @@
 //! A running box as its users reach it: JSON-RPC, and the web page's interface.
 
 use std::{
+    fs,
     io::Write as _,
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
     process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -10,9 +11,11 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use dolmen_image_vmtest::{MARKER_WAIT_MAX, Running};
+use dolmen_tests::Admin;
 use openssl::{
     hash::MessageDigest,
     ssl::{SslConnector, SslMethod, SslVerifyMode},
+    x509::X509,
 };
 use serde_json::{Value, json};
 
@@ -46,43 +49,83 @@ pub(crate) fn genesis(port: u16) -> Result<String> {
 
 /// SHA-256 of the page's certificate, which nobody has to vouch for: the box's screen shows it.
 pub(crate) fn fingerprint(port: u16) -> Result<Vec<u8>> {
+    Ok(certificate(port)?.digest(MessageDigest::sha256())?.to_vec())
+}
+
+fn certificate(port: u16) -> Result<X509> {
     let mut connector = SslConnector::builder(SslMethod::tls_client())?;
     connector.set_verify(SslVerifyMode::NONE);
     let stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(Duration::from_secs(30)))?;
     let tls = connector.build().configure()?.verify_hostname(false).use_server_name_indication(false);
     let tls = tls.connect("box", stream)?;
-    let certificate = tls.ssl().peer_certificate().context("a page without a certificate")?;
-    Ok(certificate.digest(MessageDigest::sha256())?.to_vec())
+    tls.ssl().peer_certificate().context("a page without a certificate")
 }
 
-/// The page's interface.
+/// The page's interface, as somebody who may change the box has it.
 pub(crate) struct Page {
     pub(crate) port: u16,
-    /// What entitles to change the box.
-    pub(crate) claim_code: String,
+    /// An API token.
+    pub(crate) token: String,
 }
 
 impl Page {
+    /// Makes a box somebody's who shows the code of its screen.
+    pub(crate) fn claim(port: u16, claim_code: &str) -> Result<Self> {
+        let file = tempfile::NamedTempFile::new()?;
+        fs::write(file.path(), certificate(port)?.to_pem()?)?;
+        let mut admin = Admin {
+            address: SocketAddr::from(([127, 0, 0, 1], port)),
+            certificate: file.path().to_owned(),
+            cookie: None,
+            csrf: None,
+            token: None,
+        };
+        let user = json!({ "claim_code": claim_code, "name": "engineer", "password": "four unrelated words" });
+        let said = admin.call("POST /claim", user);
+        ensure!(said.status == 201, "{said:?}");
+        admin.set_up_totp();
+        let token = json!({ "name": "test", "role": "operator", "days": 1 });
+        let said = admin.call("POST /tokens", token);
+        let token = said.json["token"].as_str().with_context(|| format!("{said:?}"))?.to_owned();
+        Ok(Self { port, token })
+    }
+
     /// What the box says of its slots.
     pub(crate) fn slots(&self) -> Result<Value> {
-        let answer = curl(&["--insecure", &format!("https://127.0.0.1:{}/api/update", self.port)])?;
+        let answer = self.ask(&[], "update")?;
         serde_json::from_str(&answer).with_context(|| format!("no JSON: {answer}"))
+    }
+
+    /// For how many seconds the node's program has run.
+    pub(crate) fn uptime(&self) -> Result<u64> {
+        let answer = self.ask(&[], "status")?;
+        let status: Value = serde_json::from_str(&answer).with_context(|| format!("no JSON: {answer}"))?;
+        status["uptime_s"].as_u64().context("a status says for how long")
+    }
+
+    /// Has the node end, and begin again.
+    pub(crate) fn restart(&self) -> Result<()> {
+        self.ask(&["-X", "POST"], "restart").map(drop)
     }
 
     /// Sends a bundle, or with `None` asks for the other slot.
     pub(crate) fn change(&self, bundle: Option<&[u8]>) -> Result<()> {
-        let authorization = format!("Authorization: Bearer {}", self.claim_code);
-        let url = format!("https://127.0.0.1:{}/api/update", self.port);
         match bundle {
             Some(bundle) => {
                 let mut file = tempfile::NamedTempFile::new()?;
                 file.write_all(bundle)?;
                 let data = format!("@{}", file.path().display());
-                curl(&["--insecure", "-H", &authorization, "--data-binary", &data, &url]).map(drop)
+                self.ask(&["-H", "Content-Type: application/octet-stream", "--data-binary", &data], "update").map(drop)
             }
-            None => curl(&["--insecure", "-H", &authorization, "-X", "POST", &format!("{url}/rollback")]).map(drop),
+            None => self.ask(&["-X", "POST"], "update/rollback").map(drop),
         }
+    }
+
+    fn ask(&self, arguments: &[&str], path: &str) -> Result<String> {
+        let authorization = format!("Authorization: Bearer {}", self.token);
+        let url = format!("https://127.0.0.1:{}/api/v1/{path}", self.port);
+        curl(&[&["--insecure", "-H", &authorization], arguments, &[&url]].concat())
     }
 }
 

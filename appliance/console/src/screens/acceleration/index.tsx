@@ -39,7 +39,7 @@ export function Acceleration() {
                 <Facts>
                   <Fact term={t("acceleration.selected")}>{data.selected}</Fact>
                   <Fact term={t("acceleration.self_test")}>
-                    {data.self_test === null ? (
+                    {data.self_test == null ? (
                       "–"
                     ) : (
                       <>
@@ -90,12 +90,14 @@ function resultIn(value: unknown): Api<"BenchmarkResult"> | null {
 function Benchmark() {
   const { t } = useWords();
   const [job, setJob] = useState<number | null>(null);
+  const [runs, setRuns] = useState(false);
   // The last result stays while the page is open, wherever one goes on it.
   const [result, setResult] = useState(() => queryClient.getQueryData<Api<"BenchmarkResult">>(KEPT) ?? null);
   const start = useMutation({
     mutationFn: () => post<Api<"JobStarted">>("/acceleration/benchmark"),
     onSuccess: (started) => {
       setJob(started.job);
+      setRuns(true);
     },
   });
   return (
@@ -106,7 +108,7 @@ function Benchmark() {
             <RoleButton
               needs="operator"
               isLoading={start.isPending}
-              isDisabled={start.isPending || job !== null}
+              isDisabled={start.isPending || runs}
               onClick={() => {
                 start.mutate();
               }}
@@ -130,6 +132,10 @@ function Benchmark() {
               queryClient.setQueryData(KEPT, found);
               setResult(found);
               setJob(null);
+              setRuns(false);
+            }}
+            failed={() => {
+              setRuns(false);
             }}
           />
         )}

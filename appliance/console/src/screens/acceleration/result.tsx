@@ -9,7 +9,7 @@ import { SelectField } from "../../components/select-field";
 import { decimal, whole } from "../../format";
 import { useWords } from "../../i18n";
 
-type Point = Api<"BenchmarkPoint">;
+type Point = Api<"Point">;
 
 /** The backend that others are compared with: the library that is used where nothing accelerates. */
 const BASELINE = "off";

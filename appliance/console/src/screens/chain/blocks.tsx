@@ -51,7 +51,7 @@ function Newest() {
     gasUsed: block.gas_used,
     gasLimit: block.gas_limit,
     miner: null,
-    finalityMs: block.finality_ms,
+    finalityMs: block.finality_ms ?? null,
   }));
   return (
     <Listing

@@ -28,7 +28,7 @@ export function Inbox() {
   const { t } = useWords();
   const query = useQuery({
     queryKey: ["inbox"],
-    queryFn: ({ signal }) => get<Api<"InboxEntry">[]>("/inbox", signal),
+    queryFn: ({ signal }) => get<Api<"Candidate">[]>("/inbox", signal),
     refetchInterval: REFRESH_MS,
   });
   const client = useQueryClient();
@@ -83,19 +83,19 @@ export function Inbox() {
   );
 }
 
-function EntryCard({ entry, decide }: { entry: Api<"InboxEntry">; decide: (verdict: Verdict) => void }) {
+function EntryCard({ entry, decide }: { entry: Api<"Candidate">; decide: (verdict: Verdict) => void }) {
   const { t, language } = useWords();
   const { report } = entry;
-  const facts: [string, string | undefined][] = [
+  const facts: [string, string | null | undefined][] = [
     [t("inbox.reason"), entry.reason],
     [t("inbox.voucher"), t(report.voucher ? "inbox.voucher_here" : "inbox.voucher_none")],
     [t("inbox.image"), report.image],
-    [t("inbox.judged"), report.judged_at === undefined ? undefined : time(report.judged_at, language)],
+    [t("inbox.judged"), report.judged_at == null ? null : time(report.judged_at, language)],
     [t("inbox.certificate_until"), report.certificate_until],
     [t("menu.chain"), report.chain],
     [t("inbox.alarm"), report.alarm],
   ];
-  const known = facts.filter(([, value]) => value !== undefined);
+  const known = facts.filter(([, value]) => value != null);
   return (
     <Card>
       <CardTitle component="h2">{entry.serial}</CardTitle>

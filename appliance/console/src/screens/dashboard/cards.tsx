@@ -6,7 +6,7 @@ import { Copyable } from "../../components/copyable";
 import { Fact, Facts } from "../../components/facts";
 import { QueryView } from "../../components/query-view";
 import { bytes, decimal, span, whole } from "../../format";
-import { useWords } from "../../i18n";
+import { useWords, wordOr } from "../../i18n";
 
 /** Full enough to say so. */
 const DISK_WARNING_FREE = 0.15;
@@ -26,12 +26,12 @@ export function MachineCard() {
   );
 }
 
-function Machine({ system }: { system: Api<"System"> }) {
+function Machine({ system }: { system: Api<"Machine"> }) {
   const { t, language } = useWords();
   const { disk, memory, tpm } = system;
   const share = (all: number, free: number) => (all > 0 ? Math.round((100 * (all - free)) / all) : 0);
   const lowDisk = disk.total_bytes > 0 && disk.free_bytes / disk.total_bytes < DISK_WARNING_FREE;
-  const hottest = system.temperatures.reduce<Api<"System">["temperatures"][number] | null>(
+  const hottest = system.temperatures.reduce<Api<"Machine">["temperatures"][number] | null>(
     (found, next) => (found === null || next.celsius > found.celsius ? next : found),
     null,
   );
@@ -111,7 +111,7 @@ export function BoxCard({ status }: { status: Status }) {
       <CardTitle component="h2">{t("dashboard.box")}</CardTitle>
       <CardBody>
         <Facts>
-          <Fact term={t("common.role")}>{t(`chain.${status.role}`)}</Fact>
+          <Fact term={t("common.role")}>{wordOr("chain", status.role, status.role)}</Fact>
           <Fact term={t("common.version")}>{status.version}</Fact>
           <Fact term={t("dashboard.uptime")}>{span(status.uptime_s * 1000, language)}</Fact>
           <Fact term={t("chain.chain_id")}>{status.chain_id}</Fact>

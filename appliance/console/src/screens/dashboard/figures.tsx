@@ -8,7 +8,8 @@ import { useWords } from "../../i18n";
 export function Figures({ live, status }: { live: Live; status: Status }) {
   const { t, language } = useWords();
   const up = status.peers.filter((peer) => peer.connected).length;
-  const ms = (value: number | null) => (value === null ? "–" : t("dashboard.ms", { value: decimal(value, language) }));
+  const ms = (value: number | null | undefined) =>
+    value == null ? "–" : t("dashboard.ms", { value: decimal(value, language) });
   const { p50, p99, samples } = status.finality_ms;
   return (
     <dl className="dolmen-figures">

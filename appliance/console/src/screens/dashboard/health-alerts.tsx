@@ -56,7 +56,7 @@ export function HealthAlerts({ live }: { live: Live }) {
 }
 
 function AlarmAlert({ alarm }: { alarm: Api<"Alarm"> }) {
-  const { t, language } = useWords();
+  const { t } = useWords();
   return (
     <Alert
       variant={alarm.severity === "critical" ? "danger" : "warning"}
@@ -65,7 +65,6 @@ function AlarmAlert({ alarm }: { alarm: Api<"Alarm"> }) {
     >
       <p className="dolmen-sentence">{alarm.cause}</p>
       <p className="dolmen-sentence">{alarm.next}</p>
-      {alarm.since !== undefined && <p>{t("health.since", { time: time(alarm.since, language) })}</p>}
     </Alert>
   );
 }

@@ -4,7 +4,7 @@ import { Copyable } from "../../components/copyable";
 import { DataTable } from "../../components/data-table";
 import { Nothing } from "../../components/query-view";
 import { whole } from "../../format";
-import { useWords } from "../../i18n";
+import { useWords, wordOr } from "../../i18n";
 
 /** The boxes that this one talks to. */
 export function PeersCard({ status }: { status: Status }) {
@@ -31,7 +31,7 @@ export function PeersCard({ status }: { status: Status }) {
                     <Label status="danger">{t("dashboard.disconnected")}</Label>
                   ),
               },
-              { label: t("common.role"), cell: (peer) => t(`chain.${peer.role}`) },
+              { label: t("common.role"), cell: ({ role }) => wordOr("chain", role, role) },
               { label: t("chain.height"), cell: (peer) => whole(peer.height, language), align: "end" },
               {
                 label: t("common.address"),

@@ -62,7 +62,7 @@ export function RecentBlocks() {
               {
                 label: t("chain.finality"),
                 cell: (block) =>
-                  block.finality_ms === null ? "–" : t("dashboard.ms", { value: decimal(block.finality_ms, language) }),
+                  block.finality_ms == null ? "–" : t("dashboard.ms", { value: decimal(block.finality_ms, language) }),
                 align: "end",
               },
               { label: t("chain.proposer"), cell: (block) => block.proposer, wideOnly: true },

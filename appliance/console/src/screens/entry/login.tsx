@@ -14,7 +14,7 @@ import { EntryLayout } from "./layout";
 const CODE_CHARACTERS_MAX = 32;
 
 /** Logs in with a password and a second factor, or with a passkey. */
-export function Login({ box, recover }: { box: Api<"Box">; recover: () => void }) {
+export function Login({ box, recover }: { box: Api<"Identity">; recover: () => void }) {
   const { t } = useWords();
   const enter = useEnter();
   const [name, setName] = useState("");

@@ -11,7 +11,7 @@ import { useWords } from "../../i18n";
 import { EntryLayout } from "./layout";
 
 /** What a user whose password is not of their own choosing meets before the console. */
-export function PendingPassword({ box, recovered }: { box: Api<"Box">; recovered: boolean }) {
+export function PendingPassword({ box, recovered }: { box: Api<"Identity">; recovered: boolean }) {
   const { t } = useWords();
   const enter = useEnter();
   const [old, setOld] = useState("");

@@ -11,7 +11,7 @@ import { normalClaimCode } from "./claim-code";
 import { EntryLayout } from "./layout";
 
 interface Props {
-  box: Api<"Box">;
+  box: Api<"Identity">;
   recovered: () => void;
   back: () => void;
 }
@@ -22,7 +22,7 @@ export function Recovery({ box, recovered, back }: Props) {
   const [code, setCode] = useState("");
   const [name, setName] = useState("");
   const reset = useMutation({
-    mutationFn: () => post<Api<"Recovered">>("/recovery", { claim_code: normalClaimCode(code), name: name.trim() }),
+    mutationFn: () => post<Api<"SessionView">>("/recovery", { claim_code: normalClaimCode(code), name: name.trim() }),
     onSuccess: async () => {
       recovered();
       await refreshSession();

@@ -11,11 +11,12 @@ import { TotpSetup } from "../../components/totp-setup";
 import { useWords } from "../../i18n";
 import { EntryLayout } from "./layout";
 
-type Stage = { at: "choose" } | { at: "totp" } | { at: "passkey" } | { at: "codes"; codes: string[] };
+type Stage = "choose" | "totp" | "passkey";
 
 interface StepsProps {
-  box: Api<"Box">;
-  done: () => void;
+  box: Api<"Identity">;
+  /** With the recovery codes that came with it, if any did. */
+  done: (codes: string[] | null) => void;
 }
 
 /** Chooses a second factor and sets it up. */
@@ -23,27 +24,26 @@ export function SecondFactorSteps({ box, done }: StepsProps) {
   const { t } = useWords();
   const hasPasskeys = box.passkeys && browserHasPasskeys();
   const [kind, setKind] = useState<"totp" | "passkey">(hasPasskeys ? "passkey" : "totp");
-  const [stage, setStage] = useState<Stage>({ at: "choose" });
+  const [stage, setStage] = useState<Stage>("choose");
   const back = () => {
-    setStage({ at: "choose" });
+    setStage("choose");
   };
-  if (stage.at === "totp") {
+  if (stage === "totp") return <TotpSetup back={back} confirmed={done} />;
+  if (stage === "passkey") {
     return (
-      <TotpSetup
+      <PasskeySetup
         back={back}
-        confirmed={(codes) => {
-          setStage({ at: "codes", codes });
+        done={() => {
+          done(null);
         }}
       />
     );
   }
-  if (stage.at === "codes") return <RecoveryCodes codes={stage.codes} done={done} />;
-  if (stage.at === "passkey") return <PasskeySetup done={done} back={back} />;
   return (
     <Form
       onSubmit={(event) => {
         event.preventDefault();
-        setStage({ at: kind });
+        setStage(kind);
       }}
     >
       <p>{t("factor.why")}</p>
@@ -115,11 +115,22 @@ function PasskeySetup({ done, back }: { done: () => void; back: () => void }) {
 }
 
 /** What a user without a second factor meets before the console. */
-export function PendingSecondFactor({ box }: { box: Api<"Box"> }) {
+export function PendingSecondFactor({ box }: { box: Api<"Identity"> }) {
   const { t } = useWords();
+  const [codes, setCodes] = useState<string[] | null>(null);
   return (
     <EntryLayout boxName={box.name} title={t("factor.title")}>
-      <SecondFactorSteps box={box} done={() => void refreshSession()} />
+      {codes === null ? (
+        <SecondFactorSteps
+          box={box}
+          done={(given) => {
+            if (given === null) void refreshSession();
+            else setCodes(given);
+          }}
+        />
+      ) : (
+        <RecoveryCodes codes={codes} done={() => void refreshSession()} />
+      )}
       <Button variant="link" isInline className="dolmen-aside" onClick={() => void logOut()}>
         {t("session.log_out")}
       </Button>

@@ -1,11 +1,13 @@
 import { Card, CardBody, CardTitle, FormGroup, Radio } from "@patternfly/react-core";
 import { useBox } from "../../api/queries";
 import { ThemeGroup } from "../../components/choices";
+import { Copyable } from "../../components/copyable";
 import { Fact, Facts } from "../../components/facts";
 import { QueryView } from "../../components/query-view";
 import { LANGUAGES, setLanguage, useWords } from "../../i18n";
+import { BoxSettings } from "./box-settings";
 
-/** What the box is called, and how this browser shows it. */
+/** The box, what it tells others, and how this browser shows it. */
 export function Settings() {
   const { t } = useWords();
   const box = useBox();
@@ -28,8 +30,28 @@ export function Settings() {
           </QueryView>
         </CardBody>
       </Card>
+      <BoxSettings />
+      <Metrics />
       <Appearance />
     </div>
+  );
+}
+
+/** Where Prometheus collects the box's numbers. */
+function Metrics() {
+  const { t } = useWords();
+  return (
+    <Card>
+      <CardTitle component="h2">{t("settings.metrics")}</CardTitle>
+      <CardBody>
+        <p className="dolmen-intro dolmen-gap">{t("settings.metrics_what")}</p>
+        <Facts>
+          <Fact term={t("common.address")}>
+            <Copyable value={`${window.location.origin}/metrics`} what={t("settings.metrics")} full />
+          </Fact>
+        </Facts>
+      </CardBody>
+    </Card>
   );
 }
 

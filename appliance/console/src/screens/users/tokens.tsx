@@ -16,7 +16,7 @@ import { RoleField } from "./role-field";
 
 const DAYS_DEFAULT = 90;
 const DAYS_MAX = 3_650;
-type Token = Api<"Token">;
+type Token = Api<"TokenView">;
 
 /** The programs that may use the interface. */
 export function Tokens() {
@@ -140,7 +140,7 @@ function AddToken({ told, close }: { told: (token: string) => void; close: () =>
       disabled={name.trim() === "" || !valid}
       close={close}
       act={async () => {
-        const { token } = await post<Api<"NewToken">>("/tokens", { name: name.trim(), role, days: Number(days) });
+        const { token } = await post<Api<"TokenMade">>("/tokens", { name: name.trim(), role, days: Number(days) });
         told(token);
         await client.invalidateQueries({ queryKey: ["tokens"] });
       }}

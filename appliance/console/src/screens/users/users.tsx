@@ -16,7 +16,7 @@ import { useWords } from "../../i18n";
 import { EnabledField } from "./enabled-field";
 import { RoleField } from "./role-field";
 
-type User = Api<"User">;
+type User = Api<"UserView">;
 type Act =
   { kind: "add" } | { kind: "edit"; user: User } | { kind: "reset"; user: User } | { kind: "remove"; user: User };
 
@@ -26,7 +26,7 @@ export function Users() {
   const { user: self } = useSession();
   const query = useQuery({ queryKey: ["users"], queryFn: ({ signal }) => get<User[]>("/users", signal) });
   const [act, setAct] = useState<Act | null>(null);
-  const [secret, setSecret] = useState<Api<"NewUser"> | null>(null);
+  const [secret, setSecret] = useState<Api<"UserMade"> | null>(null);
   return (
     <div className="dolmen-stack">
       <div>
@@ -132,7 +132,7 @@ function FactorsOf({ user }: { user: User }) {
 
 interface DialogProps {
   act: Act;
-  told: (secret: Api<"NewUser">) => void;
+  told: (secret: Api<"UserMade">) => void;
   close: () => void;
 }
 
@@ -155,7 +155,7 @@ function ActDialog({ act, told, close }: DialogProps) {
         disabled={name.trim() === ""}
         close={close}
         act={async () => {
-          told(await post<Api<"NewUser">>("/users", { name: name.trim(), role }));
+          told(await post<Api<"UserMade">>("/users", { name: name.trim(), role }));
           await done(t("users.added", { name: name.trim() }));
         }}
       >
@@ -190,9 +190,9 @@ function ActDialog({ act, told, close }: DialogProps) {
         confirm={t("users.reset")}
         close={close}
         act={async () => {
-          const answer = await request<Api<"UserWithPassword">>("PATCH", path, { body: { reset: true } });
+          const answer = await request<Api<"UserChanged">>("PATCH", path, { body: { reset: true } });
           const { one_time_password } = answer;
-          if (one_time_password !== undefined) told({ name: user.name, one_time_password });
+          if (one_time_password != null) told({ name: user.name, one_time_password });
           await done(t("users.saved", { name: user.name }));
         }}
       >

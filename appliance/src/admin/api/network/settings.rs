@@ -9,10 +9,17 @@ use utoipa::ToSchema;
 
 /// Name servers that are asked: more than these libc leaves out.
 const DNS_MAX: usize = 3;
+/// Time servers.
+const NTP_MAX: usize = 8;
 /// What the file begins with.
 const HEAD: &str = "# Written by the box's administration API; it is overwritten there.\n";
 /// Wired networks, as in the image's own file.
 const MATCH: &str = "[Match]\nType=ether\nKind=!*\n";
+/// What says that the network gives the address, as the image's own file does.
+const BY_THE_NETWORK: &str = "DHCP=yes\nIPv6AcceptRA=yes\nLinkLocalAddressing=yes\nLLDP=no\nMulticastDNS=no\n";
+/// What follows there; the network's own time servers are not asked.
+const BY_DHCP: &str = "\n[DHCPv4]\nClientIdentifier=mac\nUseHostname=no\nUseDomains=no\nUseNTP=no\n\n\
+                       [DHCPv6]\nUseHostname=no\nUseNTP=no\n";
 
 /// Where the box's address comes from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -43,6 +50,9 @@ pub(in crate::admin::api) struct NetworkConfig {
     /// Name servers, three at most; for `static` alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) dns: Vec<String>,
+    /// Time servers (NTP), eight at most, names or addresses; those that the network names where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) ntp: Vec<String>,
 }
 
 /// Why settings are refused.
@@ -84,11 +94,25 @@ pub(super) enum SettingsError {
     /// Too many.
     #[error("there are more than {DNS_MAX} name servers")]
     TooManyServers,
+    /// Neither a name nor an address.
+    #[error("the time server {0:?} is neither a host name nor an IP address")]
+    TimeServer(String),
+    /// Too many.
+    #[error("there are more than {NTP_MAX} time servers")]
+    TooManyTimeServers,
+}
+
+/// Settings that hold together, and say more than the network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Checked {
+    /// The box's address; none where the network gives one.
+    fixed: Option<Fixed>,
+    ntp: Vec<String>,
 }
 
 /// Settings of an address that hold together.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Fixed {
+struct Fixed {
     address: IpAddr,
     prefix: u8,
     gateway: Option<IpAddr>,
@@ -97,15 +121,53 @@ pub(super) struct Fixed {
 
 impl NetworkConfig {
     /// What to write; none where the network says everything.
-    pub(super) fn check(&self) -> Result<Option<Fixed>, SettingsError> {
+    pub(super) fn check(&self) -> Result<Option<Checked>, SettingsError> {
         let fixed = self.address.is_some() || self.gateway.is_some() || !self.dns.is_empty();
-        match self.mode {
-            AddressMode::Dhcp if fixed => Err(SettingsError::NotWithDhcp),
-            AddressMode::Dhcp => Ok(None),
+        let fixed = match self.mode {
+            AddressMode::Dhcp if fixed => return Err(SettingsError::NotWithDhcp),
+            AddressMode::Dhcp => None,
             AddressMode::Static => {
                 let address = self.address.as_deref().ok_or(SettingsError::NoAddress)?;
-                Fixed::parse(address, self.gateway.as_deref(), &self.dns).map(Some)
+                Some(Fixed::parse(address, self.gateway.as_deref(), &self.dns)?)
             }
+        };
+        if self.ntp.len() > NTP_MAX {
+            return Err(SettingsError::TooManyTimeServers);
+        }
+        if let Some(server) = self.ntp.iter().find(|server| !is_server(server)) {
+            return Err(SettingsError::TimeServer(server.clone()));
+        }
+        let says_more = fixed.is_some() || !self.ntp.is_empty();
+        Ok(says_more.then(|| Checked { fixed, ntp: self.ntp.clone() }))
+    }
+}
+
+/// Whether a server can be asked by this: an address that a machine can have, or a name (RFC 1123 §2.1).
+fn is_server(text: &str) -> bool {
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let is_name = || text.len() <= 253 && text.split('.').all(label) && text.parse::<Ipv4Addr>().is_err();
+    text.parse::<IpAddr>().map_or_else(|_| is_name(), is_host)
+}
+
+impl Checked {
+    /// The file, for the interface with this hardware address.
+    pub(super) fn render(&self, mac: &str) -> String {
+        let mut text = format!("{HEAD}{MATCH}MACAddress={mac}\n\n[Network]\n");
+        match &self.fixed {
+            Some(fixed) => text += &fixed.render(),
+            None => text += BY_THE_NETWORK,
+        }
+        text.extend(self.ntp.iter().map(|server| format!("NTP={server}\n")));
+        match &self.fixed {
+            Some(_) => text,
+            // Its own servers and no others.
+            None => text + BY_DHCP,
         }
     }
 }
@@ -137,10 +199,8 @@ impl Fixed {
         Ok(Self { address, prefix, gateway, dns })
     }
 
-    /// The file, for the interface with this hardware address.
-    pub(super) fn render(&self, mac: &str) -> String {
-        let mut text =
-            format!("{HEAD}{MATCH}MACAddress={mac}\n\n[Network]\nAddress={}/{}\n", self.address, self.prefix);
+    fn render(&self) -> String {
+        let mut text = format!("Address={}/{}\n", self.address, self.prefix);
         text.extend(self.gateway.iter().map(|gateway| format!("Gateway={gateway}\n")));
         text.extend(self.dns.iter().map(|server| format!("DNS={server}\n")));
         text + "DHCP=no\nIPv6AcceptRA=no\nLinkLocalAddressing=ipv6\nLLDP=no\nMulticastDNS=no\n"
@@ -159,12 +219,14 @@ pub(super) fn read(text: &str) -> Option<(String, NetworkConfig)> {
             .map(|(_, value)| value)
     };
     let mac = values("MACAddress").next()?.to_owned();
+    let address = values("Address").next().map(str::to_owned);
     let config = NetworkConfig {
-        mode: AddressMode::Static,
+        mode: if address.is_some() { AddressMode::Static } else { AddressMode::Dhcp },
         interface: None,
-        address: values("Address").next().map(str::to_owned),
+        address,
         gateway: values("Gateway").next().map(str::to_owned),
         dns: values("DNS").map(str::to_owned).collect(),
+        ntp: values("NTP").map(str::to_owned).collect(),
     };
     config.check().ok()?;
     Some((mac, config))
@@ -225,7 +287,12 @@ mod tests {
             address: Some(address.to_owned()),
             gateway: gateway.map(str::to_owned),
             dns: dns.iter().map(|server| (*server).to_owned()).collect(),
+            ntp: Vec::new(),
         }
+    }
+
+    fn with_ntp(config: NetworkConfig, servers: &[&str]) -> NetworkConfig {
+        NetworkConfig { ntp: servers.iter().map(|server| (*server).to_owned()).collect(), ..config }
     }
 
     #[test]
@@ -236,6 +303,8 @@ mod tests {
             config("10.0.0.0/31", Some("10.0.0.1"), &[]),
             config("2001:db8::5/64", Some("2001:db8::1"), &["2001:db8::53"]),
             config("2001:db8::5/64", Some("fe80::1"), &[]),
+            with_ntp(config("10.0.0.5/24", None, &[]), &["10.0.0.1", "time.example.org"]),
+            with_ntp(NetworkConfig::default(), &["2001:db8::123"]),
         ] {
             let text = config.check().unwrap().unwrap().render(MAC);
             assert_eq!(read(&text), Some((MAC.to_owned(), config)), "{text}");
@@ -280,6 +349,12 @@ mod tests {
             assert!(refused(config("10.0.0.5/24", None, &[server])).contains("name server"), "{server}");
         }
         assert_eq!(config("10.0.0.5/24", None, &["1.1.1.1"; 4]).check(), Err(SettingsError::TooManyServers));
+        for server in ["", "a b", "a\nDHCP=no", "-a", "a..b", "127.0.0.1", "0.0.0.0", "time.example.org:123", "ü"] {
+            let refused = refused(with_ntp(NetworkConfig::default(), &[server]));
+            assert!(refused.contains("time server"), "{server}: {refused}");
+        }
+        let many = with_ntp(NetworkConfig::default(), &["a"; 9]);
+        assert_eq!(many.check(), Err(SettingsError::TooManyTimeServers));
         let dhcp = NetworkConfig::default();
         assert_eq!(dhcp.check(), Ok(None));
         let both = NetworkConfig { gateway: Some("10.0.0.1".to_owned()), ..dhcp };

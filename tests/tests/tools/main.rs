@@ -1,17 +1,21 @@
-//! Stock Ethereum tools against a devnet, viem, ethers, cast and web3.py; and the box's page in a browser against another.
+//! Stock tools against a devnet: viem, ethers, cast and web3.py at its chain, and schemathesis at a box's own API; and
+//! the box's page in a browser against others.
 //!
 //! One test runs all files of a kind, one after the other: starting four boxes for each would take longer than most do.
+
+mod release;
 
 use std::{
     env,
     ffi::OsString,
     fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
-use dolmen_tests::{Devnet, dolmen, process};
+use dolmen_tests::{AddedBox, BoxInfo, Devnet, Joining, PATIENCE, dolmen, process, wait_for};
+use nix::sys::signal::Signal;
 
 /// Longest run of one file: a minute is usual for the longest but one, and machines differ.
 const FILE_WITHIN: Duration = Duration::from_secs(240);
@@ -30,12 +34,14 @@ const LINE_CHARS_MAX: usize = 400;
 fn stock_tools_work() {
     let e2e = e2e();
     let python = env::var_os("DOLMEN_PYTHON").map_or_else(|| cache().join("venv/bin/python"), PathBuf::from);
-    assert!(python.exists(), "Python with web3.py is missing ({}): run scripts/setup.sh test", python.display());
+    assert!(python.exists(), "Python with its packages is missing ({}): run scripts/setup.sh test", python.display());
     let mut commands: Vec<_> = node_files(&e2e, "").into_iter().map(node).collect();
-    let mut pytest = process::command(python);
-    pytest.args(["-m", "pytest", "-p", "no:cacheprovider", "-ra", "test_web3.py"]);
-    commands.push(("test_web3.py".into(), pytest));
-    run(&e2e, commands, FILE_WITHIN);
+    for file in ["test_web3.py", "api/test_description.py"] {
+        let mut pytest = process::command(&python);
+        pytest.args(["-m", "pytest", "-p", "no:cacheprovider", "-ra", file]);
+        commands.push((file.into(), pytest));
+    }
+    run(&e2e, &Devnet::start(), commands, FILE_WITHIN);
 }
 
 #[test]
@@ -44,7 +50,55 @@ fn the_page_works_in_a_browser() {
     let mut files = node_files(&e2e, "web");
     files.sort_by_key(|file| file == Path::new(OUTAGE));
     assert_eq!(files.last().map(PathBuf::as_path), Some(Path::new(OUTAGE)), "the file that stops a box runs last");
-    run(&e2e, files.into_iter().map(node).collect(), WEB_WITHIN);
+    let release = tempfile::tempdir().expect("a directory");
+    release::write_into(release.path());
+    let parts = files.into_iter().map(|file| {
+        let (file, mut command) = node(file);
+        command.env("DOLMEN_RELEASE", release.path());
+        (file, command)
+    });
+    run(&e2e, &Devnet::start(), parts.collect(), WEB_WITHIN);
+}
+
+#[test]
+fn boxes_are_let_in_on_the_page() {
+    let e2e = e2e();
+    let dir = tempfile::tempdir().expect("a directory");
+    let devnet = Devnet::start_zero_touch(dir.path(), 1, &[]);
+    let net = Joining::of(&devnet);
+    let mut founder = with_registrar(&net, &devnet.chain.boxes[0]);
+    let [declined, approved] = ["DEVNET-0002", "DEVNET-0003"];
+    let plugged_in = [declined, approved].map(|serial_number| {
+        let added = AddedBox::start(net.dir(), &["--wait"]);
+        let waits = || net.known("alpha", serial_number).filter(|one| one["standing"] == "waiting").map(drop);
+        wait_for("a box to wait for approval", PATIENCE, waits);
+        added
+    });
+    run(&e2e, &devnet, node_files(&e2e, "web/joining").into_iter().map(node).collect(), FILE_WITHIN);
+    assert_eq!(net.role(approved).as_deref(), Some("validator"));
+    assert_eq!(net.role(declined), None);
+    assert_eq!(net.known("alpha", declined).expect("it came")["standing"], "declined");
+    drop(plugged_in);
+    process::send(founder.id(), Signal::SIGTERM);
+    assert!(process::wait(&mut founder, PATIENCE).is_some());
+}
+
+/// Starts a box of a devnet again, whose page is told of a registrar.
+fn with_registrar(net: &Joining, own: &BoxInfo) -> Child {
+    let registrar = net.dir().join(Joining::registrar("alpha"));
+    let settings = fs::read_to_string(&own.config).expect("settings");
+    let told = settings.replacen("[admin]\n", &format!("[admin]\nregistrar = {registrar:?}\n"), 1);
+    assert_ne!(told, settings);
+    fs::write(&own.config, told).expect("settings");
+    let pid = own.pid.expect("it runs");
+    process::send(pid, Signal::SIGKILL);
+    wait_for("the box to end", PATIENCE, || (!process::is_running(pid)).then_some(()));
+    let log = fs::File::create(own.dir().join("again.log")).expect("a log");
+    let mut command = process::command(dolmen());
+    command.args(["run", "--config"]).arg(&own.config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+    let child = command.spawn().expect("dolmen starts");
+    wait_for("the box to answer", PATIENCE, || own.height());
+    child
 }
 
 fn e2e() -> PathBuf {
@@ -64,12 +118,12 @@ fn node(file: PathBuf) -> Part {
 }
 
 /// Runs one after the other against one devnet.
-fn run(e2e: &Path, parts: Vec<Part>, within: Duration) {
-    let devnet = Devnet::start();
+fn run(e2e: &Path, devnet: &Devnet, parts: Vec<Part>, within: Duration) {
     let mut failed = Vec::new();
     for (name, mut command) in parts {
         command.current_dir(e2e).env("DOLMEN_DEVNET", devnet.dir().join("devnet.json"));
         command.env("DOLMEN_BIN", dolmen()).env("NO_COLOR", "1").env("PYTHONDONTWRITEBYTECODE", "1");
+        command.env("DOLMEN_SHOTS", shots());
         let started = Instant::now();
         let ended = process::run_or_kill(&mut command, within);
         let passed = ended.status.success();
@@ -100,6 +154,12 @@ fn node_files(e2e: &Path, folder: &str) -> Vec<PathBuf> {
     files.sort();
     assert!(!files.is_empty(), "no *.test.mjs in {}", e2e.join(folder).display());
     files
+}
+
+/// Where the browser's pictures of the page are kept: beside the build output, unless DOLMEN_SHOTS says where.
+fn shots() -> PathBuf {
+    let beside = || Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("screenshots");
+    env::var_os("DOLMEN_SHOTS").map_or_else(beside, PathBuf::from)
 }
 
 /// Where `scripts/setup.sh` puts tools.
