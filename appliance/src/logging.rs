@@ -79,18 +79,9 @@ pub(crate) fn start(log: &Log, traces: &Traces, name: &str) -> Outlets {
         LogFormat::Text => out.boxed(),
         LogFormat::Json => out.json().flatten_event(true).boxed(),
     };
-    let shipping = log.syslog.as_ref().map(|server| syslog::start(server.clone(), name));
-    let (lines, sending) = match shipping {
-        Some(Ok(lines)) => (Some(lines), None),
-        Some(Err(error)) => (None, Some(error)),
-        None => (None, None),
-    };
-    let provider = traces.endpoint.as_ref().map(|collector| traces::start(collector, traces.ratio, name));
-    let (provider, tracing) = match provider {
-        Some(Ok(provider)) => (Some(provider), None),
-        Some(Err(error)) => (None, Some(error)),
-        None => (None, None),
-    };
+    let (lines, sending) = apart(log.syslog.as_ref().map(|server| syslog::start(server.clone(), name)));
+    let collector = traces.endpoint.as_ref();
+    let (provider, tracing) = apart(collector.map(|collector| traces::start(collector, traces.ratio, name)));
     let spans = provider.as_ref().map(traces::Provider::layer);
     let written = Keeper::new(lines).and_then(out).with_filter(filter);
     let started = tracing_subscriber::registry().with(written).with(spans).try_init();
@@ -105,6 +96,14 @@ pub(crate) fn start(log: &Log, traces: &Traces, name: &str) -> Outlets {
         tracing::error!(error = format!("{error:#}"), "no traces are sent");
     }
     Outlets { traces: provider }
+}
+
+/// What was started, or why it was not.
+fn apart<T>(started: Option<anyhow::Result<T>>) -> (Option<T>, Option<anyhow::Error>) {
+    match started.transpose() {
+        Ok(part) => (part, None),
+        Err(error) => (None, Some(error)),
+    }
 }
 
 /// Makes a panic a line of the log like the others, with the calls that led to it where `RUST_BACKTRACE` asks for them.

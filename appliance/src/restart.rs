@@ -2,7 +2,6 @@
 
 use std::{env, os::unix::process::CommandExt as _, process::Command, sync::Arc};
 
-use anyhow::Context as _;
 use tokio::sync::Notify;
 
 /// The program that runs, also where another file has its name by now.
@@ -42,9 +41,5 @@ pub(crate) fn begin_again() -> anyhow::Error {
         program.arg0(name);
     }
     let error = program.args(arguments).exec();
-    let started: anyhow::Result<()> = Err(error).context("the program cannot be started again; start the box by hand");
-    match started {
-        Err(error) => error,
-        Ok(()) => anyhow::anyhow!("the program was not started again"),
-    }
+    anyhow::Error::new(error).context("the program cannot be started again; start the box by hand")
 }

@@ -88,7 +88,7 @@ impl Tls {
 }
 
 /// SHA-256 of a certificate, as browsers show it.
-fn fingerprint(certificate: &[u8]) -> String {
+pub(super) fn fingerprint(certificate: &[u8]) -> String {
     sha256(certificate).map(|byte| format!("{byte:02X}")).join(":")
 }
 

@@ -8,7 +8,7 @@ use std::{
 use dolmen_consensus::Consensus;
 use dolmen_pool::Pool;
 use dolmen_store::Store;
-use dolmen_types::PublicKey;
+use dolmen_types::{PublicKey, certificate::quorum};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric as _},
@@ -60,8 +60,7 @@ impl Collector for ChainMetrics {
             ),
             ("epoch", "Epoch of the validators", None, large(record.epoch)),
             ("validators", "Boxes that vote in this epoch", None, number(voters)),
-            // n = 3f + 1 boxes agree by n - f.
-            ("quorum", "How many of them decide", None, number(voters - voters.saturating_sub(1) / 3)),
+            ("quorum", "How many of them decide", None, number(quorum(voters))),
             ("validator", "Whether this box is one of them", None, i64::from(is_voter)),
             (
                 "validators_connected",

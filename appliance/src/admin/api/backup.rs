@@ -161,12 +161,12 @@ fn parse(recipients: &[String]) -> Result<Recipients, Problem> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use dolmen_archive::{DataContent, DataFile};
 
     use super::*;
 
-    fn backup(number: u32, name: &str) -> Backup {
+    pub(in crate::admin::api) fn backup(number: u32, name: &str) -> Backup {
         let file =
             DataFile { content: DataContent::Blocks, name: name.to_owned(), bytes: 5, sha256: Default::default() };
         Backup {

@@ -74,32 +74,43 @@ pub(super) async fn put_backup_file(
         let detail = "another file of a backup is on its way to the box";
         Problem::new(StatusCode::CONFLICT, "upload-running", detail, "wait for it to end: they come one at a time")
     })?;
-    let (directory, present) = (api.home.backups(), backup::manifest(&api).await?);
+    let directory = api.home.backups();
     fs::create_dir_all(&directory).await.map_err(|error| disk(&directory, &error))?;
     if name == MANIFEST {
-        put_manifest(&api, &directory, present.as_ref(), body).await?;
+        put_manifest(&api, &directory, body).await?;
         return Ok(StatusCode::CREATED);
     }
     if !is_name(&name) {
         let next = "give it the name that it had on the box that made it, as its manifest.json has it";
         return Err(unfit(format!("{name:?} is no name of a file of a backup"), next));
     }
-    if present.is_some_and(|manifest| is_file_of(&manifest, &name)) {
-        return Err(exists(format!("the box has a backup with the file {name}")));
-    }
+    check_nobodys(&api, &name).await?;
     // The length is a hint that saves the way; the disk is looked at on it.
     let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     room(&directory, length.unwrap_or(0))?;
     let (path, part) = (directory.join(&name), directory.join(format!(".{name}.part")));
-    let stored = match store(&directory, &part, body).await {
-        Ok(()) => fs::rename(&part, &path).await.map_err(|error| disk(&path, &error)),
-        Err(problem) => Err(problem),
+    let stored = async {
+        store(&directory, &part, body).await?;
+        // A backup that was made meanwhile keeps its file.
+        check_nobodys(&api, &name).await?;
+        fs::rename(&part, &path).await.map_err(|error| disk(&path, &error))
     };
+    let stored = stored.await;
     if stored.is_err() {
         // What is left of it is overwritten by the next.
         let _ = fs::remove_file(&part).await;
     }
     stored.map(|()| StatusCode::CREATED)
+}
+
+/// Whether no backup of the box has a file of this name.
+async fn check_nobodys(api: &Api, name: &str) -> Result<(), Problem> {
+    match backup::manifest(api).await? {
+        Some(manifest) if is_file_of(&manifest, name) => {
+            Err(exists(format!("the box has a backup with the file {name}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 async fn store(directory: &Path, part: &Path, body: Content) -> Result<(), Problem> {
@@ -121,7 +132,7 @@ async fn store(directory: &Path, part: &Path, body: Content) -> Result<(), Probl
     file.sync_all().await.map_err(|error| disk(part, &error))
 }
 
-async fn put_manifest(api: &Api, directory: &Path, present: Option<&Manifest>, body: Content) -> Result<(), Problem> {
+async fn put_manifest(api: &Api, directory: &Path, body: Content) -> Result<(), Problem> {
     let bytes = silent_no_longer(axum::body::to_bytes(body, MANIFEST_BYTES_MAX)).await?;
     let next = "take it from the backup's directory, as it is";
     let bytes = bytes.map_err(|error| unfit(format!("the manifest does not come: {error}"), next))?;
@@ -130,7 +141,7 @@ async fn put_manifest(api: &Api, directory: &Path, present: Option<&Manifest>, b
         let detail = format!("it is of the chain with genesis {}, not of this box's", manifest.genesis_hash);
         return Err(unfit(detail, "take a backup of this box's chain"));
     }
-    if let Some(present) = present
+    if let Some(present) = backup::manifest(api).await?
         && !manifest.backups.starts_with(&present.backups)
     {
         return Err(exists("the box has backups that this manifest does not name".to_owned()));
@@ -207,24 +218,7 @@ fn disk(path: &Path, error: &std::io::Error) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use dolmen_archive::{Backup, BackupKind, DataContent, DataFile};
-
-    use super::*;
-
-    fn backup(number: u32, name: &str) -> Backup {
-        let file =
-            DataFile { content: DataContent::Blocks, name: name.to_owned(), bytes: 5, sha256: Default::default() };
-        Backup {
-            number,
-            kind: BackupKind::Full,
-            from: 1,
-            to: 9,
-            hash: Default::default(),
-            created: 1_790_000_000,
-            recipients: vec!["age1".to_owned()],
-            files: vec![file],
-        }
-    }
+    use super::{super::backup::tests::backup, *};
 
     #[test]
     fn only_files_of_backups_are_given_out() {

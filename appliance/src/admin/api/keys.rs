@@ -2,13 +2,13 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
 };
 
 use anyhow::Context as _;
 use axum::{Json, extract::State, http::StatusCode};
 use dolmen_access::Timestamp;
-use dolmen_hsm_api::{Algorithm, KeyUri, Residence, Signer};
+use dolmen_hsm_api::{Algorithm, KeyUri, Residence};
 use openssl::{
     asn1::Asn1TimeRef,
     x509::{X509, X509NameRef},
@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 
 use super::{Api, Home, body::Named, problem::Problem};
 use crate::{
-    admin::{Tls, status::KeyView},
+    admin::{Tls, status::KeyView, tls::fingerprint},
     config::BoxConfig,
     pledge::Report,
 };
@@ -123,7 +123,6 @@ pub(super) async fn keys(State(api): State<Api>) -> Result<Json<Vec<Key>>, Probl
 /// The page's, as DER.
 fn certificate_view(der: &[u8]) -> anyhow::Result<CertificateView> {
     let certificate = X509::from_der(der).context("the page's certificate")?;
-    let fingerprint = openssl::sha::sha256(der);
     Ok(CertificateView {
         subject: common_name(certificate.subject_name()),
         issuer: common_name(certificate.issuer_name()),
@@ -131,7 +130,7 @@ fn certificate_view(der: &[u8]) -> anyhow::Result<CertificateView> {
         not_after: seconds(certificate.not_after())?,
         // It holds for decades.
         standing: "good".to_owned(),
-        fingerprint: Some(fingerprint.map(|byte| format!("{byte:02X}")).join(":")),
+        fingerprint: Some(fingerprint(der)),
     })
 }
 
@@ -205,22 +204,22 @@ pub(super) async fn rotate_key(
     }
     let home = api.home.clone();
     let made = tokio::task::spawn_blocking(move || make(&home, used_for, &uri)).await;
-    let rotated = made.map_err(anyhow::Error::from).and_then(|made| made).map_err(|error| {
-        api.home.rotated.remove(used_for);
-        Problem::failed(&error)
-    })?;
-    api.home.rotated.has_certificate(used_for, rotated.fingerprint.as_ref());
+    let rotated = made.map_err(anyhow::Error::from).and_then(|made| made).map_err(|error| Problem::failed(&error))?;
     tracing::warn!(used_for, public_key = rotated.public_key, "a new key waits for the next start");
     Ok(Json(rotated))
 }
 
 fn make(home: &Home, used_for: &'static str, uri: &KeyUri) -> anyhow::Result<RotatedKey> {
     let keys = &home.around.keys;
-    let key: Arc<dyn Signer> = keys.store(uri)?.rotate(uri)?;
+    // From here on a second one would take the key away that is in use, whatever becomes of the certificate: the next
+    // start makes one where there is none.
+    let key =
+        keys.store(uri).and_then(|store| Ok(store.rotate(uri)?)).inspect_err(|_| home.rotated.remove(used_for))?;
     let BoxConfig { name, admin, .. } = &home.config;
     let directory = keys.dir();
     let certificate = || Tls::make_next(key.clone(), directory, name, admin.listen, &admin.hosts);
     let fingerprint = (used_for == TLS).then(certificate).transpose()?;
+    home.rotated.has_certificate(used_for, fingerprint.as_ref());
     let KeyView { uri, public_key, .. } = KeyView::new(used_for, &*key);
     Ok(RotatedKey { uri, public_key, fingerprint })
 }
