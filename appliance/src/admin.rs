@@ -88,6 +88,8 @@ impl Server {
     ) -> anyhow::Result<Self> {
         let directory = config::directory(&around.settings).to_owned();
         let directory = directory.as_path();
+        // Who finds the port open finds the token, too.
+        let token = local_token::open_or_make(directory)?;
         let listen = config.admin.listen;
         let listener = bind(listen, "admin.listen").await?;
         let address = listener.local_addr().context("the listening socket has no address")?;
@@ -95,7 +97,7 @@ impl Server {
         let tls = keys.tls.1.acceptor.clone();
         let access = open_access(config, address.port(), directory)?;
         let page = Arc::new(Page::new(config, genesis, node, keys, provisioning, engine, stop_seen.clone())?);
-        let api = api::router(page.clone(), access, &local_token::open_or_make(directory)?, Home::of(config, around))?;
+        let api = api::router(page.clone(), access, &token, Home::of(config, around))?;
         let router = guard(router(page).merge(api), &config.admin.hosts);
         let mut tasks = JoinSet::new();
         if let Some(listen) = config.admin.http {
