@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { assertClean, facts, field, launch, look, open, picture, rows } from "./lib.mjs";
+import { press } from "./keyboard.mjs";
 import { call, enter } from "./users.mjs";
 
 /** Some ten seconds of one core, and more where others use it. */
@@ -30,7 +31,7 @@ test("the benchmark runs from the page, and its figures stand in a plot and a ta
 
   const started = Date.now();
   const begun = page.waitForResponse((answer) => answer.url().endsWith("/acceleration/benchmark"));
-  await page.getByRole("button", { name: "Run the benchmark", exact: true }).click();
+  await press(page.getByRole("button", { name: "Run the benchmark", exact: true }));
   const { job } = await (await begun).json();
   await page.getByRole("progressbar").waitFor();
   const bars = page.locator(".dolmen-chart svg path[role=presentation]");
@@ -61,7 +62,7 @@ test("the benchmark runs from the page, and its figures stand in a plot and a ta
   assert.ok(Math.abs(highest / next / (most / second) - 1) < 0.02, `${highest} : ${next} and ${most} : ${second}`);
   await page.locator(".dolmen-chart").evaluate((chart) => chart.scrollIntoView());
   await picture(page, "benchmark");
-  await field(page, "Batch size").selectOption(String(batches[0]));
+  await press(field(page, "Batch size"), "Home");
   assert.deepEqual(await rows(page, "Benchmark"), inTable(of(batches[0])));
   await assertClean(opened);
 });

@@ -9,6 +9,7 @@ import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import { devnet, height, rpc, until } from "../lib/devnet.mjs";
 import { assertClean, field, launch, notice, open, picture, rows, whole } from "./lib.mjs";
+import { press, type } from "./keyboard.mjs";
 import { call, enter } from "./users.mjs";
 
 const { DOLMEN_BIN: program } = process.env;
@@ -27,7 +28,7 @@ async function fetchFiles(page, names, folder) {
   for (const name of names) {
     const [download] = await Promise.all([
       page.waitForEvent("download"),
-      page.getByRole("link", { name, exact: true }).click(),
+      press(page.getByRole("link", { name, exact: true })),
     ]);
     assert.equal(download.suggestedFilename(), name);
     await download.saveAs(join(folder, name));
@@ -61,7 +62,7 @@ test("a full backup and one since, made and fetched on the page, are the box's c
   /** Presses the button; the new copy as the page and the box's API have it, the page's files fetched and restored. */
   const backUp = async (name) => {
     const earlier = (await call(context, 0, "GET", "/backups")).body.backups.length;
-    await page.getByRole("button", { name: "Back up now", exact: true }).click();
+    await press(page.getByRole("button", { name: "Back up now", exact: true }));
     await notice(page, "The backup is done");
     await until("the new copy in the list", async () => (await rows(page, "Copies")).length === earlier + 1);
     const [shown] = await rows(page, "Copies");
@@ -75,17 +76,17 @@ test("a full backup and one since, made and fetched on the page, are the box's c
     return { copy, shown };
   };
 
-  await field(page, "Recipients").fill("age1nobody");
-  await page.getByRole("button", { name: "Back up now", exact: true }).click();
+  await type(field(page, "Recipients"), "age1nobody");
+  await press(page.getByRole("button", { name: "Back up now", exact: true }));
   await page.getByRole("alert").getByText("age1nobody").waitFor();
-  await field(page, "Recipients").fill(RECIPIENT);
-  await page.getByLabel("Back up everything", { exact: true }).check();
+  await type(field(page, "Recipients"), RECIPIENT);
+  await press(page.getByLabel("Back up everything", { exact: true }), "Space");
   const full = await backUp("full");
   assert.deepEqual([full.shown.Kind, full.copy.from, full.copy.files.length], ["Full", 1, 2]);
 
   await until("blocks that are not in it", async () => (await height(0)) > full.copy.to + 2);
   // For the same recipients, where one names none.
-  await field(page, "Recipients").fill("");
+  await type(field(page, "Recipients"), "");
   const since = await backUp("since");
   assert.deepEqual([since.shown.Kind, since.copy.from], ["Incremental", full.copy.to + 1]);
   await picture(page, "backups");

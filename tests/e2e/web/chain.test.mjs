@@ -9,6 +9,7 @@ import { privateKeyToAccount } from "viem/accounts";
 import { contracts } from "../contracts/compile.mjs";
 import { account, box, chainId, rpc, until } from "../lib/devnet.mjs";
 import { above, assertClean, facts, heading, launch, live, look, open, origin, picture, rows, whole } from "./lib.mjs";
+import { press, type } from "./keyboard.mjs";
 import { enter } from "./users.mjs";
 
 const PEERS = 3;
@@ -185,8 +186,8 @@ test("a transaction is found by its hash, and it, its block and its accounts are
 test("what is not on the chain, or nothing that can be looked for, is said with the next step", async (t) => {
   const { page } = await inside(t, "/blocks", (page) => page.getByRole("search").waitFor());
   for (const [text, words] of [[`0x${"ab".repeat(32)}`, "Not found on this chain"], ["?", "This is no height"]]) {
-    await page.getByRole("searchbox").fill(text);
-    await page.getByRole("button", { name: "Find", exact: true }).click();
+    await type(page.getByRole("searchbox"), text);
+    await press(page.getByRole("button", { name: "Find", exact: true }));
     await page.getByRole("alert").getByText(words).first().waitFor();
   }
 });
@@ -206,15 +207,15 @@ test("a contract is read by its ABI, and its events are listed", async (t) => {
   await giveAbi(page, contracts().Token.abi);
   const ask = async (signature, ...args) => {
     const section = page.locator(".dolmen-function").filter({ hasText: signature });
-    await section.getByRole("button", { name: signature }).click();
-    for (const [index, value] of args.entries()) await section.locator("input").nth(index).fill(value);
-    await section.locator("button[type=submit]").click();
+    await press(section.getByRole("button", { name: signature }));
+    for (const [index, value] of args.entries()) await type(section.locator("input").nth(index), value);
+    await press(section.locator("button[type=submit]"));
     return section.locator("pre").textContent();
   };
   assert.equal(await ask("totalSupply()"), String(SUPPLY));
   assert.equal(await ask("name()"), "Console Token");
   assert.equal(await ask("balanceOf(address)", STRANGER), String(SENT));
-  await page.getByRole("tab", { name: "Events", exact: true }).click();
+  await press(page.getByRole("tab", { name: "Events", exact: true }));
   await grid(page, "Events").waitFor();
   const [newest, mint] = await rows(page, "Events");
   assert.deepEqual([newest.Name, mint.Name], ["Transfer", "Transfer"]);
@@ -232,7 +233,7 @@ test("what somebody wrote onto the chain is shown as text", async (t) => {
   const opened = await inside(t, `/accounts/${probe}`, contractShown);
   const { page } = opened;
   await giveAbi(page, Probe.abi);
-  await page.getByRole("tab", { name: "Events", exact: true }).click();
+  await press(page.getByRole("tab", { name: "Events", exact: true }));
   await page.getByText(MARKUP).waitFor();
   assert.equal(await page.locator("#main img").count(), 0);
   await assertClean(opened);

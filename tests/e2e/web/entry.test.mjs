@@ -2,8 +2,9 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { box, until } from "../lib/devnet.mjs";
+import { box } from "../lib/devnet.mjs";
 import { assertClean, field, heading, launch, live, look, open, origin, picture, submit } from "./lib.mjs";
+import { goTo, press, type } from "./keyboard.mjs";
 import { addAuthenticator, call, claimCode, enter, keep, logIn, nextCode, OFFICER } from "./users.mjs";
 
 /** Boxes that these tests claim; a later run finds them claimed. */
@@ -21,9 +22,11 @@ const cookieOf = async (context) => (await context.cookies()).find(({ name }) =>
 const isClaimed = async (page) => page.evaluate(async () => (await (await fetch("/api/v1/box")).json()).claimed);
 const menu = (page) => page.getByRole("navigation", { name: "Main menu", exact: true });
 
+/** By the keyboard. */
 async function logOut(page, name) {
-  await page.getByRole("button", { name: `${name}, Security officer`, exact: true }).click();
-  await page.getByRole("menuitem", { name: "Log out", exact: true }).click();
+  await press(page.getByRole("button", { name: `${name}, Security officer`, exact: true }));
+  await goTo(page.getByRole("menuitem", { name: "Log out", exact: true }), "ArrowDown");
+  await page.keyboard.press("Enter");
   await heading(page, "Log in");
 }
 
@@ -83,55 +86,36 @@ test("the first run leads from the claim code to the dashboard", async (t) => {
   await assertClean(opened, [REFUSED_CLAIM]);
 });
 
-/** Presses Tab until an element has the focus. */
-async function tabTo(page, element) {
-  await element.waitFor();
-  const pressed = await until("the focus on what comes next", async () => {
-    if (await element.evaluate((one) => one === document.activeElement)) return true;
-    await page.keyboard.press("Tab");
-    return null;
-  });
-  assert.ok(pressed);
-}
-
-async function type(page, label, text) {
-  await tabTo(page, field(page, label));
-  await page.keyboard.type(text);
-}
-
 test("the first run needs no more than a keyboard", async (t) => {
   const opened = await open(t, browser, BY_KEYBOARD);
   const { page, goto } = opened;
   await goto("/");
   if (await isClaimed(page)) return t.skip("the box was claimed by a run before");
-  const press = async (button, key = "Enter") => {
-    await tabTo(page, page.getByRole("button", { name: button, exact: true }));
-    await page.keyboard.press(key);
-  };
+  const pressButton = (name) => press(page.getByRole("button", { name, exact: true }));
+  const typeInto = (label, text) => type(field(page, label), text);
   await heading(page, "Choose a language");
-  await press("Continue");
-  await type(page, "Claim code", claimCode(BY_KEYBOARD));
+  await pressButton("Continue");
+  await typeInto("Claim code", claimCode(BY_KEYBOARD));
   await page.keyboard.press("Enter");
   await heading(page, "Create the first administrator");
-  await type(page, "User name", OFFICER.name);
-  await type(page, "New password", OFFICER.password);
-  await type(page, "New password again", OFFICER.password);
+  await typeInto("User name", OFFICER.name);
+  await typeInto("New password", OFFICER.password);
+  await typeInto("New password again", OFFICER.password);
   await page.keyboard.press("Enter");
   await heading(page, "Add a second factor");
-  await press("Continue");
+  await pressButton("Continue");
   const user = { ...OFFICER, secret: await page.locator("main .dolmen-code-full").textContent() };
-  await type(page, "Code from the app", await nextCode(user));
+  await typeInto("Code from the app", await nextCode(user));
   await page.keyboard.press("Enter");
-  await tabTo(page, page.getByLabel("I have stored the recovery codes"));
-  await page.keyboard.press("Space");
-  await press("Continue");
+  await press(page.getByLabel("I have stored the recovery codes"), "Space");
+  await pressButton("Continue");
   keep(BY_KEYBOARD, user);
   await heading(page, "Name the box");
-  await press("Continue");
+  await pressButton("Continue");
   await heading(page, "Where the box belongs");
-  await press("Continue");
+  await pressButton("Continue");
   await heading(page, "The box is yours");
-  await press("Open the console");
+  await pressButton("Open the console");
   await live(page);
   await assertClean(opened);
 });

@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { box } from "../lib/devnet.mjs";
 import { assertClean, field, heading, launch, live, open, picture, rows } from "./lib.mjs";
+import { press, type } from "./keyboard.mjs";
 import { call, enter, nextCode } from "./users.mjs";
 
 const PASSWORD = "nine patient lighthouses";
@@ -59,9 +60,9 @@ test("a passkey is registered, logs in without a password, and no more once it i
   await page.getByText("No passkeys", { exact: true }).waitFor();
   const dialog = page.getByRole("dialog");
   const add = { name: "Add passkey", exact: true };
-  await page.getByRole("button", add).click();
-  await field(dialog, "Name of the passkey").fill(PASSKEY);
-  await dialog.getByRole("button", add).click();
+  await press(page.getByRole("button", add));
+  await type(field(dialog, "Name of the passkey"), PASSKEY);
+  await press(dialog.getByRole("button", add));
   await dialog.waitFor({ state: "detached" });
   const [{ Passkey, "Last used": before }] = await rows(page, "Passkeys");
   assert.deepEqual([Passkey, before], [PASSKEY, "–"]);
@@ -77,7 +78,7 @@ test("a passkey is registered, logs in without a password, and no more once it i
   const logIn = page.getByRole("button", { name: "Log in with a passkey", exact: true });
   await logOut();
   // Nobody typed a name: the device knows whose key it is.
-  await logIn.click();
+  await press(logIn);
   await heading(page, "My account");
   const [{ "Last used": used }] = await rows(page, "Passkeys");
   assert.notEqual(used, "–");

@@ -1,10 +1,11 @@
 // What is set on the page for a box's next start, and the restart that brings it about: its name, the key of the page, and
-// the chain of a backup.
+// the chain of a backup. All by the keyboard.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { height, until } from "../lib/devnet.mjs";
 import { assertClean, field, forgiveRestart, heading, launch, notice, open, picture } from "./lib.mjs";
+import { press, type } from "./keyboard.mjs";
 import { call, enter, keep, logIn } from "./users.mjs";
 
 /** A key of the age library's own tests. */
@@ -26,19 +27,19 @@ test("name, key and restored chain wait for the next start, and hold after the p
   const csrf = (await call(context, BOX, "GET", "/session")).body.csrf_token;
 
   await goto("/users");
-  await page.getByRole("tab", { name: "Settings", exact: true }).click();
-  await field(page, "Syslog server").fill("log.example:514");
-  await field(page, "Name").fill(NAME);
-  await page.getByRole("button", { name: "Save", exact: true }).click();
+  await press(page.getByRole("tab", { name: "Settings", exact: true }));
+  await type(field(page, "Syslog server"), "log.example:514");
+  await type(field(page, "Name"), NAME);
+  await press(page.getByRole("button", { name: "Save", exact: true }));
   await page.getByText("Write it like udp://log.example:514").waitFor();
-  await field(page, "Syslog server").fill("");
-  await page.getByRole("button", { name: "Save", exact: true }).click();
+  await type(field(page, "Syslog server"), "");
+  await press(page.getByRole("button", { name: "Save", exact: true }));
   await notice(page, "The settings were saved");
   await page.getByText("The settings wait for the next start").first().waitFor();
 
   await goto("/keys");
-  await page.getByRole("button", { name: "Rotate: TLS of this console", exact: true }).click();
-  await dialog(page).getByRole("button", { name: "Rotate", exact: true }).click();
+  await press(page.getByRole("button", { name: "Rotate: TLS of this console", exact: true }));
+  await press(dialog(page).getByRole("button", { name: "Rotate", exact: true }));
   await notice(page, "A new key waits for the next start");
   const shown = await page.getByText(/(?:[0-9A-F]{2}:){31}[0-9A-F]{2}/).first().textContent();
   const [fingerprint] = shown.match(/(?:[0-9A-F]{2}:){31}[0-9A-F]{2}/);
@@ -48,18 +49,18 @@ test("name, key and restored chain wait for the next start, and hold after the p
   assert.equal(made.status, 202, JSON.stringify(made.body));
   await until("the backup", async () => (await call(context, BOX, "GET", `/jobs/${made.body.job}`)).body.state === "done");
   await goto("/backup");
-  await page.getByRole("button", { name: "Restore", exact: true }).click();
-  await field(page, "Secret key \\(age\\)").fill("AGE-SECRET-KEY-1");
+  await press(page.getByRole("button", { name: "Restore", exact: true }));
+  await type(field(page, "Secret key \\(age\\)"), "AGE-SECRET-KEY-1");
   await dialog(page).getByText("It begins with AGE-SECRET-KEY-1").waitFor();
-  await field(page, "Secret key \\(age\\)").fill(IDENTITY);
-  await dialog(page).getByRole("button", { name: "Restore", exact: true }).click();
+  await type(field(page, "Secret key \\(age\\)"), IDENTITY);
+  await press(dialog(page).getByRole("button", { name: "Restore", exact: true }));
   await page.getByText("A restored chain waits for the next start").first().waitFor();
   await picture(page, "restored-waits");
   const { restored } = (await call(context, BOX, "GET", "/backups")).body;
 
-  await page.getByRole("button", { name: "Restart the box", exact: true }).click();
+  await press(page.getByRole("button", { name: "Restart the box", exact: true }));
   await dialog(page).getByText(fingerprint).waitFor();
-  await dialog(page).getByRole("button", { name: "Restart the box", exact: true }).click();
+  await press(dialog(page).getByRole("button", { name: "Restart the box", exact: true }));
   await dialog(page).getByText("The box restarts").first().waitFor();
   // Sessions end with the box.
   await heading(page, "Log in");

@@ -1,10 +1,11 @@
 // Every screen of the console in both languages, at two widths, light and dark: no error, no request elsewhere, nothing
-// wider than the window, nothing that axe calls serious. And what the first screen weighs.
+// wider than the window, nothing that axe calls serious, nothing that needs a mouse. And what the first screen weighs.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { account, box, rpc, until } from "../lib/devnet.mjs";
 import { assertClean, axe, heading, launch, live, look, open, origin, overflows, picture, submit } from "./lib.mjs";
+import { beyondKeyboard } from "./keyboard.mjs";
 import { call, enter } from "./users.mjs";
 
 const WEIGHT_MAX = 1.5e6;
@@ -97,6 +98,7 @@ for (const variant of VARIANTS) {
         assert.equal(await page.evaluate(() => document.documentElement.lang), language);
       }
       const found = [...(await faultsOf(page)), ...faults.splice(0)];
+      if (variant === VARIANTS[0]) found.push(...(await beyondKeyboard(page)));
       const needs = NEEDS[path];
       if (needs && (await call(context, 0, "GET", needs)).status === 404) {
         const said = await page.getByText(ABSENT[variant.language]).count();
@@ -114,6 +116,7 @@ for (const variant of VARIANTS) {
     const wrong = {};
     const check = async ({ page, faults }, name) => {
       const found = [...(await faultsOf(page)), ...faults.splice(0)];
+      if (variant === VARIANTS[0]) found.push(...(await beyondKeyboard(page)));
       if (found.length > 0) wrong[name] = found;
       await picture(page, `${name}-${labelOf(variant)}`);
     };

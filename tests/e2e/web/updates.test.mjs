@@ -8,6 +8,7 @@ import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { box, until } from "../lib/devnet.mjs";
 import { assertClean, facts, forgiveRestart, heading, launch, notice, open, picture } from "./lib.mjs";
+import { press } from "./keyboard.mjs";
 import { call, enter, keep, logIn } from "./users.mjs";
 
 const RELEASE = process.env.DOLMEN_RELEASE;
@@ -61,14 +62,18 @@ test("a bundle is checked, taken in once and left to the system, whose slots sho
   keep(BOX, { ...officer, cookies: await context.cookies() });
   assert.equal((await facts(page))["Other slot"], "Empty");
 
-  const choose = (name) => page.locator("input[type=file]").setInputFiles(join(RELEASE, name));
+  const choose = async (name) => {
+    const chooser = page.waitForEvent("filechooser");
+    await press(page.getByRole("button", { name: "Choose a file", exact: true }));
+    await (await chooser).setFiles(join(RELEASE, name));
+  };
   const take = page.getByRole("button", { name: "Update", exact: true });
   await choose("damaged.bundle");
-  await take.click();
+  await press(take);
   await page.getByRole("alert").getByText("bundle").first().waitFor();
   assert.equal(existsSync(join(spool, "incoming.bundle")), false, "the system gets nothing that is damaged");
   await choose("good.bundle");
-  await take.click();
+  await press(take);
   await notice(page, `.*${NEW}.*`);
   assert.deepEqual(await readFile(join(spool, "incoming.bundle")), readFileSync(join(RELEASE, "good.bundle")));
   await picture(page, "update-waits");
@@ -79,8 +84,8 @@ test("a bundle is checked, taken in once and left to the system, whose slots sho
   await until("the trial on the page", async () => (await facts(page)).Running?.startsWith(`${NEW} (`));
   await say({ ...SLOTS, running: NEW, other: "9.0.0" });
   await until("the blessing on the page", async () => (await facts(page)).Running === NEW);
-  await page.getByRole("button", { name: "Go back", exact: true }).click();
-  await page.getByRole("dialog").getByRole("button", { name: "Go back", exact: true }).click();
+  await press(page.getByRole("button", { name: "Go back", exact: true }));
+  await press(page.getByRole("dialog").getByRole("button", { name: "Go back", exact: true }));
   await until("the wish to go back", () => existsSync(join(spool, "rollback")));
   forgiveRestart(opened);
   await assertClean(opened, ["404 GET /api/v1/update", "422 POST /api/v1/update"]);

@@ -5,6 +5,7 @@ import { randomBytes } from "node:crypto";
 import { after, before, test } from "node:test";
 import { until } from "../lib/devnet.mjs";
 import { assertClean, field, heading, launch, live, notice, open, picture, rows, submit } from "./lib.mjs";
+import { press, type } from "./keyboard.mjs";
 import { addAuthenticator, call, enter, logIn } from "./users.mjs";
 
 const MARKUP = "<img src=x onerror=alert(1)>";
@@ -21,12 +22,12 @@ async function officer(t, path) {
   return opened;
 }
 
-/** Adds a user in the dialog; returns the one-time password that it shows. */
+/** Adds a user in the dialog, by the keyboard; returns the one-time password that it shows. */
 async function addUser(page, name) {
-  await page.getByRole("button", { name: "Add user", exact: true }).click();
+  await press(page.getByRole("button", { name: "Add user", exact: true }));
   const dialog = page.getByRole("dialog");
-  await field(dialog, "User name").fill(name);
-  await dialog.getByRole("button", { name: "Add user", exact: true }).click();
+  await type(field(dialog, "User name"), name);
+  await press(dialog.getByRole("button", { name: "Add user", exact: true }));
   return dialog.locator(".dolmen-code-full").textContent();
 }
 
@@ -35,7 +36,7 @@ test("a viewer chooses a password and a second factor, and sees and may what a v
   const of = await officer(t, "/users");
   const oneTime = await addUser(of.page, name);
   await picture(of.page, "one-time-password");
-  await of.page.getByRole("button", { name: "I have stored it", exact: true }).click();
+  await press(of.page.getByRole("button", { name: "I have stored it", exact: true }));
   const listed = () => rows(of.page, "Users").then((all) => all.find((row) => row["User name"] === name));
   await until("the new user in the list", async () => (await listed())?.Role === "Viewer");
 
@@ -87,15 +88,15 @@ test("a viewer chooses a password and a second factor, and sees and may what a v
   ]);
 
   // Who is kept out is out at once, also where his page is open.
-  await of.page.getByRole("button", { name: `Edit: ${name}`, exact: true }).click();
+  await press(of.page.getByRole("button", { name: `Edit: ${name}`, exact: true }));
   const dialog = of.page.getByRole("dialog");
-  await dialog.locator("label").filter({ hasText: "May log in" }).click();
-  await dialog.getByRole("button", { name: "Save", exact: true }).click();
+  await press(dialog.getByLabel("May log in"), "Space");
+  await press(dialog.getByRole("button", { name: "Save", exact: true }));
   await dialog.waitFor({ state: "detached" });
   await until("the user who is disabled", async () => (await listed()).State === "Disabled");
   await heading(page, "Log in");
-  await of.page.getByRole("button", { name: `Remove: ${name}`, exact: true }).click();
-  await of.page.getByRole("dialog").getByRole("button", { name: "Remove", exact: true }).click();
+  await press(of.page.getByRole("button", { name: `Remove: ${name}`, exact: true }));
+  await press(dialog.getByRole("button", { name: "Remove", exact: true }));
   await until("the end of the row", async () => (await listed()) === undefined);
   await assertClean(of);
 });
@@ -148,9 +149,9 @@ test("an API token is shown once, looks as its role may, and ends", async (t) =>
   const name = `monitor-${randomBytes(3).toString("hex")}`;
   const opened = await officer(t, "/users?tab=tokens");
   const { page } = opened;
-  await page.getByRole("button", { name: "Add token", exact: true }).click();
-  await field(page.getByRole("dialog"), "Name").fill(name);
-  await page.getByRole("dialog").locator("button[type=submit]").click();
+  await press(page.getByRole("button", { name: "Add token", exact: true }));
+  await type(field(page.getByRole("dialog"), "Name"), name);
+  await press(page.getByRole("dialog").locator("button[type=submit]"));
   const token = await page.getByRole("dialog").locator(".dolmen-code-full").textContent();
   assert.match(token, /^dolmen_/);
   const program = await open(t, browser, 0);
@@ -158,9 +159,9 @@ test("an API token is shown once, looks as its role may, and ends", async (t) =>
   assert.equal((await call(program.context, 0, "GET", "/status", { headers })).status, 200);
   assert.equal((await call(program.context, 0, "GET", "/users", { headers })).body.code, "role-too-low");
   assert.equal((await call(program.context, 0, "GET", "/session", { headers })).body.code, "session-needed");
-  await page.getByRole("button", { name: "I have stored it", exact: true }).click();
-  await page.getByRole("button", { name: new RegExp(`: ${name}$`) }).click();
-  await page.getByRole("dialog").locator("button[type=submit]").click();
+  await press(page.getByRole("button", { name: "I have stored it", exact: true }));
+  await press(page.getByRole("button", { name: new RegExp(`: ${name}$`) }));
+  await press(page.getByRole("dialog").locator("button[type=submit]"));
   await page.getByRole("dialog").waitFor({ state: "detached" });
   assert.equal((await call(program.context, 0, "GET", "/status", { headers })).body.code, "no-token");
   await assertClean(opened);

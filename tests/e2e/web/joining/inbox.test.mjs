@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto";
 import { after, before, test } from "node:test";
 import { until } from "../../lib/devnet.mjs";
 import { assertClean, field, launch, notice, open, picture, rows } from "../lib.mjs";
+import * as keyboard from "../keyboard.mjs";
 import { call, enter } from "../users.mjs";
 
 const REASON = "not ours";
@@ -37,7 +38,7 @@ test("a box that waits is let in on the page and votes, another one is not, and 
   const factsOf = (serial) => card(serial).locator(".dolmen-facts > div").evaluateAll((all) => Object.fromEntries(
     all.map((one) => [one.querySelector("dt").textContent.trim(), one.querySelector("dd").textContent.trim()]),
   ));
-  const press = (scope, name) => scope.getByRole("button", { name, exact: true }).click();
+  const press = (scope, name) => keyboard.press(scope.getByRole("button", { name, exact: true }));
   for (const serial of [good, bad]) {
     await card(serial).waitFor();
     assert.equal((await factsOf(serial)).Standing, "Waits", serial);
@@ -59,7 +60,7 @@ test("a box that waits is let in on the page and votes, another one is not, and 
   const dialog = page.getByRole("dialog");
   await press(card(bad), "Decline");
   assert.ok(await dialog.getByRole("button", { name: "Decline", exact: true }).isDisabled(), "not without a reason");
-  await field(dialog, "Reason").fill(REASON);
+  await keyboard.type(field(dialog, "Reason"), REASON);
   await press(dialog, "Decline");
   await notice(page, `${bad} was declined`);
   await press(card(good), "Approve");
