@@ -15,6 +15,9 @@ export default defineConfig({
       output: {
         codeSplitting: {
           groups: [
+            // What asks for all the rest, and waits for none of it.
+            { name: "early", test: /src\/(api\/(client|problem)|i18n\/language)\.ts/, priority: 4 },
+            { name: "shared", test: /src\/(api|components|i18n)\/|src\/(app|format|theme)\./, minShareCount: 3 },
             // What every screen needs is one file, not forty: a box has few connections.
             {
               name: "base",

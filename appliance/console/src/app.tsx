@@ -1,22 +1,28 @@
 import { Bullseye, Button, Spinner } from "@patternfly/react-core";
-import { lazy, Suspense, useEffect, useState } from "react";
-import { useBox } from "./api/queries";
-import { useSessionQuery } from "./api/session";
+import { useQuery } from "@tanstack/react-query";
+import { Suspense, useEffect, useState } from "react";
+import { boxQuery } from "./api/queries";
+import { queryClient, sessionQuery } from "./api/session";
 import { Boundary } from "./components/boundary";
+import { loadable } from "./components/loadable";
 import { ProblemAlert } from "./components/problem-alert";
 import { languageChosen, setLanguage, useWords } from "./i18n";
+import { preload } from "./routes";
 import { EntryLayout } from "./screens/entry/layout";
 import { Login } from "./screens/entry/login";
 
-const Wizard = lazy(() => import("./screens/entry/wizard").then(({ Wizard }) => ({ default: Wizard })));
-const Recovery = lazy(() => import("./screens/entry/recovery").then(({ Recovery }) => ({ default: Recovery })));
-const PendingPassword = lazy(() =>
-  import("./screens/entry/password").then(({ PendingPassword }) => ({ default: PendingPassword })),
-);
-const PendingSecondFactor = lazy(() =>
-  import("./screens/entry/second-factor").then(({ PendingSecondFactor }) => ({ default: PendingSecondFactor })),
-);
-const Shell = lazy(() => import("./shell").then(({ Shell }) => ({ default: Shell })));
+const Wizard = loadable(() => import("./screens/entry/wizard").then(({ Wizard }) => Wizard));
+const Recovery = loadable(() => import("./screens/entry/recovery").then(({ Recovery }) => Recovery));
+const PendingPassword = loadable(() => import("./screens/entry/password").then((m) => m.PendingPassword));
+const PendingSecondFactor = loadable(() => import("./screens/entry/second-factor").then((m) => m.PendingSecondFactor));
+const Shell = loadable(() => import("./shell").then(({ Shell }) => Shell));
+
+/** Comes back once all is here that the first screen takes. */
+export async function firstScreen(): Promise<void> {
+  const [box, session] = await Promise.all([queryClient.query(boxQuery), queryClient.query(sessionQuery)]);
+  if (!box.claimed) await Wizard.load();
+  else if (session?.pending === null) await Promise.all([Shell.load(), preload(window.location.pathname)]);
+}
 
 /** Leads to what the box and the session allow: the first run, a login, what a login still lacks, or the console. */
 export function App() {
@@ -31,8 +37,8 @@ export function App() {
 
 function Gate() {
   const { t } = useWords();
-  const box = useBox();
-  const session = useSessionQuery();
+  const box = useQuery(boxQuery);
+  const session = useQuery(sessionQuery);
   const [firstRun, setFirstRun] = useState(false);
   const [recovery, setRecovery] = useState<"no" | "asked" | "done">("no");
   const language = session.data?.user.language;
@@ -62,7 +68,7 @@ function Gate() {
   if (!box.data || session.data === undefined) return <Waiting />;
   if (firstRun) {
     return (
-      <Wizard
+      <Wizard.Shown
         box={box.data}
         finish={() => {
           setFirstRun(false);
@@ -73,7 +79,7 @@ function Gate() {
   if (!session.data) {
     if (recovery === "asked") {
       return (
-        <Recovery
+        <Recovery.Shown
           box={box.data}
           recovered={() => {
             setRecovery("done");
@@ -93,9 +99,10 @@ function Gate() {
       />
     );
   }
-  if (session.data.pending === "password") return <PendingPassword box={box.data} recovered={recovery === "done"} />;
-  if (session.data.pending === "second-factor") return <PendingSecondFactor box={box.data} />;
-  return <Shell boxName={box.data.name} />;
+  if (session.data.pending === "password")
+    return <PendingPassword.Shown box={box.data} recovered={recovery === "done"} />;
+  if (session.data.pending === "second-factor") return <PendingSecondFactor.Shown box={box.data} />;
+  return <Shell.Shown boxName={box.data.name} />;
 }
 
 export function Waiting() {

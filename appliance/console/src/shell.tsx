@@ -40,9 +40,12 @@ import { Mark } from "./components/mark";
 import { NoticesProvider } from "./components/notices";
 import { Screen } from "./components/screen";
 import { useWords } from "./i18n";
-import { INNER, MENU_GROUPS, PLACES } from "./routes";
+import { INNER, MENU_GROUPS, PLACES, preload } from "./routes";
 
 const MAIN = "main";
+
+// Its code comes while the page begins; whoever shows it says what went wrong.
+preload(window.location.pathname).catch(() => undefined);
 
 /** The console: bar, menu, and the screen that the address names. */
 export function Shell({ boxName }: { boxName: string }) {
@@ -73,7 +76,7 @@ export function Shell({ boxName }: { boxName: string }) {
         <Boundary place={pathname}>
           <Suspense fallback={<Waiting />}>
             <Routes>
-              {[...PLACES, ...INNER].map(({ path, screen: Shown }) => (
+              {[...PLACES, ...INNER].map(({ path, screen: { Shown } }) => (
                 <Route key={path} path={path} element={<Shown />} />
               ))}
               <Route path="*" element={<Unknown />} />

@@ -60,20 +60,35 @@ function refusal(path: string, status: number, text: string): ApiError {
   return new ApiError(problemOf(status, parse(text)));
 }
 
-async function send(method: Method, path: string, options: Options): Promise<Response> {
-  const headers = headersOf(method, options);
+function ask(method: Method, path: string, options: Options): Promise<Response> {
   const timeout = AbortSignal.timeout(options.waitMs ?? ANSWER_WAIT_MS);
+  return fetch(BASE + path, {
+    method,
+    headers: headersOf(method, options),
+    body: options.file ?? (options.body === undefined ? null : JSON.stringify(options.body)),
+    cache: "no-store",
+    credentials: "same-origin",
+    redirect: "error",
+    signal: options.signal ? AbortSignal.any([options.signal, timeout]) : timeout,
+  });
+}
+
+/** Answers to what was asked early. */
+const early = new Map<string, Promise<Response>>();
+
+/** Asks for what `get` will be asked for; the first that asks gets the answer. */
+export function askEarly(path: string): Promise<Response> {
+  const answer = ask("GET", path, {});
+  early.set(path, answer);
+  return answer;
+}
+
+async function send(method: Method, path: string, options: Options): Promise<Response> {
+  const asked = method === "GET" ? early.get(path) : undefined;
+  early.delete(path);
   let response: Response;
   try {
-    response = await fetch(BASE + path, {
-      method,
-      headers,
-      body: options.file ?? (options.body === undefined ? null : JSON.stringify(options.body)),
-      cache: "no-store",
-      credentials: "same-origin",
-      redirect: "error",
-      signal: options.signal ? AbortSignal.any([options.signal, timeout]) : timeout,
-    });
+    response = await (asked ?? ask(method, path, options));
   } catch (error) {
     if (options.signal?.aborted) throw error;
     throw new ApiError({ status: 0, code: UNREACHABLE }, error);

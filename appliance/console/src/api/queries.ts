@@ -9,8 +9,12 @@ const JOB_INTERVAL_MS = 1_000;
 /** Boxes join and members vote while somebody watches. */
 const CONSORTIUM_INTERVAL_MS = 10_000;
 
-export const useBox = () =>
-  useQuery({ queryKey: ["box"], queryFn: ({ signal }) => get<Api<"Identity">>("/box", signal), staleTime: Infinity });
+export const boxQuery = queryOptions({
+  queryKey: ["box"],
+  queryFn: ({ signal }) => get<Api<"Identity">>("/box", signal),
+  staleTime: Infinity,
+});
+export const useBox = () => useQuery(boxQuery);
 
 export const useSystem = () =>
   useQuery({

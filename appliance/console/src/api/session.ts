@@ -1,6 +1,6 @@
 // Who is logged in. One query holds it; whatever logs in or out writes it.
 
-import { QueryClient, useQuery, useQueryClient } from "@tanstack/react-query";
+import { QueryClient, queryOptions, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback } from "react";
 import { get, request, setCsrfToken, whenUnauthenticated } from "./client";
 import { ApiError, problemIn } from "./problem";
@@ -47,13 +47,11 @@ function forgetSession(): void {
 }
 
 /** The session as the box sees it: null without one. */
-export function useSessionQuery() {
-  return useQuery({ queryKey: SESSION, queryFn: fetchSession, staleTime: Infinity });
-}
+export const sessionQuery = queryOptions({ queryKey: SESSION, queryFn: fetchSession, staleTime: Infinity });
 
 /** The session, where the caller stands behind a login. */
 export function useSession(): Session {
-  const { data } = useSessionQuery();
+  const { data } = useQuery(sessionQuery);
   if (!data) throw new Error("there is no session");
   return data;
 }

@@ -5,6 +5,7 @@ import i18next from "i18next";
 import { initReactI18next, useTranslation } from "react-i18next";
 import type { Language } from "../api/types";
 import type en from "./en.json";
+import { initialLanguage, keepLanguage, WORDS } from "./language";
 
 declare module "i18next" {
   interface CustomTypeOptions {
@@ -14,34 +15,11 @@ declare module "i18next" {
   }
 }
 
-const STORAGE_KEY = "dolmen.language";
-export const LANGUAGES: { code: Language; name: string }[] = [
-  { code: "en", name: "English" },
-  { code: "zh", name: "简体中文" },
-];
-
-const LOADERS: Record<Language, () => Promise<{ default: object }>> = {
-  en: () => import("./en.json"),
-  zh: () => import("./zh.json"),
-};
-
-function isLanguage(value: unknown): value is Language {
-  return value === "en" || value === "zh";
-}
-
-/** What was chosen in this browser, or else what the browser asks for. */
-function initialLanguage(): Language {
-  const kept = localStorage.getItem(STORAGE_KEY);
-  if (isLanguage(kept)) return kept;
-  return navigator.languages.some((tag) => tag.toLowerCase().startsWith("zh")) ? "zh" : "en";
-}
-
-/** Whether somebody chose a language in this browser. */
-export const languageChosen = () => localStorage.getItem(STORAGE_KEY) !== null;
+export { LANGUAGES, languageChosen } from "./language";
 
 async function load(language: Language): Promise<void> {
   if (i18next.hasResourceBundle(language, "translation")) return;
-  const { default: words } = await LOADERS[language]();
+  const { default: words } = await WORDS[language]();
   i18next.addResourceBundle(language, "translation", words);
 }
 
@@ -61,7 +39,7 @@ export async function setLanguage(language: Language, keep = true): Promise<void
   await load(language);
   await i18next.changeLanguage(language);
   document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
-  if (keep) localStorage.setItem(STORAGE_KEY, language);
+  if (keep) keepLanguage(language);
 }
 
 /** The words, and the language for numbers and dates. */

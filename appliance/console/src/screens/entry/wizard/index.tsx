@@ -1,7 +1,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { networkQuery } from "../../../api/queries";
-import { refreshSession, useSessionQuery } from "../../../api/session";
+import { refreshSession, sessionQuery } from "../../../api/session";
 import type { Api } from "../../../api/types";
 import { RecoveryCodes } from "../../../components/recovery-codes";
 import { useWords } from "../../../i18n";
@@ -18,7 +18,7 @@ import { Summary } from "./summary";
 export function Wizard({ box, finish }: { box: Api<"Identity">; finish: () => void }) {
   const { t } = useWords();
   const client = useQueryClient();
-  const session = useSessionQuery();
+  const session = useQuery(sessionQuery);
   const [step, setStep] = useState<Step>("language");
   const [user, setUser] = useState("");
   // Only an authenticator app comes with them; empty once they are kept.
