@@ -30,7 +30,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use self::{api::Home, numbers::Numbers, signed::Answers, status::KeyView, update::Updates};
+use self::{api::Home, machine::Machine, numbers::Numbers, signed::Answers, status::KeyView, update::Updates};
 pub(crate) use self::{hosts::guard, tls::Tls};
 use crate::{
     backends::{Backend, keys::Keys},
@@ -41,9 +41,11 @@ use crate::{
     restart::Restart,
 };
 
+mod alarms;
 mod api;
 mod events;
 mod hosts;
+mod machine;
 mod numbers;
 mod redirect;
 mod signed;
@@ -96,10 +98,19 @@ impl Server {
         let (stop, stop_seen) = watch::channel(false);
         let tls = keys.tls.1.acceptor.clone();
         let access = open_access(config, address.port(), directory)?;
-        let page = Arc::new(Page::new(config, genesis, node, keys, provisioning, engine, stop_seen.clone())?);
+        let (tell, machine) = watch::channel(Machine::default());
+        let told = Told { provisioning, machine, stop: stop_seen.clone() };
+        let page = Arc::new(Page::new(config, genesis, node, keys, engine, told)?);
         let api = api::router(page.clone(), access, &token, Home::of(config, around))?;
         let router = guard(router(page).merge(api), &config.admin.hosts);
         let mut tasks = JoinSet::new();
+        let (watched, stopped) = (machine::watch(machine::directories(config), tell), stop_seen.clone());
+        tasks.spawn(async move {
+            tokio::select! {
+                () = watched => {}
+                () = dolmen_provisioning_link::stopped(stopped) => {}
+            }
+        });
         if let Some(listen) = config.admin.http {
             let listener = bind(listen, "admin.http").await?;
             let router = guard(redirect::router(address.port()), &config.admin.hosts);
@@ -187,9 +198,8 @@ struct Page {
     certificate: Vec<u8>,
     answers: Answers,
     updates: Option<Updates>,
-    provisioning: Option<Reports>,
+    told: Told,
     streams: Arc<Semaphore>,
-    stop: watch::Receiver<bool>,
     engine: SignatureEngine,
     numbers: Numbers,
     /// Seconds since 1970.
@@ -198,15 +208,24 @@ struct Page {
 
 type Reports = watch::Receiver<Option<Report>>;
 
+/// What the page is told while it is served.
+struct Told {
+    /// How the box stands with its registrar; none where it has none.
+    provisioning: Option<Reports>,
+    /// How the machine does.
+    machine: watch::Receiver<Machine>,
+    /// That the box stops.
+    stop: watch::Receiver<bool>,
+}
+
 impl Page {
     fn new(
         config: &BoxConfig,
         genesis: &Genesis,
         node: Arc<Node>,
         keys: BoxKeys,
-        provisioning: Option<Reports>,
         engine: SignatureEngine,
-        stop: watch::Receiver<bool>,
+        told: Told,
     ) -> anyhow::Result<Self> {
         let settings = genesis.file();
         let views = [
@@ -227,9 +246,8 @@ impl Page {
             keys: views.into_iter().flatten().map(|(used_for, key)| KeyView::new(used_for, &**key)).collect(),
             answers: Answers::new(keys.api)?,
             updates: updates.transpose()?,
-            provisioning,
+            told,
             streams: Arc::new(Semaphore::new(events::STREAMS_MAX)),
-            stop,
             engine,
             started_at,
         })

@@ -183,7 +183,7 @@ impl Access {
     }
 
     /// Whether somebody may do something that is not of this crate: what every other route asks first. A refusal is
-    /// recorded as one of `action`.
+    /// recorded as one of `action` on `target`.
     ///
     /// # Errors
     ///
@@ -194,9 +194,10 @@ impl Access {
         caller: &Caller,
         requirement: Requirement,
         action: &'static str,
+        target: Option<&str>,
         now: u64,
     ) -> Result<(), Refusal> {
-        self.act(caller, action, None, requirement, now, |_, _, _| Ok(()))
+        self.act(caller, action, target, requirement, now, |_, _, _| Ok(()))
     }
 
     /// Records what somebody does that is not of this crate: before it is done, as what is about to be, and with the code

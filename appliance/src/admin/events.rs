@@ -27,7 +27,7 @@ pub(super) fn events(page: Arc<Page>, may: impl Fn() -> bool + Send + 'static) -
         let detail = format!("this box serves {STREAMS_MAX} event streams at once");
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-streams", detail, "close other pages that show it")
     })?;
-    let stopped = dolmen_provisioning_link::stopped(page.stop.clone());
+    let stopped = dolmen_provisioning_link::stopped(page.told.stop.clone());
     let blocks = stream::unfold(page.node.events(), |mut events| async move {
         match events.recv().await {
             Ok(finalized) => Some((Some(finalized.block.number()), events)),

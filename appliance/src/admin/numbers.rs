@@ -1,12 +1,8 @@
 //! What the box's machine has left and what its program takes, read when Prometheus asks.
 
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-};
+use std::fmt;
 
 use dolmen_types::Genesis;
-use nix::sys::statvfs::statvfs;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric, text},
@@ -15,6 +11,7 @@ use prometheus_client::{
 };
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
+use super::machine::{self, Directories, Space};
 use crate::config::BoxConfig;
 
 /// The box's own numbers.
@@ -25,8 +22,7 @@ struct Machine {
     info: [(&'static str, String); 4],
     engine: String,
     started_at: u64,
-    /// The file systems that a full one of stops the box.
-    directories: [(&'static str, PathBuf); 2],
+    directories: Directories,
 }
 
 impl Numbers {
@@ -43,7 +39,7 @@ impl Numbers {
             ("chain_id", genesis.file().chain_id.to_string()),
             ("genesis", genesis_hash.to_owned()),
         ];
-        let directories = [("data", config.data_dir.clone()), ("keys", config.keys.devices.dir.clone())];
+        let directories = machine::directories(config);
         let mut registry = Registry::default();
         let machine = Machine { info, engine: engine.to_owned(), started_at, directories };
         registry.register_collector(Box::new(machine));
@@ -77,14 +73,14 @@ impl Collector for Machine {
         let help = "When the program started, in seconds since 1970";
         gauge(&mut encoder, "dolmen_start_time", help, Some(&Unit::Seconds), self.started_at)?;
 
-        let disks = self.directories.each_ref().map(|(of, directory)| (*of, space(directory)));
+        let disks = machine::spaces(&self.directories);
         let (free, size) = ("What the box may still write where it has these", "The size of that file system");
         for (name, help, pick) in [
             ("dolmen_filesystem_free", free, (|space: &Space| space.free) as fn(&Space) -> u64),
             ("dolmen_filesystem_size", size, |space: &Space| space.size),
         ] {
             let mut family = encoder.encode_descriptor(name, help, Some(&Unit::Bytes), MetricType::Gauge)?;
-            for (of, space) in disks.iter().filter_map(|(of, space)| Some((of, space.as_ref()?))) {
+            for (of, space) in &disks {
                 ConstGauge::new(number(pick(space))).encode(family.encode_family(&[("of", *of)])?)?;
             }
         }
@@ -119,16 +115,4 @@ fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, unit: Opti
 
 fn number(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
-}
-
-/// Of a file system.
-struct Space {
-    free: u64,
-    size: u64,
-}
-
-fn space(directory: &Path) -> Option<Space> {
-    let found = statvfs(directory).ok()?;
-    let unit = found.fragment_size();
-    Some(Space { free: found.blocks_available() * unit, size: found.blocks() * unit })
 }

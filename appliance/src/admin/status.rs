@@ -1,4 +1,4 @@
-//! What the box says of itself: to the page, to programs, and as alarms.
+//! What the box says of itself, to the page and to programs.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,7 +9,7 @@ use dolmen_types::PublicKey;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Page;
+use super::{Page, alarms::Alarm};
 use crate::pledge::Report;
 
 /// The box in short.
@@ -59,21 +59,6 @@ pub(super) struct Status {
     /// The latest blocks, newest first; not in events.
     #[serde(skip_serializing_if = "Option::is_none")]
     recent_blocks: Option<Vec<BlockView>>,
-}
-
-/// What somebody must see to.
-#[derive(Serialize, ToSchema)]
-pub(super) struct Alarm {
-    /// What it is; it never changes.
-    id: &'static str,
-    severity: Severity,
-    /// Why, for people.
-    cause: String,
-    /// What to do.
-    next: &'static str,
-    /// The view in which it ends by itself, where it does.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    until_view: Option<u64>,
 }
 
 /// A key of the box.
@@ -133,16 +118,6 @@ pub(super) struct PoolView {
     queued: usize,
     /// What all of them take.
     bytes: usize,
-}
-
-/// How bad it is.
-#[derive(Clone, Copy, Serialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Severity {
-    /// The box does not do its part.
-    Critical,
-    /// It will not for long.
-    Warning,
 }
 
 /// Percentiles of the time from proposal to durable commit, in milliseconds.
@@ -233,32 +208,7 @@ impl Page {
 
     /// How the box stands with its registrar, where it has one.
     pub(super) fn provisioning(&self) -> Option<Report> {
-        self.provisioning.as_ref()?.borrow().clone()
-    }
-
-    fn alarms(&self) -> Vec<Alarm> {
-        let provisioning = self.provisioning();
-        let of_registrar = provisioning.iter().flat_map(provisioning_alarms);
-        self.vote_alarms().into_iter().chain(of_registrar).collect()
-    }
-
-    fn vote_alarms(&self) -> Vec<Alarm> {
-        let Some(votes) = self.node.votes() else { return Vec::new() };
-        let fenced = votes.fence.filter(|_| votes.fenced).map(|fence| Alarm {
-            id: "votes_fenced",
-            severity: Severity::Critical,
-            cause: format!("votes up to {fence} may have been signed by a copy of this box's log of votes"),
-            next: "look for another box with this key and stop it; this one votes again when the chain has passed that",
-            until_view: Some(fence.view),
-        });
-        let failing = votes.failing.filter(|_| fenced.is_none()).map(|cause| Alarm {
-            id: "votes_failing",
-            severity: Severity::Critical,
-            cause,
-            next: "see that the device with the key, the TPM and the disk work; the box votes again by itself",
-            until_view: None,
-        });
-        fenced.into_iter().chain(failing).collect()
+        self.told.provisioning.as_ref()?.borrow().clone()
     }
 
     fn peers(&self) -> Vec<PeerView> {
@@ -283,30 +233,4 @@ impl Page {
         let head_ms = self.node.head().block.timestamp_ms().unwrap_or(0);
         u64::try_from(now.as_millis()).unwrap_or(u64::MAX).saturating_sub(head_ms)
     }
-}
-
-/// What somebody must see to about the box and its registrar.
-fn provisioning_alarms(report: &Report) -> Vec<Alarm> {
-    let certificate = report.certificate.as_ref().filter(|certificate| {
-        matches!(&*certificate.standing, "30-days" | "7-days" | "1-day" | "expired" | "clock-behind")
-    });
-    let certificate = certificate.map(|certificate| Alarm {
-        id: "certificate",
-        severity: if certificate.standing == "expired" { Severity::Critical } else { Severity::Warning },
-        cause: match &*certificate.standing {
-            "expired" => "the box's certificate has expired".to_owned(),
-            "clock-behind" => "the box's certificate is not valid yet".to_owned(),
-            left => format!("the box's certificate ends in less than {}", left.replace('-', " ")),
-        },
-        next: "see that the box reaches its registrar and that its clock is right; it renews by itself",
-        until_view: None,
-    });
-    let refusal = report.refusal.as_ref().map(|refusal| Alarm {
-        id: "registrar",
-        severity: Severity::Warning,
-        cause: format!("{} ({})", refusal.message, refusal.code),
-        next: "ask whoever runs the organisation's registrar: its journal says more",
-        until_view: None,
-    });
-    certificate.into_iter().chain(refusal).collect()
 }

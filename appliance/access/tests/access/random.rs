@@ -189,7 +189,7 @@ impl Machine {
             let maker = stored.and_then(|stored| users.iter().find(|user| user["id"] == stored["created_by"]));
             prop_assert!(maker.is_some_and(|maker| maker["disabled"] == false));
             let officer = Requirement::Role(Role::SecurityOfficer);
-            let may = self.access().require(&caller, officer, "route", self.now).is_ok();
+            let may = self.access().require(&caller, officer, "route", None, self.now).is_ok();
             prop_assert!(!may || maker.is_some_and(|maker| maker["role"] == "security-officer"));
         }
         Ok(())

@@ -16,7 +16,7 @@ fn operations(world: &World, caller: &Caller, name: &str) -> Vec<(&'static str, 
     let user = NewUser { name: name.to_owned(), role: Role::Viewer };
     let token = NewToken { name: name.to_owned(), role: Role::Viewer, days: 1 };
     let patch = UserPatch { role: Some(Role::Operator), ..UserPatch::default() };
-    let route = |role| access.require(caller, Requirement::Role(role), "route", now);
+    let route = |role| access.require(caller, Requirement::Role(role), "route", None, now);
     let mut all = vec![
         ("viewer's route", Role::Viewer, route(Role::Viewer)),
         ("operator's route", Role::Operator, route(Role::Operator)),
@@ -85,8 +85,8 @@ fn a_token_is_nobody() {
         assert_eq!(code(result), "session-needed", "{what}");
     }
     let session = Requirement::Session;
-    assert_eq!(code(world.access().require(&token, session, "route", world.now())), "session-needed");
-    assert_eq!(code(world.access().require(&world.caller(&officer), session, "route", world.now())), "");
+    assert_eq!(code(world.access().require(&token, session, "route", None, world.now())), "session-needed");
+    assert_eq!(code(world.access().require(&world.caller(&officer), session, "route", None, world.now())), "");
 }
 
 #[test]

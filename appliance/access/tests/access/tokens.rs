@@ -14,7 +14,8 @@ fn make(world: &World, officer: &Person, name: &str, role: Role, days: u32) -> R
 fn held(world: &World, made: &TokenMade) -> Result<Role, &'static str> {
     let who = world.access().bearer(made.token.expose(), world.now()).map_err(|refusal| refusal.code())?;
     let caller = Caller { who, from: address(9) };
-    let may = |role: &Role| world.access().require(&caller, Requirement::Role(*role), "route", world.now()).is_ok();
+    let may =
+        |role: &Role| world.access().require(&caller, Requirement::Role(*role), "route", None, world.now()).is_ok();
     Ok([Role::SecurityOfficer, Role::Operator, Role::Viewer].into_iter().find(may).expect("a role"))
 }
 

@@ -113,7 +113,7 @@ pub(super) async fn admit(
     let (caller, target) = api
         .access(move |access| {
             let caller = Caller { who: shown.principal(access, safe)?, from };
-            access.require(&caller, needs, rule.action, now())?;
+            access.require(&caller, needs, rule.action, Some(&target), now())?;
             if rule.recorded {
                 access.record(&caller, rule.action, Some(&target), None, None, now())?;
             }

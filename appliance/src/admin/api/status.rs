@@ -26,7 +26,7 @@ pub(super) async fn events(State(api): State<Api>, caller: Option<Extension<Call
     // Who logs out, or is sent away, sees no more. What the machine itself asks stays.
     let may = move || {
         let viewer = Requirement::Role(Role::Viewer);
-        caller.as_ref().is_none_or(|Extension(caller)| access.require(caller, viewer, "events", now()).is_ok())
+        caller.as_ref().is_none_or(|Extension(caller)| access.require(caller, viewer, "events", None, now()).is_ok())
     };
     crate::admin::events::events(page, may)
 }

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use axum::{Json, extract::State};
-use nix::sys::statvfs::statvfs;
 use serde::Serialize;
-use sysinfo::{Components, Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 use utoipa::ToSchema;
 
 use super::{Api, problem::Problem};
+use crate::admin::machine::{self, Space};
 
 /// The machine.
 #[derive(Serialize, ToSchema)]
@@ -84,23 +84,17 @@ pub(super) async fn system(State(api): State<Api>) -> Result<Json<Machine>, Prob
 }
 
 fn look(data: &Path, tcti: Option<String>) -> anyhow::Result<Machine> {
-    let disk = statvfs(data)?;
+    let disk = Space::of(data)?;
     let mut system = System::new();
     system.refresh_memory();
     let own = Pid::from_u32(std::process::id());
     let memory = ProcessRefreshKind::nothing().with_memory();
     system.refresh_processes_specifics(ProcessesToUpdate::Some(&[own]), false, memory);
     let load = System::load_average();
-    let sensors = Components::new_with_refreshed_list();
-    let temperatures = sensors.iter().filter_map(|sensor| {
-        let celsius = sensor.temperature().filter(|celsius| celsius.is_finite())?;
-        Some(Temperature { name: sensor.label().to_owned(), celsius })
-    });
+    let sensors = machine::sensors().into_iter();
+    let temperatures = sensors.map(|sensor| Temperature { name: sensor.name, celsius: sensor.celsius });
     Ok(Machine {
-        disk: Disk {
-            total_bytes: disk.blocks() * disk.fragment_size(),
-            free_bytes: disk.blocks_available() * disk.fragment_size(),
-        },
+        disk: Disk { total_bytes: disk.size, free_bytes: disk.free },
         memory: Memory {
             total_bytes: system.total_memory(),
             available_bytes: system.available_memory(),

@@ -57,14 +57,16 @@ export function HealthAlerts({ live }: { live: Live }) {
 
 function AlarmAlert({ alarm }: { alarm: Api<"Alarm"> }) {
   const { t } = useWords();
+  const values = { ...alarm.values, cause: alarm.cause };
+  const cause = alarm.which == null ? "cause" : `cause_${alarm.which}`;
   return (
     <Alert
       variant={alarm.severity === "critical" ? "danger" : "warning"}
       isInline
-      title={wordOr("alarm", alarm.id, t("health.alarm", { id: alarm.id }))}
+      title={wordOr("alarm", `${alarm.id}.title`, t("health.alarm", { id: alarm.id }))}
     >
-      <p className="dolmen-sentence">{alarm.cause}</p>
-      <p className="dolmen-sentence">{alarm.next}</p>
+      <p className="dolmen-sentence">{wordOr("alarm", `${alarm.id}.${cause}`, alarm.cause, values)}</p>
+      <p className="dolmen-sentence">{wordOr("alarm", `${alarm.id}.next`, alarm.next, values)}</p>
     </Alert>
   );
 }
