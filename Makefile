@@ -40,6 +40,8 @@ METRICS ?=
 # Settings of `make churn`: for how many minutes, and a file for what the boxes take meanwhile.
 MINUTES ?= 120
 REPORT ?=
+# Settings of `make bench-page`: for how many minutes.
+PAGE_MINUTES ?= 5
 
 STEP := scripts/step.sh
 IMAGE_TOOL = "$(CARGO_TARGET_DIR)/debug/dolmen-image"
@@ -192,7 +194,7 @@ test-boot-run: image-build
 
 ##@ Measure
 
-.PHONY: bench bench-chain bench-sync bench-run bench-chain-run bench-sync-run
+.PHONY: bench bench-chain bench-page bench-sync bench-run bench-chain-run bench-page-run bench-sync-run
 bench: ## Criterion benchmarks, release profile
 	@scripts/setup.sh build
 	@$(MAKE) bench-run
@@ -207,6 +209,14 @@ bench-chain: ## A chain of boxes under load, release profile: throughput, latenc
 bench-chain-run:
 	@$(STEP) "build dolmen (release)" cargo build --locked --release -p dolmen
 	@exec "$(CARGO_TARGET_DIR)/release/dolmen" bench chain $(BENCH_ARGS)
+
+bench-page: ## A tab that shows a chain of 5,000 transactions a second, release profile, e.g. `make bench-page PAGE_MINUTES=2`
+	@scripts/setup.sh all
+	@$(MAKE) bench-page-run
+
+bench-page-run:
+	@$(STEP) "build dolmen (release)" cargo build --locked --release -p dolmen
+	@cd tests/e2e && DOLMEN_BIN="$(CARGO_TARGET_DIR)/release/dolmen" MINUTES=$(PAGE_MINUTES) exec node web/growth.mjs
 
 bench-sync: ## Boxes that join a chain of a million accounts, release profile: from a snapshot and block by block
 	@scripts/setup.sh build
