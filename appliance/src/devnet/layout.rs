@@ -75,6 +75,14 @@ struct Account {
     private_key: B256,
 }
 
+/// Who is in a chain that is not of its boxes alone.
+pub(super) struct Members {
+    /// The organisations.
+    pub(super) organisations: Vec<Organisation>,
+    /// The directory of the registrar whose new boxes are let in on the pages of those that found the chain.
+    pub(super) registrar: PathBuf,
+}
+
 /// `devnet.json`.
 #[derive(Serialize)]
 struct Summary<'a> {
@@ -145,12 +153,8 @@ impl Place {
 }
 
 impl Layout {
-    /// Opens the chain in `args.dir`, or creates a new one there; of these organisations, or one for each box.
-    pub(super) fn open_or_create(
-        args: &DevnetArgs,
-        sites: &[Site],
-        organisations: Option<Vec<Organisation>>,
-    ) -> anyhow::Result<Self> {
+    /// Opens the chain in `args.dir`, or creates a new one there; of the members' organisations, or one for each box.
+    pub(super) fn open_or_create(args: &DevnetArgs, sites: &[Site], members: Option<Members>) -> anyhow::Result<Self> {
         let boxes = sites.len();
         fs::create_dir_all(&args.dir).with_context(|| format!("cannot create {}", args.dir.display()))?;
         let dir = fs::canonicalize(&args.dir).with_context(|| format!("cannot open {}", args.dir.display()))?;
@@ -167,6 +171,7 @@ impl Layout {
         }
         let boxes = sites.iter().zip(0..).map(|(site, index)| box_layout(args, &dir, index, site));
         let boxes = boxes.collect::<anyhow::Result<Vec<_>>>()?;
+        let (organisations, registrar) = members.map(|members| (members.organisations, members.registrar)).unzip();
         if !genesis_path.exists() {
             create_chain(args, &dir, &boxes, organisations)?;
         }
@@ -180,7 +185,7 @@ impl Layout {
         let accounts = fs::read(dir.join("accounts.json")).context("cannot read accounts.json of the chain")?;
         let accounts = serde_json::from_slice(&accounts).context("accounts.json of the chain is damaged")?;
         let layout = Self { chain_id: genesis.file().chain_id, dir, boxes, accounts, _lock: lock };
-        layout.write_configs(&args.peers)?;
+        layout.write_configs(&args.peers, registrar.as_deref())?;
         Ok(layout)
     }
 
@@ -216,8 +221,8 @@ impl Layout {
         fs::rename(&new, &path).with_context(|| format!("cannot write {}", path.display()))
     }
 
-    /// Writes every `box.toml`; `more` are peers beside the boxes.
-    fn write_configs(&self, more: &[PeerConfig]) -> anyhow::Result<()> {
+    /// Writes every `box.toml`; `more` are peers beside the boxes, and new boxes wait on the page for `registrar`.
+    fn write_configs(&self, more: &[PeerConfig], registrar: Option<&Path>) -> anyhow::Result<()> {
         for own in &self.boxes {
             let place = &own.place;
             let peers = self.boxes.iter().filter(|other| other.place.name != place.name);
@@ -229,7 +234,7 @@ impl Layout {
                 keys: own.keys.clone(),
                 p2p: P2p { listen: place.p2p, peers: peers.chain(more.iter().cloned()).collect() },
                 rpc: Rpc { listen: place.rpc, ..Default::default() },
-                admin: Admin { listen: place.admin, ..Default::default() },
+                admin: Admin { listen: place.admin, registrar: registrar.map(Path::to_owned), ..Default::default() },
                 sync: SyncSettings::default(),
                 history: History::default(),
                 update: None,

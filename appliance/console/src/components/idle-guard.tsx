@@ -1,4 +1,5 @@
 import { Button, Modal, ModalBody, ModalFooter, ModalHeader } from "@patternfly/react-core";
+import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { get } from "../api/client";
 import { logOut, useEnter, useSession, type Session } from "../api/session";
@@ -12,13 +13,14 @@ const TELL_INTERVAL_MS = 60_000;
 const ACTIVITY = ["pointerdown", "keydown", "wheel"] as const;
 
 /**
- * Ends the session of a page that nobody uses. Its own requests keep a session alive at the box, so the page itself
- * watches for use, warns a minute ahead, and logs out.
+ * Ends the session of a page that nobody uses, and that does nothing for somebody. Its own requests keep a session alive
+ * at the box, so the page itself watches for use, warns a minute ahead, and logs out.
  */
 export function IdleGuard() {
   const { t, language } = useWords();
   const session = useSession();
   const enter = useEnter();
+  const client = useQueryClient();
   const [left, setLeft] = useState<number | null>(null);
   useEffect(() => {
     const idleMs = Math.max(2 * WARN_BEFORE_MS, Date.parse(session.idle_expires_at) - Date.now());
@@ -34,6 +36,8 @@ export function IdleGuard() {
       get<Session>("/session").catch(() => undefined);
     };
     const timer = setInterval(() => {
+      // Somebody waits for what the page does, such as sending a large file.
+      if (client.isMutating() > 0) used();
       const rest = idleMs - (Date.now() - usedAt);
       warned = rest <= WARN_BEFORE_MS;
       setLeft(warned ? rest : null);
@@ -44,7 +48,7 @@ export function IdleGuard() {
       clearInterval(timer);
       for (const name of ACTIVITY) window.removeEventListener(name, used);
     };
-  }, [session.idle_expires_at]);
+  }, [client, session.idle_expires_at]);
   if (left === null) return null;
   const stay = () => {
     get<Session>("/session").then(enter, () => undefined);

@@ -14,8 +14,6 @@ use crate::pledge::{Report, Trouble};
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(200);
-/// Until all boxes vote: each waits for the end of an epoch, one after the other.
-const VOTES_WITHIN: Duration = Duration::from_secs(600);
 
 /// A box on its way.
 pub(super) struct Joining {
@@ -55,8 +53,13 @@ impl Joining {
     }
 }
 
-/// Shows how boxes join, until all of them vote.
-pub(super) async fn watch(mut joining: Vec<&mut Joining>, dir: &Path, processes: &mut Processes) -> anyhow::Result<()> {
+/// Shows how boxes join, until all of them vote, and for this long where they need nobody for it.
+pub(super) async fn watch(
+    mut joining: Vec<&mut Joining>,
+    dir: &Path,
+    within: Option<Duration>,
+    processes: &mut Processes,
+) -> anyhow::Result<()> {
     let (begin, count) = (Instant::now(), joining.len());
     let live = std::io::stderr().is_terminal();
     loop {
@@ -77,9 +80,8 @@ pub(super) async fn watch(mut joining: Vec<&mut Joining>, dir: &Path, processes:
         let dead = processes.dead();
         ensure!(dead.is_empty(), "{} stopped; see its log in {}", dead.join(", "), dir.display());
         ensure!(
-            begin.elapsed() < VOTES_WITHIN,
-            "{votes} of {count} boxes vote after {} s; see their logs in {}",
-            VOTES_WITHIN.as_secs(),
+            within.is_none_or(|within| begin.elapsed() < within),
+            "{votes} of {count} boxes vote after {now:.0} s; see their logs in {}",
             dir.display()
         );
         tokio::time::sleep(LOOK).await;

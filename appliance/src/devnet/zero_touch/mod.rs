@@ -22,7 +22,7 @@ use super::{
     DevnetArgs,
     devices::Swtpm,
     finalizing,
-    layout::{Layout, Place},
+    layout::{Layout, Members, Place},
     process::{self, Processes},
     say_ready, show,
     site::{self, Network},
@@ -58,6 +58,9 @@ pub(super) struct AddBoxArgs {
     #[arg(long)]
     tampered: bool,
 }
+
+/// Until all boxes vote that need nobody: each waits for the end of an epoch, one after the other.
+const VOTES_WITHIN: Duration = Duration::from_secs(600);
 
 /// The organisations of the devnet.
 #[derive(Clone, Copy, ValueEnum)]
@@ -100,12 +103,13 @@ impl Stage {
         outcome
     }
 
-    /// Plugs in all boxes, and shows how they join.
-    async fn plug_in(&mut self, dir: &Path) -> anyhow::Result<()> {
+    /// Plugs in all boxes, and shows how they join; fails where they do not vote `within` some time.
+    async fn plug_in(&mut self, dir: &Path, within: Option<Duration>) -> anyhow::Result<()> {
         for one in &self.boxes {
             one.start(&mut self.processes)?;
         }
-        watch(self.boxes.iter_mut().map(|one| &mut one.joining).collect(), dir, &mut self.processes).await
+        let boxes = self.boxes.iter_mut().map(|one| &mut one.joining).collect();
+        watch(boxes, dir, within, &mut self.processes).await
     }
 }
 
@@ -136,8 +140,10 @@ async fn run(args: &DevnetArgs, stage: &mut Stage) -> anyhow::Result<()> {
         organisations.push(Organisation::open(&dir, name, number, site, founder[0].rpc()).await?);
         say(format!("organisation {name}, with a registrar at {}", site.rpc()));
     }
-    let chain = organisations.iter().map(Organisation::of_genesis).collect::<anyhow::Result<_>>()?;
-    let layout = Layout::open_or_create(args, founder, Some(chain))?;
+    let of_genesis = organisations.iter().map(Organisation::of_genesis).collect::<anyhow::Result<_>>()?;
+    // The box that founds the chain is of the first one.
+    let members = Members { organisations: of_genesis, registrar: organisations[0].registrar() };
+    let layout = Layout::open_or_create(args, founder, Some(members))?;
     let mut places = layout.places();
     stage.processes = Processes::of(&layout, args.accel)?;
     finalizing(&layout, &places, &mut stage.processes).await?;
@@ -157,7 +163,7 @@ async fn run(args: &DevnetArgs, stage: &mut Stage) -> anyhow::Result<()> {
         organisation.serve(&factory, mine.map(|one| &*one.serial_number), &mut stage.processes).await?;
     }
     say("all are plugged in");
-    stage.plug_in(&layout.dir).await?;
+    stage.plug_in(&layout.dir, Some(VOTES_WITHIN)).await?;
     layout.write_summary(&places, &stage.processes.pids(&places))?;
     say_ready(&layout, &places)?;
     show(&layout, &places, &mut stage.processes).await
@@ -196,7 +202,9 @@ async fn add(args: AddBoxArgs, stage: &mut Stage) -> anyhow::Result<()> {
     organisation.expect(&serial_number, args.wait).await?;
     stage.boxes.push(made);
     say("it is plugged in");
-    stage.plug_in(&dir).await?;
+    // People take as long as they take.
+    let by_people = args.wait || args.air_gapped || args.tampered;
+    stage.plug_in(&dir, (!by_people).then_some(VOTES_WITHIN)).await?;
     anstream::println!("READY box={} rpc={} ui={}", place.name, place.rpc_url(), place.ui_url());
     std::io::stdout().flush().context("cannot write to standard output")?;
     loop {

@@ -86,7 +86,8 @@ impl Organisation {
         self.directory.join("ca")
     }
 
-    fn registrar(&self) -> PathBuf {
+    /// The directory of its registrar.
+    pub(super) fn registrar(&self) -> PathBuf {
         self.directory.join("registrar")
     }
 

@@ -1,5 +1,5 @@
 import { Button, Card, CardBody, CardTitle, Progress } from "@patternfly/react-core";
-import { useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { upload } from "../../api/client";
 import { DataTable } from "../../components/data-table";
@@ -34,7 +34,8 @@ export function PutFiles() {
     },
     [],
   );
-  const send = async () => {
+  const { mutate: send } = useMutation({ mutationFn: () => sendAll() });
+  const sendAll = async () => {
     const stopped = new AbortController();
     stop.current = stopped;
     setTotal(files.reduce((sum, { size }) => sum + size, 0));
@@ -127,7 +128,9 @@ export function PutFiles() {
               needs="security-officer"
               isLoading={sending !== null}
               isDisabled={sending !== null}
-              onClick={() => void send()}
+              onClick={() => {
+                send();
+              }}
             >
               {t("put.send")}
             </RoleButton>

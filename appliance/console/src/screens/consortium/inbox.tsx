@@ -113,7 +113,7 @@ function EntryCard({ entry, decide }: { entry: Api<"Candidate">; decide: (verdic
             </Fact>
           ))}
         </Facts>
-        {entry.standing === "waiting" && (
+        {(entry.standing === "waiting" || entry.standing === "declined") && (
           <Flex className="dolmen-gap-above">
             <RoleButton
               needs="security-officer"
@@ -123,15 +123,17 @@ function EntryCard({ entry, decide }: { entry: Api<"Candidate">; decide: (verdic
             >
               {t("inbox.approve")}
             </RoleButton>
-            <RoleButton
-              needs="security-officer"
-              variant="secondary"
-              onClick={() => {
-                decide({ serial: entry.serial, act: "decline" });
-              }}
-            >
-              {t("inbox.decline")}
-            </RoleButton>
+            {entry.standing === "waiting" && (
+              <RoleButton
+                needs="security-officer"
+                variant="secondary"
+                onClick={() => {
+                  decide({ serial: entry.serial, act: "decline" });
+                }}
+              >
+                {t("inbox.decline")}
+              </RoleButton>
+            )}
           </Flex>
         )}
       </CardBody>
