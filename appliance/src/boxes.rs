@@ -94,7 +94,10 @@ async fn decommission(directory: &Path, alone: bool) -> anyhow::Result<()> {
     };
     let is_owned = pledge::is_owned(directory);
     if is_owned && !alone {
-        let consensus = keys.store(&settings.consensus)?.open(&settings.consensus)?;
+        let consensus = keys.store(&settings.consensus)?.open(&settings.consensus).context(
+            "the box's key, by which its registrar knows it, cannot be opened; where an earlier decommission was cut short \
+             after it deleted the key, say --alone to finish it",
+        )?;
         let home = Home { directory: directory.to_owned(), keys: keys.clone(), consensus, p2p };
         pledge::leave(home, LEAVE_MAX).await.context(
             "the box's registrar was not told, so that its certificates would stay good; let it reach its registrar, or say \

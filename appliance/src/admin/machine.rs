@@ -89,8 +89,8 @@ impl Space {
         Ok(Self { free: found.blocks_available() * unit, size: found.blocks() * unit })
     }
 
-    /// Of 1; a file system that has no size is full.
+    /// Of 1; of a file system that does not say its size, all.
     pub(super) fn free_part(self) -> f64 {
-        if self.size == 0 { 0.0 } else { self.free as f64 / self.size as f64 }
+        if self.size == 0 { 1.0 } else { self.free as f64 / self.size as f64 }
     }
 }
