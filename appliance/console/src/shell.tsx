@@ -40,12 +40,9 @@ import { Mark } from "./components/mark";
 import { NoticesProvider } from "./components/notices";
 import { Screen } from "./components/screen";
 import { useWords } from "./i18n";
-import { INNER, MENU_GROUPS, PLACES, preload } from "./routes";
+import { INNER, MENU_GROUPS, PLACES } from "./routes";
 
 const MAIN = "main";
-
-// Its code comes while the page begins; whoever shows it says what went wrong.
-preload(window.location.pathname).catch(() => undefined);
 
 /** The console: bar, menu, and the screen that the address names. */
 export function Shell({ boxName }: { boxName: string }) {
