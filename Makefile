@@ -76,7 +76,7 @@ boot-run:
 
 .PHONY: test lint fmt doc monitoring unit e2e sim soak churn fuzz test-boot
 .PHONY: fmt-check clippy console-check deny doc-run monitoring-run tests-build test-image nextest unit-run e2e-run sim-run soak-run
-.PHONY: churn-run fuzz-run test-boot-run fuzz-decoders
+.PHONY: churn-run fuzz-run test-boot-run fuzz-decoders fuzz-votes
 test: ## Everything: format, lints, documents, monitoring, dependencies, all tests; ends with the test summary
 	@scripts/setup.sh all
 	@$(MAKE) fmt-check clippy console-check doc-run monitoring-run deny nextest
@@ -168,14 +168,19 @@ churn-run: tests-build
 	@DOLMEN_CHURN_MINUTES=$(MINUTES) $(if $(REPORT),DOLMEN_CHURN_REPORT="$(abspath $(REPORT))") $(STEP) --last "churn" \
 		cargo nextest run --locked --workspace --profile soak --run-ignored only --no-capture -E 'test(soak_membership_churns)'
 
-fuzz: ## Decoders by libFuzzer, an hour; then signatures against other libraries, a hundred million cases
+fuzz: ## Decoders by libFuzzer, an hour; then votes, a million histories, and signatures, a hundred million cases
 	@scripts/setup.sh build
 	@$(MAKE) fuzz-decoders
+	@PROPTEST_CASES=$${PROPTEST_CASES:-1000000} $(MAKE) fuzz-votes
 	@DOLMEN_FUZZ_CASES=$${DOLMEN_FUZZ_CASES:-100000000} $(MAKE) fuzz-run
 
 # Each target of tests/fuzz for DOLMEN_FUZZ_SECONDS.
 fuzz-decoders:
 	@$(STEP) "fuzz decoders" scripts/fuzz.sh
+
+# PROPTEST_CASES histories of a box.
+fuzz-votes: tests-build
+	@$(STEP) "fuzz votes" cargo nextest run --locked --workspace --profile soak -E 'test(no_two_votes_conflict)'
 
 fuzz-run: tests-build
 	@$(STEP) --last "fuzz signatures" cargo nextest run --locked --workspace --profile soak -E 'package(dolmen-accel-cpu) and test(differential)'

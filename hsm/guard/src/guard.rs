@@ -338,8 +338,8 @@ impl<D: Disk> Core<D> {
         Ok(signature)
     }
 
-    /// Takes a lease for the views after a round. No lease ends before an earlier one, of this log or another's: who
-    /// finds itself behind trusts the last one to end where nobody can have signed.
+    /// Takes a lease for the views after a round. Each ends after all earlier ones, of this log or another's: who finds
+    /// itself behind trusts the last one to end where nobody can have signed, and an end is never tried for twice.
     fn renew(&mut self, from: Round) -> Result<(), GuardError> {
         let header = *self.log.header();
         let Some(counter) = self.counter.clone() else {
@@ -354,9 +354,11 @@ impl<D: Disk> Core<D> {
         if stamp.is_some_and(|stamp| !is_fresh(stamp, &header)) {
             return self.fenced(end(behind).max(end(header.lease)), behind);
         }
-        let Round { epoch, view } = self.after(from).max(end(header.lease)).max(end(behind));
+        // Also after a try in vain: a copy of the log from then must not have the stamp of the one that succeeds.
+        let tried = end(behind).max(end(header.lease)).max(end(header.intent));
+        let Round { epoch, view } = self.after(from).max(Round { view: tried.view.saturating_add(1), ..tried });
         let intent = Lease { counter: behind.counter + 1, epoch, view };
-        self.log.intend(intent).map_err(|source| self.failed("write the lease", source))?;
+        self.log.intend(stamp, intent).map_err(|source| self.failed("write the lease", source))?;
         let lease = counter.advance(&header.scope, epoch, view).map_err(GuardError::Counter)?;
         if stamp.is_some() && lease != intent {
             // Between the two; its lease is overwritten, and ends as long after a round like ours.

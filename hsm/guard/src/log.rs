@@ -170,8 +170,8 @@ impl<D: Disk> Log<D> {
     pub(crate) fn fence(&mut self, until: Round, stamp: Option<Lease>) -> io::Result<()> {
         let fence = self.header.fence.max(Some(until));
         self.header.fence = fence;
-        let (lease, intent) = stamp.map_or((self.header.lease, self.header.intent), |stamp| (stamp, stamp));
-        let header = Header { fence, lease, intent, lost: false, since: self.next, ..self.header };
+        let lease = stamp.unwrap_or(self.header.lease);
+        let header = Header { fence, lease, lost: false, since: self.next, ..self.header };
         // In both headers: with one of them damaged, the other must not say less.
         self.write_header(header)?;
         self.write_header(header)
@@ -182,9 +182,11 @@ impl<D: Disk> Log<D> {
         self.next > self.header.leased_at
     }
 
-    /// Notes the lease that is about to be taken.
-    pub(crate) fn intend(&mut self, intent: Lease) -> io::Result<()> {
-        self.write_header(Header { intent, ..self.header })
+    /// Notes the lease that is about to be taken, also where the disk fails: the note may have got through. The counter's
+    /// last one, which may be the one noted before, is this log's.
+    pub(crate) fn intend(&mut self, last: Option<Lease>, intent: Lease) -> io::Result<()> {
+        self.header.intent = intent;
+        self.write_header(Header { lease: last.unwrap_or(self.header.lease), ..self.header })
     }
 
     /// Signs up to the end of a lease.
@@ -194,7 +196,7 @@ impl<D: Disk> Log<D> {
 
     /// Takes fences away and the counter's lease for the log's own.
     pub(crate) fn release(&mut self, lease: Lease) -> io::Result<()> {
-        let header = Header { lease, intent: lease, fence: None, lost: false, since: self.next, ..self.header };
+        let header = Header { lease, fence: None, lost: false, since: self.next, ..self.header };
         self.write_header(header)?;
         self.write_header(header)
     }

@@ -388,6 +388,24 @@ fn a_log_that_was_lost_is_fenced_from_the_first_vote_on() {
     guard.sign(vote(501 + LEASE_VIEWS, Kind::Notarize, b"a")).unwrap();
 }
 
+/// The counter fails, a copy of the log is made, and later the same lease is taken as was tried for in vain.
+#[test]
+fn a_copy_from_a_failed_renewal_is_fenced() {
+    let (key, counter, disk) = (Key::new(), Some(Arc::new(Counter::default())), Memory::new());
+    let stops = |left| counter.as_ref().unwrap().0.lock().unwrap().2 = left;
+    let mut guard = open(&disk, &key, &counter).unwrap();
+    guard.sign(vote(1, Kind::Notarize, b"a")).unwrap();
+    stops(Some(0));
+    let early = 1 + LEASE_VIEWS / 2;
+    guard.sign(vote(early, Kind::Notarize, b"a")).expect("there is still a lease");
+    let copy = disk.copy();
+    guard.sign(vote(early - 1, Kind::Notarize, b"a")).unwrap();
+    stops(None);
+    guard.close().unwrap();
+    let mut guard = open(&copy, &key, &counter).unwrap();
+    assert!(matches!(guard.sign(vote(early - 1, Kind::Notarize, b"b")), Err(GuardError::Fenced { .. })));
+}
+
 /// Another block than the one that the log has is as strange as no record at all.
 #[test]
 fn a_vote_for_another_block_fences_too() {
@@ -484,8 +502,8 @@ enum Event {
     Stop,
     /// A copy of the disk is made.
     Copy,
-    /// The copy takes the disk's place, after an orderly stop or a crash.
-    Restore { orderly: bool },
+    /// One of the copies takes the disk's place, after an orderly stop or a crash.
+    Restore { copy: usize, orderly: bool },
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -497,7 +515,7 @@ fn event() -> impl Strategy<Value = Event> {
         2 => prop::option::of(0..6_u32).prop_map(|left| Event::Kill { left }),
         1 => Just(Event::Stop),
         1 => Just(Event::Copy),
-        1 => any::<bool>().prop_map(|orderly| Event::Restore { orderly }),
+        1 => (0..3_usize, any::<bool>()).prop_map(|(copy, orderly)| Event::Restore { copy, orderly }),
     ]
 }
 
@@ -549,7 +567,7 @@ proptest! {
         let mut running =
             Running { key: Key::new(), counter: Arc::default(), disk: Memory::new(), guard: None };
         running.start(running.disk.clone(), None, None);
-        let (mut copy, mut last): (Option<Memory>, u64) = (None, 9);
+        let (mut copies, mut last): (VecDeque<Memory>, u64) = (VecDeque::new(), 9);
         for event in events {
             let disk = running.disk.clone();
             match event {
@@ -574,10 +592,13 @@ proptest! {
                     let _ = running.guard.as_mut().unwrap().close();
                     running.start(disk, None, None);
                 }
-                Event::Copy => copy = Some(disk.copy()),
-                Event::Restore { orderly } => {
+                Event::Copy => {
+                    copies.push_front(disk.copy());
+                    copies.truncate(3);
+                }
+                Event::Restore { copy, orderly } => {
                     let stopped = orderly && running.guard.as_mut().unwrap().close().is_ok();
-                    if let Some(copy) = &copy {
+                    if let Some(copy) = copies.get(copy) {
                         // Nothing on the box tells a copy from a crash then: others must.
                         running.start(copy.copy(), None, (!stopped).then_some(&world));
                     }
