@@ -207,7 +207,9 @@ impl Machine {
             }
             Step::Attest => Outcome::Enrolment(Box::new(enrolment())),
             Step::Respond(challenge) => {
-                assert_eq!(challenge.id_object.as_slice(), enrolment().ak_public.as_slice());
+                if challenge.id_object.as_slice() != enrolment().ak_public.as_slice() {
+                    return Outcome::Failed("the credential is not this TPM's".to_owned());
+                }
                 let registers = challenge.registers.iter().map(|register| (*register, image_hash(*register))).collect();
                 let quote = SignedQuote { quote: statement(0x60), registers };
                 Outcome::Response(Box::new(Response { proof: activation_proof(&SECRET, &challenge.nonce), quote }))
