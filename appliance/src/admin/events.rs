@@ -22,7 +22,10 @@ pub(super) const STREAMS_MAX: usize = 32;
 
 /// Server-sent events: a `block` for each finalized block, a `status` every two seconds, `lagged` where the reader was
 /// too slow and blocks were left out. They end when the box stops, and when the reader `may` no more.
-pub(super) fn events(page: Arc<Page>, may: impl Fn() -> bool + Send + 'static) -> Result<Response, Problem> {
+pub(super) fn events<May: Future<Output = bool> + Send + 'static>(
+    page: Arc<Page>,
+    may: impl Fn() -> May + Send + 'static,
+) -> Result<Response, Problem> {
     let place = page.streams.clone().try_acquire_owned().map_err(|_| {
         let detail = format!("this box serves {STREAMS_MAX} event streams at once");
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-streams", detail, "close other pages that show it")
@@ -44,7 +47,10 @@ pub(super) fn events(page: Arc<Page>, may: impl Fn() -> bool + Send + 'static) -
         async move { Some(event) }
     });
     let ticks = tokio_stream::wrappers::IntervalStream::new(tokio::time::interval(STATUS_INTERVAL));
-    let status = ticks.map(move |_| may().then(|| json_event("status", &page.status(false))));
+    let status = ticks.then(move |_| {
+        let (page, may) = (page.clone(), may());
+        async move { may.await.then(|| json_event("status", &page.status(false))) }
+    });
     let events = stream::select(blocks.map(Some), status).take_while(|event| future::ready(event.is_some()));
     let events = events.filter_map(future::ready).take_until(stopped).map(move |event| {
         // Held until the stream is dropped.

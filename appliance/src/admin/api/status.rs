@@ -22,11 +22,15 @@ pub(super) async fn status(State(api): State<Api>, uri: Uri) -> Response {
     responses((status = OK, content_type = "text/event-stream", body = String),
         (status = "default", body = dolmen_access::Problem, content_type = "application/problem+json")))]
 pub(super) async fn events(State(api): State<Api>, caller: Option<Extension<Caller>>) -> Result<Response, Problem> {
-    let Api { page, access, .. } = api;
+    let page = api.page.clone();
     // Who logs out, or is sent away, sees no more. What the machine itself asks stays.
     let may = move || {
-        let viewer = Requirement::Role(Role::Viewer);
-        caller.as_ref().is_none_or(|Extension(caller)| access.require(caller, viewer, "events", None, now()).is_ok())
+        let (api, caller) = (api.clone(), caller.clone());
+        async move {
+            let Some(Extension(caller)) = caller else { return true };
+            let viewer = Requirement::Role(Role::Viewer);
+            api.access(move |access| access.require(&caller, viewer, "events", None, now())).await.is_ok()
+        }
     };
     crate::admin::events::events(page, may)
 }
