@@ -10,6 +10,7 @@ import { languageChosen, setLanguage, useWords } from "./i18n";
 import { preload } from "./routes";
 import { EntryLayout } from "./screens/entry/layout";
 import { Login } from "./screens/entry/login";
+import { hasBegun } from "./screens/entry/wizard/progress";
 
 const Wizard = loadable(() => import("./screens/entry/wizard").then(({ Wizard }) => Wizard));
 const Recovery = loadable(() => import("./screens/entry/recovery").then(({ Recovery }) => Recovery));
@@ -20,7 +21,7 @@ const Shell = loadable(() => import("./shell").then(({ Shell }) => Shell));
 /** Comes back once all is here that the first screen takes. */
 export async function firstScreen(): Promise<void> {
   const [box, session] = await Promise.all([queryClient.query(boxQuery), queryClient.query(sessionQuery)]);
-  if (!box.claimed) await Wizard.load();
+  if (!box.claimed || hasBegun()) await Wizard.load();
   else if (session?.pending === null) await Promise.all([Shell.load(), preload(window.location.pathname)]);
 }
 
@@ -39,14 +40,14 @@ function Gate() {
   const { t } = useWords();
   const box = useQuery(boxQuery);
   const session = useQuery(sessionQuery);
-  const [firstRun, setFirstRun] = useState(false);
+  const [firstRun, setFirstRun] = useState(hasBegun);
   const [recovery, setRecovery] = useState<"no" | "asked" | "done">("no");
   const language = session.data?.user.language;
   useEffect(() => {
     // What a user chose for good holds where nothing was chosen in this browser.
     if (language && !languageChosen()) void setLanguage(language, false);
   }, [language]);
-  // The wizard goes on after it has claimed the box.
+  // The wizard goes on after it has claimed the box, also where the page is loaded again.
   if (box.data && !box.data.claimed && !firstRun) setFirstRun(true);
   const failed = (box.data === undefined ? box.error : null) ?? (session.data === undefined ? session.error : null);
   if (failed) {
