@@ -47,6 +47,8 @@ export async function open(t, browser, index, { width = 1280, theme = "light", l
   });
   // What was chosen in this browser counts before what the user chose for good.
   await context.addInitScript((chosen) => {
+    // An empty page has no storage.
+    if (location.protocol === "about:") return;
     if (localStorage.getItem("dolmen.language") === null) localStorage.setItem("dolmen.language", chosen);
   }, language);
   const page = await context.newPage();
@@ -86,6 +88,12 @@ export async function assertClean(opened, allowed = []) {
   const paths = await described(opened);
   const absent = (one) => one.startsWith("404 GET /api/v1/") && !paths.includes(one.slice("404 GET ".length));
   assert.deepEqual(opened.refused.filter((one) => !known.has(one) && !absent(one)), []);
+}
+
+/** Takes the session's cookie away, with nothing on the page that could still ask for something. */
+export async function loseSession({ page, context }) {
+  await page.goto("about:blank");
+  await context.clearCookies();
 }
 
 /** What the machine of a box may look at, over a connection that trusts the box's certificate alone. */

@@ -5,7 +5,7 @@ import { createHash, randomBytes, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { box } from "../lib/devnet.mjs";
-import { assertClean, field, heading, launch, live, open, picture, rows } from "./lib.mjs";
+import { assertClean, field, heading, launch, live, loseSession, open, picture, rows } from "./lib.mjs";
 import { press, type } from "./keyboard.mjs";
 import { call, enter, nextCode } from "./users.mjs";
 
@@ -108,7 +108,7 @@ test("at a bare address the page says that passkeys need a name", async (t) => {
   const { csrf_token: csrf } = (await call(context, 0, "GET", "/session")).body;
   const asked = await call(context, 0, "POST", "/me/passkeys/start", { csrf, data: { name: PASSKEY } });
   assert.equal(asked.body.code, "passkey-host");
-  await context.clearCookies();
+  await loseSession(opened);
   await goto("/");
   await heading(page, "Log in");
   assert.equal(await page.getByRole("button", { name: "Log in with a passkey", exact: true }).count(), 0);

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before, test } from "node:test";
 import { until } from "../lib/devnet.mjs";
-import { assertClean, field, heading, launch, live, notice, open, picture, rows, submit } from "./lib.mjs";
+import { assertClean, field, heading, launch, live, loseSession, notice, open, picture, rows, submit } from "./lib.mjs";
 import { press, type } from "./keyboard.mjs";
 import { addAuthenticator, call, enter, logIn } from "./users.mjs";
 
@@ -137,7 +137,7 @@ test("the name of a box is text on every page that shows it", async (t) => {
   await page.locator(".dolmen-box-name").getByText(MARKUP).waitFor();
   await goto("/users?tab=settings");
   await page.locator("#main").getByText(MARKUP).waitFor();
-  await context.clearCookies();
+  await loseSession(opened);
   await goto("/");
   await heading(page, "Log in");
   await page.getByText(MARKUP).first().waitFor();
