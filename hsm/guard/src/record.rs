@@ -33,7 +33,7 @@ pub(crate) struct Header {
     pub(crate) scope: [u8; 32],
     /// How far this log may sign, and the counter that allowed it; the counter is 0 where there is none.
     pub(crate) lease: Lease,
-    /// The lease that is about to be taken: the counter may have it already.
+    /// The lease that was last tried for: the counter may have it already, and each later try ends after it.
     pub(crate) intent: Lease,
     /// The last round in which nothing is signed, since another may have; none is the first of all.
     pub(crate) fence: Option<Round>,
