@@ -9,6 +9,7 @@ import type { Api, Role } from "./types";
 export type Session = Api<"SessionView">;
 
 const SESSION = ["session"] as const;
+const BOX = ["box"] as const;
 const RANK: Record<Role, number> = { viewer: 0, operator: 1, "security-officer": 2 };
 
 export const queryClient = new QueryClient({
@@ -43,7 +44,9 @@ function forgetSession(): void {
   setCsrfToken(null);
   queryClient.setQueryData(SESSION, null);
   // What one user saw is not for the next.
-  queryClient.removeQueries({ predicate: (query) => query.queryKey[0] !== SESSION[0] && query.queryKey[0] !== "box" });
+  queryClient.removeQueries({ predicate: (query) => query.queryKey[0] !== SESSION[0] && query.queryKey[0] !== BOX[0] });
+  // A session also ends where the box has started again, with another name perhaps.
+  void queryClient.invalidateQueries({ queryKey: BOX });
 }
 
 /** The session as the box sees it: null without one. */

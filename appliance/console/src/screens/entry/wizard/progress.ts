@@ -3,7 +3,7 @@
 import type { Step } from "./steps";
 
 const STORAGE_KEY = "dolmen.first-run";
-const KEPT: readonly string[] = ["factor", "recovery", "box", "network", "organisation", "summary"] satisfies Step[];
+const KEPT: readonly unknown[] = ["factor", "recovery", "box", "network", "organisation", "summary"] satisfies Step[];
 
 export interface Progress {
   step: Step;
@@ -13,13 +13,23 @@ export interface Progress {
   hasCodes: boolean;
 }
 
-export const hasBegun = () => sessionStorage.getItem(STORAGE_KEY) !== null;
+export const hasBegun = () => begun() !== null;
 
 export function begun(): Progress | null {
-  const text = sessionStorage.getItem(STORAGE_KEY);
-  const kept = text === null ? null : (JSON.parse(text) as Progress);
+  const kept = read(sessionStorage.getItem(STORAGE_KEY));
   // What the codes were is nowhere now; new ones can be made in the account.
   return kept?.step === "recovery" ? { ...kept, step: "box" } : kept;
+}
+
+/** What a page of another version kept is none, where it says something else. */
+function read(text: string | null): Progress | null {
+  try {
+    const { step, user, hasCodes } = JSON.parse(text ?? "{}") as Record<keyof Progress, unknown>;
+    if (!KEPT.includes(step) || typeof user !== "string" || typeof hasCodes !== "boolean") return null;
+    return { step: step as Step, user, hasCodes };
+  } catch {
+    return null;
+  }
 }
 
 export function keepProgress(progress: Progress): void {
