@@ -61,6 +61,8 @@ function firstOf(what, watch, wanted) {
 }
 
 before(async () => {
+  // Asked while it opens a connection, viem opens another, and closes the last alone: the test would never end.
+  for (const client of [sendingListener, listener]) await client.getBlockNumber()
   token = await deploy(Token, ['Viem Token', 'VIEM', SUPPLY])
   probe = await deploy(Probe)
 })
