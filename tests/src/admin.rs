@@ -10,7 +10,7 @@ use std::{
 use openssl::{hash::MessageDigest, pkey::PKey, sign::Signer};
 use serde_json::{Value, json};
 
-use crate::{BoxInfo, http};
+use crate::{BoxInfo, PATIENCE, http, wait_for};
 
 /// The cookie of a session.
 const COOKIE: &str = "__Host-dolmen-session";
@@ -49,9 +49,12 @@ impl Said {
 }
 
 impl Admin {
-    /// Nobody.
+    /// Nobody, at a box whose page answers: at a start it comes last.
     pub fn nobody(own: &BoxInfo) -> Self {
         let (address, certificate) = (own.admin_address(), own.certificate.clone());
+        wait_for(&format!("the page of {}", own.name), PATIENCE, || {
+            http::https(address, &certificate, "GET /api/v1/box", &[], "").ok().filter(|answer| answer.status == 200)
+        });
         Self { address, certificate, cookie: None, csrf: None, token: None }
     }
 
