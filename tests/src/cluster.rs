@@ -4,10 +4,9 @@ use std::{
     ffi::OsString,
     fs::{self, OpenOptions},
     io::Write as _,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
     thread,
 };
 
@@ -17,6 +16,7 @@ use tempfile::TempDir;
 
 use crate::{
     BOXES, BoxInfo, Chain, EPOCH_BLOCKS, Load, PATIENCE, check_receipts, check_same_blocks, check_state, dolmen,
+    ports::{quiet_port, quiet_ports},
     process, wait_for,
 };
 
@@ -27,33 +27,6 @@ fn make_key(dir: &Path) -> String {
     assert!(made.status.success(), "`dolmen keys create` failed: {}", made.output);
     let made: Value = serde_json::from_str(&made.output).expect("JSON");
     made[0]["public_key"].as_str().expect("a public key is text").to_owned()
-}
-
-/// Ports of a box of a new chain: `dolmen devnet` counts its own from ten times the box's index on.
-const PORTS_A_BOX: u16 = 10;
-
-/// Where to look for so many ports that nobody takes while their box does not run: below those that the system gives to
-/// connections.
-fn quiet_place(count: u16) -> u16 {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let place = std::process::id() + NEXT.fetch_add(count.into(), Ordering::Relaxed);
-    20_000 + u16::try_from(place % 10_000).expect("a small number")
-}
-
-fn bind(port: u16) -> Option<TcpListener> {
-    TcpListener::bind(("127.0.0.1", port)).ok()
-}
-
-/// A port of a box that joins later.
-pub fn quiet_port() -> TcpListener {
-    (0..10_000).find_map(|_| bind(quiet_place(1))).expect("there are free ports")
-}
-
-/// The first of the ports of so many boxes, side by side.
-fn quiet_ports(boxes: usize) -> u16 {
-    let count = PORTS_A_BOX * u16::try_from(boxes).expect("few boxes");
-    let is_free = |base: u16| (base..base + count).all(|port| bind(port).is_some());
-    (0..1_000).map(|_| quiet_place(count)).find(|base| is_free(*base)).expect("there are free ports side by side")
 }
 
 /// Boxes of one chain. Dropping it kills those that run.

@@ -12,7 +12,7 @@ use std::{
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use crate::{BOXES, Chain, EPOCH_BLOCKS, PATIENCE, dolmen, process, wait_for};
+use crate::{BOXES, Chain, EPOCH_BLOCKS, PATIENCE, dolmen, ports::quiet_ports, process, wait_for};
 
 /// `dolmen devnet` itself waits two minutes for its boxes, then says which one is the trouble.
 const READY_WITHIN: Duration = Duration::from_secs(150);
@@ -56,18 +56,19 @@ impl Devnet {
     /// Starts a chain that so many boxes join by themselves, fresh from the factory, and waits until all of them vote.
     pub fn start_zero_touch(dir: &Path, boxes: usize, options: &[&str]) -> Self {
         let boxes = boxes.to_string();
-        let all = [&["--zero-touch", "--boxes", &boxes], options].concat();
+        let all = [&["--zero-touch", "--boxes", &boxes, "--base-port", "0"], options].concat();
         Self::launch_with(dir, Stdio::inherit(), &all)
     }
 
     fn launch(dir: &Path, stderr: Stdio, options: &[&str]) -> Self {
-        let (boxes, epoch) = (BOXES.to_string(), EPOCH_BLOCKS.to_string());
-        Self::launch_with(dir, stderr, &[&["--boxes", &boxes, "--epoch-blocks", &epoch], options].concat())
+        let (boxes, epoch, port) = (BOXES.to_string(), EPOCH_BLOCKS.to_string(), quiet_ports(BOXES).to_string());
+        let all = ["--boxes", &boxes, "--epoch-blocks", &epoch, "--base-port", &port];
+        Self::launch_with(dir, stderr, &[&all, options].concat())
     }
 
     fn launch_with(dir: &Path, stderr: Stdio, options: &[&str]) -> Self {
         let mut command = process::command(dolmen());
-        command.args(["devnet", "--base-port", "0", "--dir"]).arg(dir).args(options);
+        command.args(["devnet", "--dir"]).arg(dir).args(options);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
         let mut child = command.spawn().expect("setpriv (util-linux) starts dolmen");
         let lines = read_lines(child.stdout.take().expect("piped"));
