@@ -74,6 +74,7 @@ fn every_operation_asks_who_it_is() {
 }
 
 fn nobody_may(own: &BoxInfo, all: &[Operation]) {
+    let nobody = Admin::nobody(own);
     for operation in all.iter().filter(|one| one.role.is_some()) {
         for (header, value, code) in [
             ("X-Nothing", "", "no-session"),
@@ -87,7 +88,7 @@ fn nobody_may(own: &BoxInfo, all: &[Operation]) {
             ("Authorization", "Bearer ", "no-session"),
             ("Authorization", "Basic b2ZmaWNlcjpmb3VyIHVucmVsYXRlZCB3b3Jkcw==", "no-session"),
         ] {
-            let said = Admin::nobody(own).try_call(&operation.request, &json!({}), &[(header, value)]);
+            let said = nobody.try_call(&operation.request, &json!({}), &[(header, value)]);
             let request = &operation.request;
             assert_eq!((said.status, said.code()), (401, code), "{request} with {header}: {value}: {said:?}");
             assert!(said.headers.contains("content-type: application/problem+json"), "{request}: {}", said.headers);
@@ -292,6 +293,7 @@ fn who_stands_before_the_box_comes_back_in() {
     assert_eq!(recover(spent.trim_end()).code(), "claim-code-spent");
     cluster.kill9(0);
     cluster.restart(0);
+    cluster.wait_for_progress(1);
     let mut back = Admin::nobody(&own);
     let code = fs::read_to_string(&own.claim_code).expect("a code");
     assert_eq!(officer.try_call("GET /session", &Value::Null, &[]).code(), "no-session");
